@@ -1,0 +1,205 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// The row of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImportId(pub i64);
+
+/// A format that hostatlas reads, recognised by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScanFormat {
+    /// Nothing at all: masscan writes an empty file when it found nothing.
+    Empty,
+    /// `masscan -oJ`, of every era.
+    MasscanJson,
+    /// `masscan -oD`.
+    MasscanNdjson,
+    /// `masscan -oL`.
+    MasscanList,
+    /// `masscan -oX`.
+    MasscanXml,
+    /// `masscan -oG`.
+    MasscanGrepable,
+    /// `masscan -oB`.
+    MasscanBinary,
+    /// What masscan prints when no output option is given.
+    MasscanStdout,
+    /// `masscan -oU`.
+    Unicornscan,
+    /// `nmap -oX`.
+    NmapXml,
+    /// `nmap -oG`.
+    NmapGrepable,
+    /// zmap's CSV, with or without a header.
+    ZmapCsv,
+    /// zmap's JSON lines.
+    ZmapJson,
+    /// Addresses, `address:port` or CIDR blocks, one a line.
+    Plain,
+}
+
+impl ScanFormat {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Empty,
+        Self::MasscanJson,
+        Self::MasscanNdjson,
+        Self::MasscanList,
+        Self::MasscanXml,
+        Self::MasscanGrepable,
+        Self::MasscanBinary,
+        Self::MasscanStdout,
+        Self::Unicornscan,
+        Self::NmapXml,
+        Self::NmapGrepable,
+        Self::ZmapCsv,
+        Self::ZmapJson,
+        Self::Plain,
+    ];
+
+    /// The name in JSON and for `--format`.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::MasscanJson => "masscan-json",
+            Self::MasscanNdjson => "masscan-ndjson",
+            Self::MasscanList => "masscan-list",
+            Self::MasscanXml => "masscan-xml",
+            Self::MasscanGrepable => "masscan-grepable",
+            Self::MasscanBinary => "masscan-binary",
+            Self::MasscanStdout => "masscan-stdout",
+            Self::Unicornscan => "unicornscan",
+            Self::NmapXml => "nmap-xml",
+            Self::NmapGrepable => "nmap-grepable",
+            Self::ZmapCsv => "zmap-csv",
+            Self::ZmapJson => "zmap-json",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+impl fmt::Display for ScanFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.slug())
+    }
+}
+
+impl FromStr for ScanFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|format| format.slug() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|format| format.slug()).collect();
+            format!("unknown format `{text}`: use auto or one of {}", known.join(", "))
+        })
+    }
+}
+
+/// How many records an import read, by what became of them. One line is one record, and
+/// `ok + duplicate + skipped + bad` is all that was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineCounts {
+    /// Read and stored, repaired ones included.
+    pub ok: u64,
+    /// Of those, how many had to be mended first.
+    pub repaired: u64,
+    /// The same address, port, protocol and record kind as earlier in this import.
+    pub duplicate: u64,
+    /// Sound, but nothing to store (a filtered port, a failed probe).
+    pub skipped: u64,
+    /// Not readable.
+    pub bad: u64,
+}
+
+/// A record that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadLine {
+    /// Its line, or its record number in a binary file; the first is 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What an import did, as `import --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// The import.
+    pub id: ImportId,
+    /// What was recognised.
+    pub format: ScanFormat,
+    /// Hosts that no import had brought before.
+    pub hosts_new: u64,
+    /// Distinct hosts touched.
+    pub hosts_seen: u64,
+    /// Services that no import had brought before.
+    pub services_new: u64,
+    /// Distinct services touched.
+    pub services_seen: u64,
+    /// Records by what became of them.
+    pub lines: LineCounts,
+    /// Whether the input ended in the middle of a record or document.
+    pub truncated: bool,
+    /// Jobs that were queued; those already live are not counted.
+    pub jobs_queued: u64,
+    /// The first bad records, at most ten.
+    pub first_bad: Vec<BadLine>,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportState {
+    /// Reading, or its process died: what it committed stays.
+    Running,
+    /// Read to the end.
+    Done,
+    /// Undone.
+    Undone,
+}
+
+impl ImportState {
+    /// All of them; the position is the number that is stored.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Done, Self::Undone];
+
+    /// The number under which it is stored.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Reads [`ImportState::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+/// One run of reading scan output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// What it read: a file name, or `-`.
+    pub source: String,
+    /// How far it is.
+    pub state: ImportState,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// What it did so far.
+    #[serde(flatten)]
+    pub report: ImportReport,
+}
+
+/// What undoing an import removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// Hosts that only this import had brought.
+    pub hosts: u64,
+    /// Services that only this import had brought.
+    pub services: u64,
+    /// Jobs of those hosts.
+    pub jobs: u64,
+}

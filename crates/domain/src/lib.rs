@@ -1,0 +1,56 @@
+//! What things are: the pure types, rules and view types of hostatlas.
+//!
+//! Nothing here waits, reads a clock, a file or the network, so all of it also runs in the browser.
+//! The words are those of `docs/ARCHITECTURE.md`.
+
+mod address;
+mod country;
+mod coverage;
+mod event;
+mod host;
+mod import;
+mod job;
+mod location;
+mod map;
+mod network;
+mod page;
+mod place;
+mod port;
+mod problem;
+mod provider;
+mod query;
+mod run;
+mod scope;
+mod sighting;
+mod special;
+mod text;
+mod timestamp;
+
+pub use address::{Address, InvalidAddress};
+pub use country::{CountryCode, InvalidCountryCode};
+pub use coverage::{Coverage, CountryCoverage, ProviderCoverage, RecentResult};
+pub use event::{Topic, TopicChange};
+pub use host::{Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange};
+pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};
+pub use job::{
+    EnqueuedJob, Job, JobCounts, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken, Priority,
+    UnknownJobKind, UnknownJobState,
+};
+pub use location::{
+    DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Location, LocationFacts, LocationState, Located, UnlocatedReason,
+    due, is_stale,
+};
+pub use map::{BoundingBox, InvalidBoundingBox, MapAnswer, MapEntry, MapEntryKind, NotShown};
+pub use network::{Asn, InvalidAsn, Network, NetworkId};
+pub use page::{Cursor, InvalidCursor, Page};
+pub use place::{Coordinate, InvalidCoordinate, Place, PlaceId, Precision};
+pub use port::{InvalidPort, PortNumber, Protocol, UnknownProtocol};
+pub use problem::{Problem, ProblemCode};
+pub use provider::{LookupStatus, LookupView, ProviderName, UnknownProvider};
+pub use query::{HostFilter, HostQuery, InvalidQuery};
+pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
+pub use scope::Scope;
+pub use sighting::{Sighting, SightingRecord};
+pub use special::{AddressClass, classify};
+pub use text::{escape_control, sanitize, truncate_bytes};
+pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -1,0 +1,61 @@
+use async_trait::async_trait;
+
+use crate::StoreError;
+
+/// The right to run jobs, held for as long as this value lives. On SQLite one process of a machine has it: an operating
+/// system lock that is freed by any death.
+pub trait WorkerRole: Send + Sync {}
+
+/// Where the schema stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The file or server, without any password.
+    pub location: String,
+    /// The backend and its version.
+    pub engine: String,
+    /// The migration that the database is at; 0 for none.
+    pub found: i64,
+    /// The migration that this build needs.
+    pub wanted: i64,
+    /// Bytes that it takes, where that is known.
+    pub bytes: Option<u64>,
+}
+
+/// One thing that a check found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was checked: `integrity`, `counter`, `queue`.
+    pub check: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// How many things were compared.
+    pub checked: u64,
+    /// What is wrong; empty when all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Running the database.
+#[async_trait]
+pub trait AdminStore: Send + Sync {
+    /// Takes the worker role. [`StoreError::WorkerRoleHeld`] names who has it.
+    async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError>;
+
+    /// Where the schema stands.
+    async fn schema_status(&self) -> Result<SchemaStatus, StoreError>;
+
+    /// Compares the database with itself: the engine's integrity check, every counter with a full count, the laws of
+    /// the queue.
+    async fn check(&self) -> Result<CheckReport, StoreError>;
+
+    /// Housekeeping between batches: makes the list indexes once bulk work is over, drops them before it where that
+    /// pays, keeps the write-ahead log short, updates statistics. Answers whether it did anything.
+    async fn tidy(&self) -> Result<bool, StoreError>;
+
+    /// Writes what is buffered and closes; later calls fail.
+    async fn close(&self);
+}

@@ -1,0 +1,89 @@
+use hostatlas_domain::{Address, ImportId, JobId, RunId};
+
+/// Why a store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database file or server cannot be reached or opened.
+    #[error("cannot open the database `{location}`: {reason}")]
+    Unreachable {
+        /// The file, or the URL without its password.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file is no database of ours.
+    #[error("`{location}` is not a hostatlas database: {reason}")]
+    NotADatabase {
+        /// The file.
+        location: String,
+        /// How we know.
+        reason: String,
+    },
+    /// The database was made by a newer version of hostatlas.
+    #[error("the database is at migration {found}, which is newer than this program's {known}")]
+    SchemaNewer {
+        /// What the database says.
+        found: i64,
+        /// The newest migration this build knows.
+        known: i64,
+    },
+    /// The database is older, and this command does not migrate.
+    #[error("the database is at migration {found}, this program needs {wanted}")]
+    SchemaBehind {
+        /// What the database says.
+        found: i64,
+        /// What this build needs.
+        wanted: i64,
+    },
+    /// The linked SQLite can lose committed writes.
+    #[error("SQLite {found} is too old: 3.51.3 or later is needed")]
+    EngineTooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The disk is full or the file read-only. Nothing that was acknowledged is lost.
+    #[error("the database cannot be written: {reason}")]
+    NotWritable {
+        /// What the engine says.
+        reason: String,
+    },
+    /// Another process did not let go of the write lock in time.
+    #[error("the database stayed locked for too long")]
+    Busy,
+    /// Another living process is the worker.
+    #[error("another process is the worker: {holder}")]
+    WorkerRoleHeld {
+        /// Its process id and when it began.
+        holder: String,
+    },
+    /// No host has this address.
+    #[error("no host `{0}`")]
+    UnknownHost(Address),
+    /// No job has this id.
+    #[error("no job {0}")]
+    UnknownJob(JobId),
+    /// No import has this id.
+    #[error("no import {}", .0.0)]
+    UnknownImport(ImportId),
+    /// No run has this id.
+    #[error("no run {}", .0.0)]
+    UnknownRun(RunId),
+    /// A run is going on; there is one at a time.
+    #[error("run {} is still going on", .0.0)]
+    RunInProgress(RunId),
+    /// What was asked for contradicts what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// A cursor that this list did not make.
+    #[error("the cursor was not made by this list")]
+    InvalidCursor,
+    /// Anything else the engine says.
+    #[error("the database failed")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<hostatlas_domain::InvalidCursor> for StoreError {
+    fn from(_: hostatlas_domain::InvalidCursor) -> Self {
+        Self::InvalidCursor
+    }
+}

@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    Address, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange, Page, ServiceChange,
+};
+
+use crate::StoreError;
+
+/// A page of the host list.
+#[derive(Clone, Debug)]
+pub struct SearchHosts {
+    /// Which hosts.
+    pub filter: HostFilter,
+    /// In which order. With a filter it is always by address.
+    pub sort: HostSort,
+    /// After which host.
+    pub cursor: Option<Cursor>,
+    /// How many, 1 to 1000.
+    pub limit: u32,
+    /// After how long a location is stale.
+    pub max_age: Duration,
+}
+
+/// How many hosts match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostCount {
+    /// So many were counted.
+    pub hosts: u64,
+    /// Whether counting came to its end.
+    pub exact: bool,
+}
+
+/// What happened to a host.
+#[derive(Clone, Debug, Default)]
+pub struct HostHistory {
+    /// Its moves, newest first, at most 50.
+    pub locations: Vec<LocationChange>,
+    /// Its services that opened or closed, newest first, at most 50.
+    pub services: Vec<ServiceChange>,
+}
+
+/// Which hosts an operation over many means.
+#[derive(Clone, Debug)]
+pub enum HostSelection {
+    /// Those that are due.
+    Due(DuePolicy),
+    /// All whose address is public.
+    All,
+    /// Public ones that match.
+    Filter {
+        /// Which.
+        filter: HostFilter,
+        /// After how long a location is stale.
+        max_age: Duration,
+    },
+    /// These; unknown ones are left out.
+    Addresses(Vec<Address>),
+}
+
+/// Walks through a selection by address.
+#[derive(Clone, Debug)]
+pub struct SelectHosts {
+    /// Which hosts.
+    pub selection: HostSelection,
+    /// Only those after this address.
+    pub after: Option<Address>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A host of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectedHost {
+    /// Its row.
+    pub id: HostId,
+    /// Its address.
+    pub address: Address,
+}
+
+/// Reading hosts.
+#[async_trait]
+pub trait HostStore: Send + Sync {
+    /// A page of hosts.
+    ///
+    /// Reads a bounded number of rows: a page may hold fewer than `limit` hosts, even none, and still have a next
+    /// cursor.
+    async fn hosts_search(&self, params: SearchHosts) -> Result<Page<HostSummary>, StoreError>;
+
+    /// How many hosts match, counted to `cap` at most.
+    async fn hosts_count(&self, filter: HostFilter, max_age: Duration, cap: u64) -> Result<HostCount, StoreError>;
+
+    /// One host. [`StoreError::UnknownHost`] if no scan saw it.
+    async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError>;
+
+    /// What happened to a host. [`StoreError::UnknownHost`] if no scan saw it.
+    async fn host_history(&self, address: Address) -> Result<HostHistory, StoreError>;
+
+    /// The next hosts of a selection, by address. An empty answer is the end.
+    async fn hosts_select(&self, params: SelectHosts) -> Result<Vec<SelectedHost>, StoreError>;
+}

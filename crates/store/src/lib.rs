@@ -1,0 +1,41 @@
+//! What storage can do: the traits that every backend implements, their parameters and their errors.
+//!
+//! A method is one whole operation and one transaction; its comment is its contract, and `store-testing` holds each
+//! backend to it. Methods take durations, never instants: a backend reads its clock once per operation, and every time
+//! that it compares comes from that clock.
+
+mod admin;
+mod error;
+mod hosts;
+mod imports;
+mod jobs;
+mod locations;
+mod map;
+mod runs;
+
+pub use admin::{AdminStore, CheckReport, Finding, SchemaStatus, WorkerRole};
+pub use error::StoreError;
+pub use hosts::{
+    HostCount, HostHistory, HostSelection, HostStore, SearchHosts, SelectHosts, SelectedHost,
+};
+pub use imports::{
+    FinishImport, ImportStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, StartImport,
+};
+pub use jobs::{
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs, Finished,
+    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, WorkerId,
+};
+pub use locations::{AppliedLocations, ApplyLocations, Attempt, LocationStore, LocationWrite};
+pub use map::{MapStore, PlaceHosts};
+pub use runs::{RunProgress, RunStore};
+
+/// Everything that a backend can do.
+pub trait Store:
+    ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + AdminStore + Send + Sync + 'static
+{
+}
+
+impl<T> Store for T where
+    T: ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + AdminStore + Send + Sync + 'static
+{
+}

@@ -1,0 +1,2 @@
+//! The hostatlas program.
+fn main() {}
