@@ -1,0 +1,60 @@
+//! Builds the site, fetches the data, and runs the steps behind `make`.
+//!
+//! Never part of the product: the binary is `hostatlas` in `server`, and these are the steps that a `Makefile`
+//! would otherwise hold in shell. Every command prints how many seconds each of its steps took.
+
+#![expect(clippy::print_stdout, reason = "a build tool talks to the person at the terminal")]
+
+mod asn;
+mod basemap;
+mod checks;
+mod compress;
+mod data;
+mod prepare;
+mod site;
+mod steps;
+mod tests_all;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  site [--debug]                build the WASM, style and assets into target/site
+  data [--offline] [--update]   fetch the default location databases into mmdb/
+  prepare [--debug]             everything that `make run` needs: data, server, site, demo database
+  test                          everything that `make test` runs
+  e2e                           the browser tests alone, on a debug server
+  lint                          formatting, clippy for the server and for the browser
+  basemap                       make public/basemap and public/vendor again from their npm packages";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Err(error) = std::env::set_current_dir(workspace::root()) {
+        println!("error: cannot enter `{}`: {error}", workspace::root().display());
+        return ExitCode::FAILURE;
+    }
+    let done = match words.as_slice() {
+        ["site"] => site::build(site::Profile::Release),
+        ["site", "--debug"] => site::build(site::Profile::Debug),
+        ["data", flags @ ..] => data::Flags::parse(flags).and_then(|flags| data::fetch(&flags)),
+        ["prepare"] => prepare::run(site::Profile::Release),
+        ["prepare", "--debug"] => prepare::run(site::Profile::Debug),
+        ["test"] => tests_all::run(),
+        ["e2e"] => tests_all::browser(),
+        ["lint"] => tests_all::lint(),
+        ["basemap"] => basemap::make(),
+        _ => {
+            println!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

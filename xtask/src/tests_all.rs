@@ -1,0 +1,173 @@
+//! Every check there is, in the order that ends soonest on two cores.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::prepare::{binary, build_server};
+use crate::site::{self, Profile};
+use crate::steps::Steps;
+use crate::workspace;
+
+/// `frontend` is WASM only; `xtask` has its own target directory, so that it never rebuilds the product's crates.
+const PRODUCT: [&str; 5] = ["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
+const XTASK_TARGET: &str = "target/xtask";
+
+/// Formatting, lints, tests, documentation tests, and the browser tests on the built site.
+pub fn run() -> Result<()> {
+    let steps = Steps::new();
+    std::thread::scope(|scope| {
+        let tools = scope.spawn(|| steps.run("browser and its test runner", install_browser));
+        let site = scope.spawn(|| steps.run("site", || site::build_quietly(Profile::Release)));
+        steps.run("formatting", format_check);
+        let tested = rust_tests(&steps);
+        steps.run("clippy", || clippy_product());
+        let site = site.join().unwrap_or(false);
+        let tools = tools.join().unwrap_or(false);
+        if tested && site && tools {
+            steps.run_noting("end to end", end_to_end);
+        } else {
+            println!("end to end: not run, because what it needs failed");
+        }
+    });
+    steps.close()
+}
+
+/// The browser tests alone.
+pub fn browser() -> Result<()> {
+    let steps = Steps::new();
+    let ready = std::thread::scope(|scope| {
+        let tools = scope.spawn(|| steps.run("browser and its test runner", install_browser));
+        let site = scope.spawn(|| steps.run("site", || site::build_quietly(Profile::Release)));
+        let server = steps.run("server", || workspace::run(&mut build_server(Profile::Debug)));
+        server & site.join().unwrap_or(false) & tools.join().unwrap_or(false)
+    });
+    if ready {
+        steps.run_noting("end to end", end_to_end);
+    }
+    steps.close()
+}
+
+/// Formatting, clippy for both targets, and licences where `cargo-deny` is installed.
+pub fn lint() -> Result<()> {
+    let steps = Steps::new();
+    steps.run("formatting", format_check);
+    steps.run("clippy", || clippy_product());
+    steps.run("clippy for the browser", || {
+        workspace::run(
+            workspace::cargo()
+                .args(["clippy", "--package", "frontend", "--package", "hostatlas-app", "--lib", "--locked"])
+                .args(["--features", "hostatlas-app/hydrate"])
+                .args(["--target", "wasm32-unknown-unknown", "--target-dir", "target/wasm"])
+                .args(["--", "--deny", "warnings"]),
+        )
+    });
+    steps.run("clippy for xtask", || {
+        workspace::run(
+            workspace::cargo()
+                .args(["clippy", "--package", "xtask", "--all-targets", "--locked", "--profile", "xtask"])
+                .args(["--target-dir", XTASK_TARGET, "--", "--deny", "warnings"]),
+        )
+    });
+    if workspace::cargo().args(["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        steps.run("licences and bans", || {
+            workspace::run(workspace::cargo().args(["deny", "check", "licenses", "bans", "sources"]))
+        });
+    } else {
+        println!("licences and bans: not checked, cargo-deny is not installed");
+    }
+    steps.close()
+}
+
+fn format_check() -> Result<()> {
+    workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy_product() -> Result<()> {
+    workspace::run(workspace::cargo().arg("clippy").args(PRODUCT).args([
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+/// Runs with nextest where it is installed, else with Cargo's own runner, which has the documentation tests in it.
+fn rust_tests(steps: &Steps) -> bool {
+    let nextest = workspace::cargo()
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    let mut passed = if nextest {
+        let tests = steps.run("tests", || {
+            workspace::run(
+                workspace::cargo().args(["nextest", "run", "--no-fail-fast", "--locked"]).args(PRODUCT),
+            )
+        });
+        let documentation = steps.run("documentation tests", || {
+            workspace::run(workspace::cargo().args(["test", "--doc", "--locked"]).args(PRODUCT))
+        });
+        tests & documentation
+    } else {
+        steps.run("tests", || {
+            workspace::run(workspace::cargo().args(["test", "--no-fail-fast", "--locked"]).args(PRODUCT))
+        })
+    };
+    passed &= steps.run("tests of xtask", || {
+        workspace::run(
+            workspace::cargo()
+                .args(["test", "--package", "xtask", "--locked", "--profile", "xtask"])
+                .args(["--target-dir", XTASK_TARGET]),
+        )
+    });
+    passed
+}
+
+/// Debian's Chromium and the packages of `end2end`; nothing when both are there.
+fn install_browser() -> Result<()> {
+    if !workspace::has("chromium") {
+        install_chromium()?;
+    }
+    let lock = Path::new("end2end/package-lock.json");
+    let installed = Path::new("end2end/node_modules/.package-lock.json");
+    let newer = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    if newer(installed).is_some() && newer(installed) >= newer(lock) {
+        return Ok(());
+    }
+    workspace::run_logged(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            // Debian's browser is used: the runner's own is a download of its own.
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+            .current_dir("end2end"),
+        "npm",
+    )
+    .map(drop)
+}
+
+fn install_chromium() -> Result<()> {
+    let root = workspace::read(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut words = if root { Vec::new() } else { vec!["sudo"] };
+    words.push("apt-get");
+    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"][..]] {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        workspace::run_logged(&mut command, "chromium")
+            .context("chromium is needed for the browser tests: install it with apt-get")?;
+    }
+    Ok(())
+}
+
+/// Runs Playwright against the debug server, and answers its summary line.
+fn end_to_end() -> Result<Option<String>> {
+    workspace::run(
+        Command::new("npx")
+            .args(["--no-install", "playwright", "test"])
+            .env("HOSTATLAS_BINARY", binary(Profile::Debug))
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+            .current_dir("end2end"),
+    )?;
+    Ok(None)
+}
