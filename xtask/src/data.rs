@@ -62,42 +62,52 @@ struct Source {
 }
 
 /// Makes sure that a city and an ASN database are in `mmdb/`; lists what is missing and why, and never fails for it.
-pub fn fetch(flags: &Flags) -> Result<()> {
+pub fn fetch(flags: Flags) -> Result<()> {
     let started = Instant::now();
     fs::create_dir_all(FOLDER)?;
     let mut sources = Sources::read();
     sources.files.retain(Source::is_in_place);
-    let wanted =
-        |package: &str| flags.update || !sources.files.iter().any(|source| source.package == package);
-    let want_city = wanted(CITY) && (flags.update || wanted(COUNTRY));
-    let want_asn = wanted(ASN);
+    // The country database stands in for a city database that could not be had; --update tries again.
+    let want_city = flags.update || !(sources.has(CITY) || sources.has(COUNTRY));
+    let want_asn = flags.update || !sources.has(ASN);
 
-    let mut missing = Vec::new();
-    if flags.offline || !(want_city || want_asn) {
-        if want_city {
-            missing.push(format!("city database ({CITY}): not here, and --offline was asked for"));
-        }
-        if want_asn {
-            missing.push(format!("ASN database ({ASN}): not here, and --offline was asked for"));
-        }
-    } else if let Some(tool) = ["npm", "tar"].into_iter().find(|tool| !workspace::has(tool)) {
-        missing.push(format!("`{tool}` is not installed, so no database can be fetched"));
-    } else {
-        let (city, asn) = std::thread::scope(|scope| {
-            let city = scope.spawn(move || if want_city { fetch_city() } else { Ok(Vec::new()) });
-            let asn = if want_asn { fetch_asn() } else { Ok(Vec::new()) };
-            (city.join().unwrap_or_else(|_| bail!("fetching panicked")), asn)
-        });
-        for (what, fetched) in [("city database", city), ("ASN database", asn)] {
-            match fetched {
-                Ok(new) => sources.replace(new),
-                Err(error) => missing.push(format!("{what}: {error:#}")),
-            }
-        }
-        sources.write()?;
-    }
+    let missing = match cannot_fetch(flags) {
+        _ if !(want_city || want_asn) => Vec::new(),
+        Some(reason) => [(want_city, "city database", CITY), (want_asn, "ASN database", ASN)]
+            .into_iter()
+            .filter(|(wanted, ..)| *wanted)
+            .map(|(_, what, package)| format!("{what} ({package}): {reason}"))
+            .collect(),
+        None => fetch_wanted(want_city, want_asn, &mut sources)?,
+    };
     report(&sources, &missing, started);
     Ok(())
+}
+
+fn cannot_fetch(flags: Flags) -> Option<String> {
+    if flags.offline {
+        return Some("not here, and --offline was asked for".to_owned());
+    }
+    let tool = ["npm", "tar"].into_iter().find(|tool| !workspace::has(tool))?;
+    Some(format!("not here, and `{tool}`, which would fetch it, is not installed"))
+}
+
+/// Fetches side by side, records what came, and answers what did not.
+fn fetch_wanted(want_city: bool, want_asn: bool, sources: &mut Sources) -> Result<Vec<String>> {
+    let (city, asn) = std::thread::scope(|scope| {
+        let city = scope.spawn(move || if want_city { fetch_city() } else { Ok(Vec::new()) });
+        let asn = if want_asn { fetch_asn() } else { Ok(Vec::new()) };
+        (city.join().unwrap_or_else(|_| bail!("fetching panicked")), asn)
+    });
+    let mut missing = Vec::new();
+    for (what, fetched) in [("city database", city), ("ASN database", asn)] {
+        match fetched {
+            Ok(new) => sources.replace(new),
+            Err(error) => missing.push(format!("{what}: {error:#}")),
+        }
+    }
+    sources.write()?;
+    Ok(missing)
 }
 
 fn report(sources: &Sources, missing: &[String], started: Instant) {
@@ -269,6 +279,10 @@ impl Sources {
     /// A missing or unreadable record only means that everything is fetched again.
     fn read() -> Self {
         fs::read(RECORD).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    fn has(&self, package: &str) -> bool {
+        self.files.iter().any(|source| source.package == package)
     }
 
     fn replace(&mut self, new: Vec<Source>) {

@@ -7,13 +7,14 @@
 
 mod asn;
 mod basemap;
-mod checks;
 mod compress;
 mod data;
 mod prepare;
 mod site;
 mod steps;
-mod tests_all;
+#[cfg(test)]
+mod style;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,12 +39,12 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["site"] => site::build(site::Profile::Release),
         ["site", "--debug"] => site::build(site::Profile::Debug),
-        ["data", flags @ ..] => data::Flags::parse(flags).and_then(|flags| data::fetch(&flags)),
+        ["data", flags @ ..] => data::Flags::parse(flags).and_then(data::fetch),
         ["prepare"] => prepare::run(site::Profile::Release),
         ["prepare", "--debug"] => prepare::run(site::Profile::Debug),
-        ["test"] => tests_all::run(),
-        ["e2e"] => tests_all::browser(),
-        ["lint"] => tests_all::lint(),
+        ["test"] => verify::run(),
+        ["e2e"] => verify::browser(),
+        ["lint"] => verify::lint(),
         ["basemap"] => basemap::make(),
         _ => {
             println!("{USAGE}");

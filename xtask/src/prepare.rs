@@ -20,7 +20,7 @@ pub fn run(profile: Profile) -> Result<()> {
     let steps = Steps::new();
     // Side by side because each has a long last phase on one core: linking, and optimizing the WASM as a whole.
     let built = std::thread::scope(|scope| {
-        let data = scope.spawn(|| steps.run("databases", || data::fetch(&data::Flags::default())));
+        let data = scope.spawn(|| steps.run("databases", || data::fetch(data::Flags::default())));
         let site = scope.spawn(|| steps.run("site", || site::build_quietly(profile)));
         let server = steps.run("server", || workspace::run(&mut build_server(profile)));
         server & site.join().unwrap_or(false) & data.join().unwrap_or(false)

@@ -1,0 +1,61 @@
+# The door. `cargo xtask` does the work; see xtask/src/main.rs.
+#
+#   make run         installs what is missing, builds, imports the sample, serves http://127.0.0.1:3000
+#   make test        every test there is, from nothing
+#   make dev         as run, with debug builds
+#   make e2e         the browser tests alone
+#   make bench       the benchmarks, as JSON on stdout
+#   make lint        formatting, clippy for both targets, licences
+#   make clean-demo  removes the demo database
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.SILENT:
+.DEFAULT_GOAL := run
+.PHONY: run test dev e2e bench lint clean-demo
+
+# The tools of this build only: a database of one's own is set in the environment as the README says.
+DEMO := HOSTATLAS_DATABASE_URL=sqlite://demo/hostatlas.db HOSTATLAS_MMDB_DIR=mmdb
+
+define xtask
+	command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust from your distribution's rustup package" >&2; exit 1; }
+	# rust-toolchain.toml names the WASM target; where rustup does not act on it by itself, ask for it.
+	if command -v rustup >/dev/null && ! rustup target list --installed 2>/dev/null | grep -q '^wasm32-unknown-unknown$$'; then
+		echo "==> Rust's WASM target"
+		rustup target add wasm32-unknown-unknown
+	fi
+	started=$$SECONDS
+	echo "==> build tool (xtask)"
+	cargo build --locked --package xtask --profile xtask --target-dir target/xtask
+	echo "<== build tool (xtask): $$((SECONDS - started)) s"
+endef
+
+run:
+	$(xtask)
+	cargo xtask prepare
+	exec env $(DEMO) target/release/hostatlas serve --listen 127.0.0.1:3000
+
+dev:
+	$(xtask)
+	cargo xtask prepare --debug
+	exec env $(DEMO) target/debug/hostatlas serve --listen 127.0.0.1:3000
+
+test:
+	$(xtask)
+	cargo xtask test
+
+e2e:
+	$(xtask)
+	cargo xtask e2e
+
+lint:
+	$(xtask)
+	cargo xtask lint
+
+bench:
+	$(xtask)
+	cargo xtask bench
+
+clean-demo:
+	rm -rf demo
