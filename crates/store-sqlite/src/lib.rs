@@ -1,1 +1,33 @@
-//! To come.
+//! How `SQLite` stores hosts, locations and jobs.
+//!
+//! One task owns the only connection that writes ([`database`]); readers have a small pool of their own. Processes of
+//! one machine share the file under the locks of [`lock`].
+
+mod admin;
+mod clock;
+mod database;
+mod error;
+mod filesystem;
+mod hosts;
+mod imports;
+mod jobs;
+mod locations;
+mod lock;
+mod map;
+mod observations;
+mod open;
+mod runs;
+mod schema;
+mod undo;
+mod writer;
+
+pub use clock::ClockOffset;
+pub use open::{Mode, OpenOptions};
+
+use database::Database;
+
+/// A store in one `SQLite` file.
+pub struct SqliteStore {
+    database: Database,
+    caches: locations::Caches,
+}

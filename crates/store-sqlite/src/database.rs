@@ -1,0 +1,142 @@
+//! The one way in which this crate reads and writes.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use hostatlas_domain::Topic;
+use hostatlas_store::StoreError;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use crate::{
+    clock::Clock,
+    error::{engine, other},
+    lock::Locks,
+    writer::{Command, Task},
+};
+
+/// How long a read may take. Every list reads a bounded number of rows, so this is met only by a sick disk.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much an operation writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// A handful of rows, for somebody who waits: committed in a group, ahead of bulk operations.
+    Small,
+    /// Thousands of rows: committed alone, in at most 100 ms.
+    Bulk,
+}
+
+/// One database file: a writer task and a pool of readers.
+pub(crate) struct Database {
+    pub(crate) path: PathBuf,
+    pub(crate) locks: Locks,
+    pub(crate) readers: SqlitePool,
+    clock: Arc<Clock>,
+    small: mpsc::Sender<Box<dyn Command>>,
+    bulk: mpsc::Sender<Box<dyn Command>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// What [`Database::new`] puts together.
+pub(crate) struct Parts {
+    pub(crate) path: PathBuf,
+    pub(crate) locks: Locks,
+    pub(crate) readers: SqlitePool,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) small: mpsc::Sender<Box<dyn Command>>,
+    pub(crate) bulk: mpsc::Sender<Box<dyn Command>>,
+    pub(crate) writer: JoinHandle<()>,
+    pub(crate) stop: oneshot::Sender<()>,
+}
+
+impl Database {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { path, locks, readers, clock, small, bulk, writer, stop } = parts;
+        let (writer, stop) = (Mutex::new(Some(writer)), Mutex::new(Some(stop)));
+        Self { path, locks, readers, clock, small, bulk, writer, stop }
+    }
+
+    /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
+    ///
+    /// The operation must neither begin nor end a transaction of its own. It goes on when the caller is dropped.
+    pub(crate) async fn write<T, F>(&self, size: Size, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let queue = if size == Size::Small { &self.small } else { &self.bulk };
+        queue.send(Box::new(Task::new(operation, reply))).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Runs `operation` on one consistent view of the database.
+    pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        self.read_within(READ_TIMEOUT, operation).await
+    }
+
+    /// As [`Database::read`], for what may take long.
+    pub(crate) async fn read_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let now = self.now();
+        let reading = async {
+            let mut transaction = self.readers.begin().await.map_err(engine)?;
+            let answer = operation(&mut transaction, now).await;
+            transaction.rollback().await.map_err(engine)?;
+            answer
+        };
+        tokio::time::timeout(timeout, reading).await.map_err(|_| StoreError::Busy)?
+    }
+
+    /// Milliseconds since 1970; never goes back.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// Ends the writer after what was already handed to it, and closes every connection.
+    pub(crate) async fn close(&self) {
+        drop(self.stop.lock().await.take());
+        if let Some(writer) = self.writer.lock().await.take()
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "The database writer ended in a panic");
+        }
+        self.readers.close().await;
+    }
+}
+
+/// Moves the change numbers of `topics`; the last statement of whatever changes what they show.
+pub(crate) async fn touch(connection: &mut SqliteConnection, topics: &[Topic]) -> Result<(), StoreError> {
+    let mask = topics.iter().fold(0_i64, |mask, topic| mask | (1 << topic.number()));
+    sqlx::query("UPDATE change SET number = number + 1 WHERE (?1 >> topic) & 1")
+        .bind(mask)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+/// The map's next change number, for `place.changed`. Whoever uses it touches [`Topic::Map`] in the same transaction.
+pub(crate) async fn next_map_number(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT number + 1 FROM change WHERE topic = ?1")
+        .bind(Topic::Map.number())
+        .fetch_one(connection)
+        .await
+        .map_err(engine)
+}
+
+fn closed() -> StoreError {
+    other("the database is closed")
+}
