@@ -1,1 +1,126 @@
-//! To come.
+//! The conformance suite: what every backend must do, one named case for each law.
+//!
+//! A backend's `tests/conformance.rs` names a function that opens an empty store and calls [`conformance!`]; each case
+//! becomes one test. A case that needs a server and finds none fails: it never skips.
+
+mod factory;
+pub mod hosts;
+pub mod imports;
+pub mod jobs;
+pub mod locations;
+pub mod map;
+pub mod races;
+pub mod runs;
+
+use std::{sync::Arc, time::Duration};
+
+use hostatlas_store::Store;
+
+/// An empty store, whose clock a test can move.
+pub struct TestStore {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Moves its clock forward.
+    pub advance: Box<dyn Fn(Duration) + Send + Sync>,
+    /// What must live as long as the store: its folder, its server.
+    pub keep: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl std::ops::Deref for TestStore {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        self.store.as_ref()
+    }
+}
+
+/// Makes a test of every case. `$open` is an async function that answers a [`TestStore`].
+#[macro_export]
+macro_rules! conformance {
+    ($open:path) => {
+        $crate::conformance!(@cases $open, imports:
+            a_scan_makes_hosts_services_and_jobs,
+            recording_twice_changes_only_the_last_import,
+            times_only_widen,
+            a_private_address_is_not_applicable_and_gets_no_job,
+            a_closed_port_closes_a_known_service_and_makes_none,
+            an_old_record_changes_neither_state_nor_banner,
+            seeing_a_stale_host_again_queues_it,
+            probe_jobs_are_queued_only_inside_the_scope,
+            undo_removes_what_only_that_import_brought,
+            undo_of_a_located_import_leaves_counters_true,
+            an_import_reports_its_progress_and_end,
+        );
+        $crate::conformance!(@cases $open, hosts:
+            pages_follow_each_other_without_gap_or_repetition,
+            each_field_of_a_filter_is_honoured,
+            a_list_by_time_pages_through_every_host,
+            counting_stops_at_its_cap,
+            due_in_the_store_is_due_in_the_domain,
+            an_unknown_host_is_an_error,
+        );
+        $crate::conformance!(@cases $open, locations:
+            an_answer_puts_a_host_on_a_place,
+            equal_places_are_one_row,
+            a_failure_leaves_a_located_host_located,
+            an_older_answer_never_overwrites,
+            a_move_is_remembered_with_its_distance,
+            coverage_counts_every_state_once,
+            staleness_grows_with_time_alone,
+            recent_results_are_newest_first,
+        );
+        $crate::conformance!(@cases $open, jobs:
+            a_request_merges_into_the_live_job,
+            a_finished_job_blocks_nothing,
+            a_forced_request_reruns_a_running_job,
+            the_most_urgent_runs_first,
+            the_oldest_first_share_ignores_priority,
+            a_peeked_job_still_waits,
+            a_late_finish_changes_nothing,
+            a_snooze_gives_the_attempt_back,
+            a_retry_waits_its_delay,
+            discarding_marks_a_pending_host,
+            a_rescued_job_ignores_its_first_worker,
+            a_renewed_lease_is_not_rescued,
+            released_jobs_keep_their_attempts,
+            crashed_jobs_come_in_groups_and_then_alone,
+            three_deaths_alone_discard_a_job,
+            retry_revives_the_newest_and_skips_live_keys,
+            cancelling_leaves_the_host_alone,
+            a_paused_kind_is_not_claimed,
+            a_filtered_list_pages_through_all_matches,
+            pruning_spares_what_is_young,
+            the_next_due_time_is_known,
+            bulk_requests_walk_through_the_selection,
+            no_move_outside_the_state_table_happens,
+        );
+        $crate::conformance!(@cases $open, runs:
+            one_run_at_a_time,
+            a_silent_run_is_interrupted,
+            a_cancelled_run_hears_of_it,
+        );
+        $crate::conformance!(@cases $open, map:
+            places_report_their_changes_once,
+            a_filtered_map_counts_matching_hosts,
+            every_change_moves_its_topic,
+        );
+        $crate::conformance!(@cases $open, races:
+            no_job_is_claimed_twice,
+            imports_and_finishes_of_the_same_hosts_agree,
+        );
+    };
+    (@cases $open:path, $noun:ident: $($case:ident,)+) => {
+        mod $noun {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let test = $open().await;
+                    $crate::$noun::$case(&test).await;
+                    let report = test.store.check().await.expect("the check runs");
+                    assert_eq!(report.findings, [], "the store is true to itself afterwards");
+                    test.store.close().await;
+                }
+            )+
+        }
+    };
+}

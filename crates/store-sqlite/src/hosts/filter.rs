@@ -1,0 +1,282 @@
+//! A filter as SQL.
+//!
+//! Only numbers and hexadecimal keys made from typed values are written into the text of a statement; whatever a
+//! person typed (names, words) is resolved to ids first, by bound parameters.
+
+use std::{fmt::Write as _, time::Duration};
+
+use hostatlas_domain::{Address, HostFilter};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use hostatlas_store::StoreError;
+
+use crate::error::engine;
+
+/// The smallest and largest key.
+pub(super) const FIRST_KEY: [u8; 16] = [0; 16];
+pub(super) const LAST_KEY: [u8; 16] = [0xff; 16];
+
+/// A set of row ids that a host's column must be in.
+#[derive(Debug, Default)]
+pub(super) struct IdSet {
+    /// The ids, as `1,2,3`.
+    pub(super) list: String,
+    /// How many there are.
+    pub(super) len: u64,
+}
+
+impl IdSet {
+    fn from_ids(ids: Vec<i64>) -> Self {
+        let len = ids.len() as u64;
+        let mut list = String::with_capacity(ids.len() * 7);
+        for id in ids {
+            if !list.is_empty() {
+                list.push(',');
+            }
+            let _ = write!(list, "{id}");
+        }
+        Self { list, len }
+    }
+}
+
+/// A filter whose names have been looked up.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The first and last key of the block.
+    pub(super) range: ([u8; 16], [u8; 16]),
+    /// Whether a block was asked for.
+    pub(super) has_range: bool,
+    /// On one of these places.
+    pub(super) places: Option<IdSet>,
+    /// How many hosts stand on them.
+    pub(super) place_hosts: u64,
+    /// In one of these networks.
+    pub(super) networks: Option<IdSet>,
+    /// With one of these ports open, as `80,443`.
+    pub(super) ports: Option<String>,
+    /// What else must hold, over `host`; each begins with ` AND `.
+    pub(super) conditions: String,
+}
+
+impl Resolved {
+    /// All conditions but the block, as text that follows `WHERE true`.
+    pub(super) fn all_conditions(&self) -> String {
+        let mut text = self.conditions.clone();
+        if let Some(places) = &self.places {
+            let _ = write!(text, " AND host.place IN ({})", places.list);
+        }
+        if let Some(networks) = &self.networks {
+            let _ = write!(text, " AND host.network IN ({})", networks.list);
+        }
+        if let Some(ports) = &self.ports {
+            let _ = write!(
+                text,
+                " AND EXISTS (SELECT 1 FROM service WHERE service.host = host.id AND service.port IN ({ports}) \
+                 AND service.state = 1)"
+            );
+        }
+        text
+    }
+
+    /// Whether places are all that is asked for, so that their counters answer.
+    pub(super) fn is_places_alone(&self) -> bool {
+        self.places.is_some()
+            && !self.has_range
+            && self.networks.is_none()
+            && self.ports.is_none()
+            && self.conditions.is_empty()
+    }
+}
+
+/// A key as an SQL literal.
+pub(super) fn literal(key: [u8; 16]) -> String {
+    let mut text = String::with_capacity(35);
+    text.push_str("X'");
+    for byte in key {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push('\'');
+    text
+}
+
+/// Looks up the names in `filter`.
+pub(super) async fn resolve(
+    connection: &mut SqliteConnection,
+    now: i64,
+    filter: &HostFilter,
+    max_age: Duration,
+) -> Result<Resolved, StoreError> {
+    let range = filter.range.map_or((FIRST_KEY, LAST_KEY), |range| {
+        (Address::from(range.network()).to_key(), Address::from(range.broadcast()).to_key())
+    });
+    let places = resolve_places(connection, filter).await?;
+    let place_hosts = match &places {
+        Some(places) => hosts_on(connection, places).await?,
+        None => 0,
+    };
+    let ports = (!filter.ports.is_empty())
+        .then(|| filter.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    let mut conditions = host_conditions(now, filter, max_age);
+    for word in &filter.words {
+        let places = places_named_like(connection, word).await?;
+        let networks = networks_named_like(connection, word).await?;
+        let _ = write!(
+            conditions,
+            " AND (host.place IN ({}) OR host.network IN ({}))",
+            places.list, networks.list
+        );
+    }
+    Ok(Resolved {
+        range,
+        has_range: filter.range.is_some(),
+        places,
+        place_hosts,
+        networks: resolve_networks(connection, filter).await?,
+        ports,
+        conditions,
+    })
+}
+
+/// The conditions on the host's own columns.
+fn host_conditions(now: i64, filter: &HostFilter, max_age: Duration) -> String {
+    let mut text = String::new();
+    if let Some(state) = filter.state {
+        let _ = write!(text, " AND host.location_state = {}", state.number());
+    }
+    if filter.stale {
+        let _ = write!(text, " AND {}", stale_condition(now, max_age));
+    }
+    if let Some(reason) = filter.reason {
+        let _ = write!(text, " AND host.location_state = 2 AND host.reason = {}", reason.number());
+    }
+    if let Some(import) = filter.import {
+        let _ = write!(text, " AND host.first_import = {}", import.0);
+    }
+    text
+}
+
+/// `hostatlas_domain::is_stale` in SQL.
+pub(super) fn stale_condition(now: i64, max_age: Duration) -> String {
+    if max_age.is_zero() {
+        return "host.location_state = 1".to_owned();
+    }
+    let edge = now.saturating_sub(millis(max_age));
+    format!("host.location_state = 1 AND host.located_at < {edge}")
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+async fn resolve_places(
+    connection: &mut SqliteConnection,
+    filter: &HostFilter,
+) -> Result<Option<IdSet>, StoreError> {
+    if filter.place.is_none() && filter.countries.is_empty() && filter.city.is_none() {
+        return Ok(None);
+    }
+    let mut sql = "SELECT id FROM place WHERE hosts > 0".to_owned();
+    if let Some(place) = filter.place {
+        let _ = write!(sql, " AND id = {}", place.0);
+    }
+    if !filter.countries.is_empty() {
+        // Two ASCII letters each: a country code can be nothing else.
+        let codes: Vec<_> = filter.countries.iter().map(|code| format!("'{code}'")).collect();
+        let _ = write!(sql, " AND country_code IN ({})", codes.join(","));
+    }
+    if filter.city.is_some() {
+        sql.push_str(" AND (city LIKE ?1 ESCAPE '\\' OR city LIKE ?1 || ' (%' ESCAPE '\\')");
+    }
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    if let Some(city) = &filter.city {
+        query = query.bind(escape_like(city));
+    }
+    ids(connection, query).await.map(Some)
+}
+
+async fn resolve_networks(
+    connection: &mut SqliteConnection,
+    filter: &HostFilter,
+) -> Result<Option<IdSet>, StoreError> {
+    if filter.asns.is_empty() && filter.organization.is_none() {
+        return Ok(None);
+    }
+    let mut sql = "SELECT id FROM network WHERE true".to_owned();
+    if !filter.asns.is_empty() {
+        let numbers: Vec<_> = filter.asns.iter().map(|asn| asn.0.to_string()).collect();
+        let _ = write!(sql, " AND asn IN ({})", numbers.join(","));
+    }
+    if filter.organization.is_some() {
+        sql.push_str(" AND (organization LIKE ?1 ESCAPE '\\' OR isp LIKE ?1 ESCAPE '\\')");
+    }
+    let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    if let Some(organization) = &filter.organization {
+        query = query.bind(format!("%{}%", escape_like(organization)));
+    }
+    ids(connection, query).await.map(Some)
+}
+
+async fn places_named_like(connection: &mut SqliteConnection, word: &str) -> Result<IdSet, StoreError> {
+    let country = word.parse().ok().or_else(|| hostatlas_domain::CountryCode::from_name(word));
+    let query = sqlx::query(
+        "SELECT id FROM place WHERE hosts > 0 \
+         AND (city LIKE ?1 ESCAPE '\\' OR region LIKE ?1 ESCAPE '\\' OR country_code = ?2)",
+    )
+    .bind(format!("%{}%", escape_like(word)))
+    .bind(country.map(|code| code.to_string()).unwrap_or_default());
+    ids(connection, query).await
+}
+
+async fn networks_named_like(connection: &mut SqliteConnection, word: &str) -> Result<IdSet, StoreError> {
+    let query = sqlx::query(
+        "SELECT id FROM network WHERE organization LIKE ?1 ESCAPE '\\' OR isp LIKE ?1 ESCAPE '\\'",
+    )
+    .bind(format!("%{}%", escape_like(word)));
+    ids(connection, query).await
+}
+
+/// Makes text stand for itself in a LIKE pattern.
+fn escape_like(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 4);
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+async fn ids(
+    connection: &mut SqliteConnection,
+    query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+) -> Result<IdSet, StoreError> {
+    let rows = query.fetch_all(connection).await.map_err(engine)?;
+    Ok(IdSet::from_ids(rows.iter().map(|row| row.get(0)).collect()))
+}
+
+async fn hosts_on(connection: &mut SqliteConnection, places: &IdSet) -> Result<u64, StoreError> {
+    let sql = format!("SELECT coalesce(sum(hosts), 0) FROM place WHERE id IN ({})", places.list);
+    let hosts: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+    Ok(u64::try_from(hosts).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_and_underscore_in_a_name_stand_for_themselves() {
+        assert_eq!(escape_like(r"100%_a\b"), r"100\%\_a\\b");
+    }
+
+    #[test]
+    fn a_key_is_written_as_a_blob() {
+        assert_eq!(literal(LAST_KEY), "X'ffffffffffffffffffffffffffffffff'");
+    }
+}
