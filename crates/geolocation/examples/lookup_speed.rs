@@ -34,8 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sorted = random.clone();
     sorted.sort_unstable();
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let before = anonymous_kib();
     // The first pass reads the file into memory; it is not what is measured.
     let located = count_located(&sorted, |part| locator.locate_sorted(part));
+    let kept = anonymous_kib().zip(before).map(|(after, before)| after.saturating_sub(before));
     let (sorted_time, _) = seconds(|| count_located(&sorted, |part| locator.locate_sorted(part)));
     let (batch_time, _) =
         seconds(|| count_located(&random, |part| runtime.block_on(locator.locate_batch(part, BATCH))));
@@ -58,11 +60,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             "batch_per_second": rate(batch_time),
             "first_open_seconds": first_open,
             "second_open_seconds": second_open,
+            "anonymous_kib_kept": kept,
+            "databases": locator.databases(),
             "problems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     );
     std::fs::remove_dir_all(&config.private_copy_dir)?;
     Ok(())
+}
+
+/// Memory of this process that is neither a file nor shared, where the system tells.
+fn anonymous_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {

@@ -303,6 +303,7 @@ mod tests {
             others in prop::collection::vec(any::<[u8; 16]>(), 0..24),
             size in prop_oneof![Just(RecordSize::Bits24), Just(RecordSize::Bits28), Just(RecordSize::Bits32)],
             sorted: bool,
+            skip_the_top: bool,
         ) {
             let database = database(size, IpVersion::V6, &networks);
             let inside = networks.iter().flat_map(|network| [network.network(), network.broadcast()]);
@@ -310,6 +311,10 @@ mod tests {
                 inside.map(Address::from).chain(others.into_iter().map(Address::from_key)).collect();
             if sorted {
                 addresses.sort_unstable();
+            }
+            if skip_the_top {
+                database.tree().make_top(true);
+                database.tree().make_top(false);
             }
             let (mut cursors, tree) = (<[Cursor; 2]>::default(), database.tree());
             for address in addresses {

@@ -63,7 +63,8 @@ fn place(wire: &WireRecord<'_>) -> Result<Place, UnlocatedReason> {
     if let Some((country, coordinate)) = country.and_then(|code| Some((code, country_centre(code)?))) {
         return Ok(Place { coordinate, precision: Precision::Country, city, region, country: Some(country) });
     }
-    let states_a_country = || wire.country_code.into_iter().chain(wire.country).any(|text| name(text).is_some());
+    let states_a_country =
+        || wire.country_code.into_iter().chain(wire.country).any(|text| name(text).is_some());
     if point == Some(Err(InvalidCoordinate::NullIsland)) || states_a_country() {
         return Err(UnlocatedReason::NullIsland);
     }

@@ -229,7 +229,7 @@ impl Provider for MmdbSet {
             return addresses.iter().map(|&address| session.lookup(address)).collect();
         }
         let mut sorted: Vec<(usize, Address)> = addresses.iter().copied().enumerate().collect();
-        sorted.sort_unstable_by_key(|(_, address)| *address);
+        sorted.sort_unstable_by_key(|(_, address)| u128::from_be_bytes(address.to_key()));
         let cores = available_parallelism().map_or(1, usize::from);
         let part = sorted.len().div_ceil(cores).max(LEAST_PER_THREAD);
         let generation = self.inner.current.load_full();

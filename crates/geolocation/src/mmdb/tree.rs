@@ -1,7 +1,16 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hostatlas_domain::Address;
 use maxminddb::{Metadata, Mmap};
+
+/// Levels that a [`Top`] skips. Those of 16 bits fill 256 KiB a family, which fits in the cache of a core; the same
+/// levels of a real database's tree are scattered over megabytes.
+const TOP_LEVELS: u32 = 16;
+/// Lookups of one cursor after which it is worth to make a [`Top`], which takes about a millisecond.
+const MANY: u32 = 1_024;
+
+/// The node that each way of [`TOP_LEVELS`] levels leads to.
+type Top = Box<[u32]>;
 
 /// A mapped file that the reader and the tree share.
 #[derive(Clone)]
@@ -74,6 +83,8 @@ pub struct Tree {
     record_bits: u16,
     start_v4: u32,
     holds_v6: bool,
+    /// For IPv6 and for IPv4; made when somebody looks many addresses up.
+    tops: [OnceLock<Top>; 2],
 }
 
 impl Tree {
@@ -85,7 +96,8 @@ impl Tree {
         mapping.as_ref().get(..bytes)?;
         let holds_v6 = metadata.ip_version == 6;
         let (node_count, record_bits) = (metadata.node_count, metadata.record_size);
-        let mut tree = Self { mapping, bytes, node_count, record_bits, start_v4: 0, holds_v6 };
+        let mut tree =
+            Self { mapping, bytes, node_count, record_bits, start_v4: 0, holds_v6, tops: Default::default() };
         if holds_v6 {
             tree.start_v4 =
                 tree.descend(&tree.mapping.as_ref()[..bytes], 0, Path { bits: 0, width: 96 }, 0).0;
@@ -137,6 +149,28 @@ impl Tree {
         (node, level)
     }
 
+    /// Walks all ways of [`TOP_LEVELS`] levels at once.
+    fn top(&self, v4: bool) -> &Top {
+        self.tops[usize::from(v4)].get_or_init(|| {
+            let mut ways = vec![if v4 { self.start_v4 } else { 0 }];
+            let nodes = &self.mapping.as_ref()[..self.bytes];
+            for _ in 0..TOP_LEVELS {
+                let below = |node| {
+                    let inner = node < self.node_count;
+                    if inner { [false, true].map(|right| self.child(nodes, node, right)) } else { [node; 2] }
+                };
+                ways = ways.into_iter().flat_map(below).collect();
+            }
+            ways.into()
+        })
+    }
+
+    /// Makes what a cursor makes after many lookups.
+    #[cfg(test)]
+    pub fn make_top(&self, v4: bool) {
+        self.top(v4);
+    }
+
     #[inline]
     fn child(&self, nodes: &[u8], node: u32, right: bool) -> u32 {
         let (node, right) = (node as usize, usize::from(right));
@@ -164,11 +198,13 @@ pub struct Cursor {
     path: Path,
     /// How many levels it went down; `None` before the first.
     depth: Option<u32>,
+    /// How many ways it took.
+    finds: u32,
 }
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { nodes: Box::new([0; 129]), path: Path::v4(0), depth: None }
+        Self { nodes: Box::new([0; 129]), path: Path::v4(0), depth: None, finds: 0 }
     }
 }
 
@@ -184,11 +220,11 @@ impl Cursor {
             Some(depth) if self.path.width == path.width => {
                 (self.path.bits ^ path.bits).leading_zeros().min(depth)
             }
-            _ => {
-                self.nodes[0] = if path.is_v4() { tree.start_v4 } else { 0 };
-                0
-            }
+            _ => 0,
         };
+        if level < TOP_LEVELS {
+            level = self.start(tree, path, level);
+        }
         let mut node = self.nodes[level as usize];
         while node < tree.node_count && level < path.width {
             node = tree.child(nodes, node, path.turns_right(level));
@@ -198,5 +234,21 @@ impl Cursor {
         self.path = path;
         self.depth = Some(level);
         (node > tree.node_count).then_some(node)
+    }
+
+    /// Where to go on from for a way that shares less than [`TOP_LEVELS`] levels with the last: gives the level, and
+    /// has its node ready.
+    fn start(&mut self, tree: &Tree, path: Path, level: u32) -> u32 {
+        self.finds = self.finds.saturating_add(1);
+        let ready = tree.tops[usize::from(path.is_v4())].get();
+        let Some(top) = ready.or_else(|| (self.finds > MANY).then(|| tree.top(path.is_v4()))) else {
+            if level == 0 {
+                self.nodes[0] = if path.is_v4() { tree.start_v4 } else { 0 };
+            }
+            return level;
+        };
+        let way = (path.bits >> (128 - TOP_LEVELS)) as usize;
+        self.nodes[TOP_LEVELS as usize] = top[way];
+        TOP_LEVELS
     }
 }
