@@ -1,0 +1,249 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use hostatlas_domain::JobId;
+use hostatlas_store::{ClaimJobs, ClaimMode, ClaimedJob, StoreError, WorkerId};
+use tokio::{
+    sync::Notify,
+    task::{Id, JoinError, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::{
+    backoff::spread,
+    batch::{self, BatchContext},
+    leases::LEASE,
+    worker::Tidy,
+};
+
+/// How often an idle worker looks, when nobody wakes it.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Jobs are due and none was claimed for so long: somebody should know.
+const WATCHDOG: Duration = Duration::from_secs(30);
+/// How many jobs that were running when their worker died are claimed together.
+const CRASHED_LIMIT: u32 = 50;
+/// One claim in so many takes the oldest due jobs, so that a flood of urgent ones cannot starve the rest.
+const OLDEST_FIRST_SHARE: u64 = 10;
+/// With [`ClaimMode::Peek`]: one batch is written while the next is worked on; a third would only wait for the writer.
+const PEEK_DEPTH: usize = 2;
+/// After an unclean start, jobs are leased until so many of them went well...
+const PROVEN_JOBS: u64 = 10_000;
+/// ...or for so long. Only a lease leaves a trace of which jobs kill their worker.
+const PROVEN_AFTER: Duration = Duration::from_secs(60);
+/// A drain that meets so many errors one after the other is given up.
+const DRAIN_ERRORS: u32 = 5;
+
+/// Claims and runs the jobs of one handler.
+pub(crate) struct Lane {
+    pub(crate) context: BatchContext,
+    pub(crate) worker: WorkerId,
+    pub(crate) concurrency: usize,
+    pub(crate) drain: bool,
+    pub(crate) after_crash: bool,
+    pub(crate) wake: Arc<Notify>,
+    /// Fires when claiming has to stop.
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tidy: Arc<dyn Tidy>,
+}
+
+/// What changes while a lane runs.
+struct Progress {
+    running: JoinSet<Result<(), StoreError>>,
+    /// With [`ClaimMode::Peek`]: what is in flight, and must not be claimed again.
+    in_flight: HashMap<Id, Vec<JobId>>,
+    claims: u64,
+    errors: u32,
+    started: Instant,
+    claimed_last: Instant,
+    claimed_jobs: u64,
+    warned: bool,
+}
+
+impl Lane {
+    /// Runs until `shutdown`, or, when draining, until nothing is due; then waits for what is in flight.
+    pub(crate) async fn run(self) -> Result<(), StoreError> {
+        let mut progress = Progress {
+            running: JoinSet::new(),
+            in_flight: HashMap::new(),
+            claims: 0,
+            errors: 0,
+            started: Instant::now(),
+            claimed_last: Instant::now(),
+            claimed_jobs: 0,
+            warned: false,
+        };
+        let ended = self.claim_and_run(&mut progress).await;
+        while let Some(done) = progress.running.join_next_with_id().await {
+            self.note_end(&mut progress, done);
+        }
+        ended
+    }
+
+    async fn claim_and_run(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        while !self.shutdown.is_cancelled() {
+            let mode = self.mode(progress);
+            let depth = if mode == ClaimMode::Peek { PEEK_DEPTH } else { self.concurrency };
+            if progress.running.len() >= depth {
+                self.wait_for_slot(progress).await;
+                continue;
+            }
+            // Listen before looking: a job queued between an empty claim and the wait would sleep until the next poll.
+            let woken = self.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            match self.claim(progress, mode).await {
+                Ok(jobs) if jobs.is_empty() => {
+                    if !progress.running.is_empty() {
+                        self.wait_for_slot(progress).await;
+                        continue;
+                    }
+                    if self.idle(progress, woken).await? {
+                        return Ok(());
+                    }
+                }
+                Ok(jobs) => self.start(progress, jobs, mode),
+                Err(error) => self.claim_failed(progress, error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn mode(&self, progress: &Progress) -> ClaimMode {
+        let proven = progress.claimed_jobs >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
+        if self.after_crash && !proven { ClaimMode::Lease } else { self.context.handler.mode() }
+    }
+
+    async fn claim(&self, progress: &mut Progress, mode: ClaimMode) -> Result<Vec<ClaimedJob>, StoreError> {
+        progress.claims += 1;
+        let params = ClaimJobs {
+            kinds: vec![self.context.handler.kind()],
+            limit: self.context.handler.batch_size(),
+            lease: LEASE,
+            worker: self.worker,
+            mode,
+            oldest_first: progress.claims.is_multiple_of(OLDEST_FIRST_SHARE),
+            crashed_limit: CRASHED_LIMIT,
+            except: progress.in_flight.values().flatten().copied().collect(),
+        };
+        let jobs = self.context.store.jobs_claim(params).await?;
+        progress.errors = 0;
+        Ok(jobs)
+    }
+
+    fn start(&self, progress: &mut Progress, jobs: Vec<ClaimedJob>, mode: ClaimMode) {
+        let claimed = Instant::now();
+        progress.claimed_last = claimed;
+        progress.warned = false;
+        progress.claimed_jobs += jobs.len() as u64;
+        let ids = jobs.iter().map(|job| job.id).collect();
+        let task = progress.running.spawn(batch::run(self.context.clone(), jobs, mode, claimed));
+        if mode == ClaimMode::Peek {
+            progress.in_flight.insert(task.id(), ids);
+        }
+    }
+
+    async fn wait_for_slot(&self, progress: &mut Progress) {
+        tokio::select! {
+            done = progress.running.join_next_with_id() => {
+                if let Some(done) = done {
+                    self.note_end(progress, done);
+                }
+            }
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the lane's reaction beside its other reactions")]
+    fn note_end(&self, progress: &mut Progress, done: Result<(Id, Result<(), StoreError>), JoinError>) {
+        let id = match &done {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        progress.in_flight.remove(&id);
+        match done {
+            Ok((_, Ok(()))) => {}
+            Ok((_, Err(error))) => {
+                progress.errors += 1;
+                error!(error = &error as &dyn std::error::Error, "A batch of finished jobs could not be written; it will run again");
+            }
+            Err(error) => error!(error = &error as &dyn std::error::Error, "A batch broke down"),
+        }
+    }
+
+    async fn claim_failed(&self, progress: &mut Progress, error: StoreError) -> Result<(), StoreError> {
+        progress.errors += 1;
+        if self.drain && progress.errors >= DRAIN_ERRORS {
+            return Err(error);
+        }
+        if progress.errors == 1 {
+            error!(error = &error as &dyn std::error::Error, "Jobs cannot be claimed; trying again every few seconds");
+        }
+        let pause = POLL_INTERVAL.saturating_mul(progress.errors.min(5));
+        self.shutdown.run_until_cancelled(tokio::time::sleep(spread(pause, rand::random()))).await;
+        Ok(())
+    }
+
+    /// Waits for work. Answers whether a drain is over.
+    async fn idle(&self, progress: &mut Progress, woken: impl Future<Output = ()>) -> Result<bool, StoreError> {
+        let kinds = [self.context.handler.kind()];
+        let next = match self.context.store.jobs_next_due(&kinds).await {
+            Ok(next) => next,
+            Err(error) => {
+                self.claim_failed(progress, error).await?;
+                return Ok(false);
+            }
+        };
+        let due_now = next == Some(Duration::ZERO);
+        if self.drain && !due_now {
+            self.tidy().await;
+            return Ok(true);
+        }
+        if due_now {
+            self.watch(progress);
+        } else {
+            progress.claimed_last = Instant::now();
+            if self.tidy().await {
+                return Ok(false);
+            }
+        }
+        let poll = spread(POLL_INTERVAL, rand::random());
+        let pause = next.filter(|next| !next.is_zero()).map_or(poll, |next| next.min(poll));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = woken => {}
+            () = self.shutdown.cancelled() => {}
+        }
+        Ok(false)
+    }
+
+    async fn tidy(&self) -> bool {
+        match self.tidy.tidy().await {
+            Ok(did) => did,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "Housekeeping of the database failed");
+                false
+            }
+        }
+    }
+
+    fn watch(&self, progress: &mut Progress) {
+        if !progress.warned && progress.claimed_last.elapsed() >= WATCHDOG {
+            progress.warned = true;
+            error!(
+                kind = %self.context.handler.kind(),
+                "Jobs are due and none could be claimed for {} s",
+                WATCHDOG.as_secs()
+            );
+        }
+    }
+}
+
+/// The order in which lanes end does not matter; their first error does.
+pub(crate) fn first_error(results: VecDeque<Result<(), StoreError>>) -> Result<(), StoreError> {
+    results.into_iter().collect()
+}
