@@ -55,7 +55,10 @@ lint:
 
 bench:
 	$(xtask)
-	cargo xtask bench
+	cargo xtask data
+	cargo build --package server --locked --release
+	cargo xtask site
+	cargo run --quiet --locked --package xtask --profile xtask --target-dir target/xtask --features bench -- bench
 
 clean-demo:
 	rm -rf demo

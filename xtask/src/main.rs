@@ -7,6 +7,8 @@
 
 mod asn;
 mod basemap;
+#[cfg(feature = "bench")]
+mod bench;
 mod compress;
 mod data;
 mod prepare;
@@ -14,6 +16,7 @@ mod site;
 mod steps;
 #[cfg(test)]
 mod style;
+mod test_mmdb;
 mod verify;
 mod workspace;
 
@@ -27,7 +30,9 @@ const USAGE: &str = "usage: cargo xtask <command>
   test                          everything that `make test` runs
   e2e                           the browser tests alone, on a debug server
   lint                          formatting, clippy for the server and for the browser
-  basemap                       make public/basemap and public/vendor again from their npm packages";
+  test-mmdb FOLDER              write small invented location databases, for the browser tests
+  basemap                       make public/basemap and public/vendor again from their npm packages
+  bench [NAME]                  the benchmarks behind `make bench`; only with --features bench";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,7 +50,12 @@ fn main() -> ExitCode {
         ["test"] => verify::run(),
         ["e2e"] => verify::browser(),
         ["lint"] => verify::lint(),
+        ["test-mmdb", folder] => test_mmdb::write(std::path::Path::new(folder)),
         ["basemap"] => basemap::make(),
+        #[cfg(feature = "bench")]
+        ["bench"] => bench::run(None),
+        #[cfg(feature = "bench")]
+        ["bench", only] => bench::run(Some(only)),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);

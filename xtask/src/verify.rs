@@ -8,11 +8,13 @@ use anyhow::{Context, Result};
 use crate::prepare::{binary, build_server};
 use crate::site::{self, Profile};
 use crate::steps::Steps;
-use crate::workspace;
+use crate::{test_mmdb, workspace};
 
 /// `frontend` is WASM only; `xtask` has its own target directory, so that it never rebuilds the product's crates.
 const PRODUCT: [&str; 5] = ["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
 const XTASK_TARGET: &str = "target/xtask";
+/// Where the browser tests look for their location databases (`end2end/playwright.config.ts`).
+const TEST_MMDB: &str = "target/test-mmdb";
 
 /// Formatting, lints, tests, documentation tests, and the browser tests on the built site.
 pub fn run() -> Result<()> {
@@ -162,6 +164,7 @@ fn install_chromium() -> Result<()> {
 
 /// Runs Playwright against the debug server. The variable has no `HOSTATLAS_` before it: that is the product's own.
 fn end_to_end() -> Result<()> {
+    test_mmdb::write(Path::new(TEST_MMDB))?;
     workspace::run(
         Command::new("npx")
             .args(["--no-install", "playwright", "test"])
