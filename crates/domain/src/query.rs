@@ -243,7 +243,7 @@ fn add_word(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
     if word.parse::<Address>().is_ok() || word.parse::<IpNet>().is_ok() {
         return add_range(filter, term);
     }
-    if word.len() > 2 && word[..2].eq_ignore_ascii_case("as") && word.parse::<Asn>().is_ok() {
+    if word.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("as")) && word.parse::<Asn>().is_ok() {
         let asn = term.parse()?;
         return once(term, &mut filter.asns, vec![asn]);
     }
