@@ -5,12 +5,12 @@
 //! some blocks are known by country or region only, and some not at all.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mmdb_writer::{IpVersion, Value, Writer};
+use mmdb_writer::{IpVersion, Ipv4Aliasing, Value, Writer};
 
 use crate::asn;
 
@@ -26,12 +26,38 @@ const REGION_ONLY: u64 = 20;
 const UNKNOWN: u64 = 25;
 
 const ORGANIZATIONS: [&str; 32] = [
-    "Amber Hosting", "Aurora Telecom", "Baltic Fibre", "Blue Ridge Networks", "Cedar Cloud", "Cobalt Broadband",
-    "Compass Carrier", "Coral Data Centres", "Delta Mobile", "Driftwood Internet", "Estuary Online", "Fathom Systems",
-    "Fjord Connect", "Gannet Networks", "Granite Hosting", "Harbour Telecom", "Isobar Cloud", "Juniper Bay Cable",
-    "Kelp University", "Lantern Broadband", "Meridian Transit", "Mistral Networks", "Nimbus Servers", "Orbit Cable",
-    "Pelican Mobile", "Quay Data, Inc.", "Reef Research Network", "Sextant Hosting", "Tidal Fibre", "Umber Telecom",
-    "Vesper Cloud", "Westerly Internet",
+    "Amber Hosting",
+    "Aurora Telecom",
+    "Baltic Fibre",
+    "Blue Ridge Networks",
+    "Cedar Cloud",
+    "Cobalt Broadband",
+    "Compass Carrier",
+    "Coral Data Centres",
+    "Delta Mobile",
+    "Driftwood Internet",
+    "Estuary Online",
+    "Fathom Systems",
+    "Fjord Connect",
+    "Gannet Networks",
+    "Granite Hosting",
+    "Harbour Telecom",
+    "Isobar Cloud",
+    "Juniper Bay Cable",
+    "Kelp University",
+    "Lantern Broadband",
+    "Meridian Transit",
+    "Mistral Networks",
+    "Nimbus Servers",
+    "Orbit Cable",
+    "Pelican Mobile",
+    "Quay Data, Inc.",
+    "Reef Research Network",
+    "Sextant Hosting",
+    "Tidal Fibre",
+    "Umber Telecom",
+    "Vesper Cloud",
+    "Westerly Internet",
 ];
 
 /// One line of `cities.txt`.
@@ -84,18 +110,20 @@ fn places(version: IpVersion, cities: &[City]) -> Result<Vec<u8>> {
     let mut writer = Writer::builder("city")
         .ip_version(version)
         .languages(Vec::<String>::new())
+        .ipv4_aliasing(Ipv4Aliasing::Disabled)
         .build_epoch(UNIX_EPOCH + BUILD)
         .build();
     let blocks = if version == IpVersion::V4 { 0x0100..=0xdfff_u16 } else { 0x2000..=0x3fff };
     for block in blocks {
         let Some(record) = record(u64::from(block), cities) else { continue };
-        let network = match version {
-            IpVersion::V4 => format!("{}/16", Ipv4Addr::from_bits(u32::from(block) << 16)),
-            IpVersion::V6 => format!("{}/16", Ipv6Addr::from_bits(u128::from(block) << 112)),
+        let (start, end) = if version == IpVersion::V4 {
+            let start = u32::from(block) << 16;
+            (IpAddr::from(Ipv4Addr::from_bits(start)), IpAddr::from(Ipv4Addr::from_bits(start | 0xffff)))
+        } else {
+            let start = u128::from(block) << 112;
+            (Ipv6Addr::from_bits(start).into(), Ipv6Addr::from_bits(start | ((1 << 112) - 1)).into())
         };
-        writer
-            .insert_value(network.parse().context("a network")?, record)
-            .with_context(|| format!("cannot write {network}"))?;
+        writer.insert_range(start, end, &record).with_context(|| format!("cannot write {start} to {end}"))?;
     }
     writer.to_bytes().context("cannot build the city database")
 }
@@ -133,12 +161,20 @@ fn networks() -> String {
     };
     let v4 = (4..896_u32).map(|block| {
         let start = block << 22;
-        row(Ipv4Addr::from_bits(start).to_string(), Ipv4Addr::from_bits(start | 0x3f_ffff).to_string(), block.into())
+        row(
+            Ipv4Addr::from_bits(start).to_string(),
+            Ipv4Addr::from_bits(start | 0x3f_ffff).to_string(),
+            block.into(),
+        )
     });
-    let v6 = (0x200..0x400_u128).map(|block| {
-        let start = block << 116;
+    let v6 = (0x200..0x400_u32).map(|block| {
+        let start = u128::from(block) << 116;
         let end = start | ((1 << 116) - 1);
-        row(Ipv6Addr::from_bits(start).to_string(), Ipv6Addr::from_bits(end).to_string(), 4_096 + block as u64)
+        row(
+            Ipv6Addr::from_bits(start).to_string(),
+            Ipv6Addr::from_bits(end).to_string(),
+            4_096 + u64::from(block),
+        )
     });
     v4.chain(v6).collect()
 }
@@ -153,8 +189,6 @@ const fn mix(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use maxminddb::Reader;
 
     use super::*;
@@ -190,7 +224,10 @@ mod tests {
         assert!(counts[0] > 50_000 && counts[1] > 1_000 && counts[2] > 500, "{counts:?}");
         assert!(look_up(&folder.path().join("city-ipv6.mmdb"), "2001:db9::1".parse().unwrap()).is_some());
         for name in ["city-ipv4.mmdb", "city-ipv6.mmdb"] {
-            assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(again.path().join(name)).unwrap());
+            assert_eq!(
+                fs::read(folder.path().join(name)).unwrap(),
+                fs::read(again.path().join(name)).unwrap()
+            );
         }
     }
 }
