@@ -7,6 +7,7 @@ CREATE TABLE import (
     format TEXT NOT NULL,
     state INTEGER NOT NULL DEFAULT 0,              -- 0 running, 1 done, 2 undone
     started_at INTEGER NOT NULL,
+    reported_at INTEGER NOT NULL,                  -- of a running import: when it last recorded something
     finished_at INTEGER,
     hosts_new INTEGER NOT NULL DEFAULT 0,
     hosts_seen INTEGER NOT NULL DEFAULT 0,
@@ -22,8 +23,10 @@ CREATE TABLE import (
     first_bad TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
+-- AUTOINCREMENT here and for jobs: undoing an import and pruning delete rows, and a number that came back for another
+-- host or job would let a late answer through its fence.
 CREATE TABLE host (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     address BLOB NOT NULL,
     first_seen INTEGER NOT NULL,
     last_seen INTEGER NOT NULL,
@@ -104,7 +107,7 @@ CREATE TABLE location_change (
 CREATE INDEX location_change_host ON location_change (host, id);
 
 CREATE TABLE job (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind INTEGER NOT NULL,
     host INTEGER NOT NULL,
     port INTEGER NOT NULL DEFAULT 0,               -- 0 where it does not apply: NULL would not deduplicate

@@ -75,6 +75,17 @@ impl Database {
         answer.await.map_err(|_| closed())?
     }
 
+    /// Runs `operation` on the connection that writes, under the lock but outside any transaction.
+    pub(crate) async fn outside<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.bulk.send(Box::new(Task::outside(operation, reply))).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
     /// Runs `operation` on one consistent view of the database.
     pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T, StoreError>
     where

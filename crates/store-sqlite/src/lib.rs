@@ -4,7 +4,9 @@
 //! one machine share the file under the locks of [`lock`].
 
 mod admin;
+mod check;
 mod clock;
+mod counters;
 mod database;
 mod error;
 mod filesystem;
@@ -16,8 +18,11 @@ mod lock;
 mod map;
 mod observations;
 mod open;
+mod packed;
+mod rows;
 mod runs;
 mod schema;
+mod tidy;
 mod undo;
 mod writer;
 

@@ -22,6 +22,9 @@ const GROUPS_IN_A_ROW: u32 = 8;
 
 /// One operation on its way through the writer.
 pub(crate) trait Command: Send {
+    /// Whether it runs in a transaction; what may not, such as a checkpoint, runs under the lock alone.
+    fn needs_transaction(&self) -> bool;
+
     /// Runs it inside the open transaction; answers whether it succeeded.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, now: i64) -> BoxFuture<'c, bool>;
 
@@ -35,13 +38,19 @@ pub(crate) trait Command: Send {
 /// A [`Command`] of an operation and whoever waits for its answer.
 pub(crate) struct Task<T, F> {
     operation: Option<F>,
+    needs_transaction: bool,
     answer: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Task<T, F> {
     pub(crate) fn new(operation: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { operation: Some(operation), answer: None, reply }
+        Self { operation: Some(operation), needs_transaction: true, answer: None, reply }
+    }
+
+    /// An operation that may not run in a transaction.
+    pub(crate) fn outside(operation: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { needs_transaction: false, ..Self::new(operation, reply) }
     }
 }
 
@@ -50,6 +59,10 @@ where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
 {
+    fn needs_transaction(&self) -> bool {
+        self.needs_transaction
+    }
+
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, now: i64) -> BoxFuture<'c, bool> {
         Box::pin(async move {
             let Some(operation) = self.operation.take() else { return false };
@@ -153,6 +166,11 @@ impl Writer {
             Ok(lock) => lock,
             Err(error) => return command.refuse(error),
         };
+        if !command.needs_transaction() {
+            command.run(&mut self.connection, self.clock.now()).await;
+            drop(lock);
+            return command.settle(None);
+        }
         if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
             return command.refuse(error.into_error());
         }

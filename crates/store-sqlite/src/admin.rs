@@ -1,0 +1,44 @@
+//! Running the database.
+
+use async_trait::async_trait;
+use hostatlas_domain::Timestamp;
+use hostatlas_store::{AdminStore, CheckReport, SchemaStatus, StoreError, WorkerRole};
+use sqlx::SqliteConnection;
+
+use crate::{SqliteStore, check, error::engine, schema, tidy};
+
+#[async_trait]
+impl AdminStore for SqliteStore {
+    async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
+        let since = Timestamp::from_millis(self.database.now()).to_readable();
+        self.database.locks.worker(&since)
+    }
+
+    async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
+        let (found, engine) = self.database.read(|connection, _| Box::pin(versions(connection))).await?;
+        let bytes = std::fs::metadata(&self.database.path).ok().map(|metadata| metadata.len());
+        let location = self.database.path.display().to_string();
+        Ok(SchemaStatus { location, engine, found, wanted: schema::WANTED, bytes })
+    }
+
+    async fn check(&self) -> Result<CheckReport, StoreError> {
+        check::check(&self.database).await
+    }
+
+    async fn tidy(&self) -> Result<bool, StoreError> {
+        tidy::tidy(&self.database).await
+    }
+
+    async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+async fn versions(connection: &mut SqliteConnection) -> Result<(i64, String), StoreError> {
+    let (found, engine_version): (i64, String) =
+        sqlx::query_as("SELECT user_version, sqlite_version() FROM pragma_user_version")
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    Ok((found, format!("SQLite {engine_version}")))
+}
