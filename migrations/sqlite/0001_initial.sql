@@ -132,7 +132,11 @@ CREATE TABLE job (
 CREATE UNIQUE INDEX job_live ON job (host, kind, port, protocol) WHERE state < 4;
 CREATE INDEX job_ready ON job (kind, priority, run_at, id) WHERE state < 3;
 CREATE INDEX job_leased ON job (leased_until) WHERE state = 3;
-CREATE INDEX job_finished ON job (finished_at) WHERE state > 3;
+CREATE INDEX job_finished ON job (state, finished_at) WHERE state > 3;
+-- Written once a job: its host never changes.
+CREATE INDEX job_host ON job (host);
+-- The states in which few jobs are, for lists and bulk actions; the others would cost a write at each claim and finish.
+CREATE INDEX job_rare ON job (state, kind, id) WHERE state = 1 OR state = 2 OR state = 5 OR state = 6;
 
 CREATE TABLE job_kind (
     kind INTEGER PRIMARY KEY,

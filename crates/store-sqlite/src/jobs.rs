@@ -1,0 +1,157 @@
+//! The queue.
+
+mod candidates;
+mod claim;
+mod enqueue;
+mod finish;
+mod leases;
+mod list;
+mod manage;
+mod view;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    Cursor, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken, Page,
+};
+use hostatlas_store::{
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, FinishJobs, JobSelection,
+    JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
+};
+
+use crate::{SqliteStore, database::Size, error::corrupt};
+
+/// Up to so many jobs an operation may share its commit with others.
+const SMALL_BATCH: usize = 200;
+
+fn size_of(jobs: usize) -> Size {
+    if jobs <= SMALL_BATCH { Size::Small } else { Size::Bulk }
+}
+
+#[async_trait]
+impl JobStore for SqliteStore {
+    async fn job_enqueue(&self, params: EnqueueJob) -> Result<EnqueuedJob, StoreError> {
+        self.database
+            .write(Size::Small, move |connection, now| Box::pin(enqueue::one(connection, now, params)))
+            .await
+    }
+
+    async fn jobs_enqueue(&self, params: EnqueueJobs) -> Result<EnqueuedJobs, StoreError> {
+        self.database
+            .write(Size::Bulk, move |connection, now| Box::pin(enqueue::many(connection, now, params)))
+            .await
+    }
+
+    async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
+        match params.mode {
+            ClaimMode::Peek => {
+                self.database.read(move |connection, now| Box::pin(claim::peek(connection, now, params))).await
+            }
+            ClaimMode::Lease => {
+                // Small whatever its limit: a worker that asks has nothing to do.
+                self.database
+                    .write(Size::Small, move |connection, now| Box::pin(claim::lease(connection, now, params)))
+                    .await
+            }
+        }
+    }
+
+    async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
+        if params.finished.is_empty() {
+            return Ok(Vec::new());
+        }
+        let caches = self.caches.clone();
+        let (lost, learned) = self
+            .database
+            .write(size_of(params.finished.len()), move |connection, now| {
+                Box::pin(finish::finish(connection, now, params, caches))
+            })
+            .await?;
+        self.caches.learn(learned);
+        Ok(lost)
+    }
+
+    async fn jobs_renew(&self, params: RenewJobs) -> Result<Vec<JobId>, StoreError> {
+        self.database
+            .write(Size::Small, move |connection, now| Box::pin(leases::renew(connection, now, params)))
+            .await
+    }
+
+    async fn jobs_release(&self, jobs: Vec<(JobId, LeaseToken)>) -> Result<(), StoreError> {
+        self.database
+            .write(Size::Small, move |connection, _| Box::pin(leases::release(connection, jobs)))
+            .await
+    }
+
+    async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
+        let caches = self.caches.clone();
+        self.database
+            .write(Size::Small, move |connection, now| {
+                Box::pin(leases::rescue(connection, now, rescue, caches))
+            })
+            .await
+    }
+
+    async fn jobs_retry(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
+        self.database
+            .write(Size::Bulk, move |connection, now| Box::pin(manage::retry(connection, now, selection)))
+            .await
+    }
+
+    async fn jobs_cancel(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
+        self.database
+            .write(Size::Bulk, move |connection, now| Box::pin(manage::cancel(connection, now, selection)))
+            .await
+    }
+
+    async fn jobs_list(
+        &self,
+        filter: JobFilter,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Job>, StoreError> {
+        self.database
+            .read(move |connection, now| Box::pin(list::list(connection, now, filter, cursor, limit)))
+            .await
+    }
+
+    async fn job_get(&self, id: JobId) -> Result<Job, StoreError> {
+        self.database.read(move |connection, now| Box::pin(list::get(connection, now, id))).await
+    }
+
+    async fn jobs_stats(&self) -> Result<JobStats, StoreError> {
+        self.database.read(|connection, _| Box::pin(list::stats(connection))).await
+    }
+
+    async fn kinds_status(&self) -> Result<Vec<KindStatus>, StoreError> {
+        self.database.read(|connection, _| Box::pin(list::kinds(connection))).await
+    }
+
+    async fn kind_pause(&self, kind: JobKind, paused: bool) -> Result<(), StoreError> {
+        self.database
+            .write(Size::Small, move |connection, now| Box::pin(manage::pause(connection, now, kind, paused)))
+            .await
+    }
+
+    async fn jobs_prune(&self, policy: PrunePolicy) -> Result<u64, StoreError> {
+        self.database
+            .write(Size::Bulk, move |connection, now| Box::pin(manage::prune(connection, now, policy)))
+            .await
+    }
+
+    async fn jobs_next_due(&self, kinds: &[JobKind]) -> Result<Option<Duration>, StoreError> {
+        let kinds = claim::mask(kinds);
+        self.database.read(move |connection, now| Box::pin(claim::next_due(connection, now, kinds))).await
+    }
+}
+
+fn kind_of(number: i64) -> Result<JobKind, StoreError> {
+    let kind = u8::try_from(number).ok().and_then(JobKind::from_number);
+    kind.ok_or_else(|| corrupt("a kind of job"))
+}
+
+fn state_of(number: i64) -> Result<JobState, StoreError> {
+    let state = u8::try_from(number).ok().and_then(JobState::from_number);
+    state.ok_or_else(|| corrupt("a state of a job"))
+}

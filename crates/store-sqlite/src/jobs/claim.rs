@@ -1,0 +1,288 @@
+//! Taking jobs to run.
+
+use std::{
+    fmt::Write,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use hostatlas_domain::{Address, HostId, JobId, JobKind, JobState, LeaseToken, PortNumber, Priority, Protocol, Topic};
+use hostatlas_store::{ClaimJobs, ClaimedJob, StoreError};
+use sqlx::SqliteConnection;
+
+use super::{kind_of, state_of};
+use crate::{
+    counters::JobDelta,
+    database::touch,
+    error::{corrupt, engine},
+    packed::{Row, id_array, rows},
+};
+
+/// A set of kinds, a bit each.
+pub(super) type Kinds = u8;
+
+const ALL_SETS: usize = 1 << JobKind::ALL.len();
+
+/// The set of these kinds.
+pub(super) fn mask(kinds: &[JobKind]) -> Kinds {
+    kinds.iter().fold(0, |mask, kind| mask | (1 << kind.number()))
+}
+
+/// A job that could be claimed.
+struct Candidate {
+    job: ClaimedJob,
+    state: JobState,
+}
+
+/// Reads the jobs that would be claimed, and leaves them as they are.
+pub(super) async fn peek(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: ClaimJobs,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    let candidates = candidates(connection, now, &params).await?;
+    Ok(candidates.into_iter().map(|candidate| candidate.job).collect())
+}
+
+/// Marks jobs as running.
+pub(super) async fn lease(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: ClaimJobs,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    let candidates = candidates(connection, now, &params).await?;
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut counts = JobDelta::default();
+    for candidate in &candidates {
+        counts.moved(candidate.job.kind, candidate.state, JobState::Running);
+    }
+    // A job whose worker died during its last attempt is attempted once more, but never counted beyond the most.
+    sqlx::query(
+        "UPDATE job SET state = 3, lease_token = lease_token + 1, attempt = min(attempt + 1, max_attempts), \
+         leased_until = ?2, claimed_by = ?3, started_at = ?4 WHERE id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(id_array(candidates.iter().map(|candidate| candidate.job.id.0)))
+    .bind(later(now, params.lease))
+    .bind(params.worker.0)
+    .bind(now)
+    .execute(&mut *connection)
+    .await
+    .map_err(engine)?;
+    counts.write(connection).await?;
+    touch(connection, &[Topic::Jobs]).await?;
+    let leased = candidates.into_iter().map(|candidate| {
+        let token = LeaseToken(candidate.job.token.0 + 1);
+        ClaimedJob { token, ..candidate.job }
+    });
+    Ok(leased.collect())
+}
+
+/// `now` and a duration.
+pub(super) fn later(now: i64, duration: Duration) -> i64 {
+    now.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+async fn candidates(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: &ClaimJobs,
+) -> Result<Vec<Candidate>, StoreError> {
+    let kinds = mask(&params.kinds) & !paused(connection).await?;
+    if kinds == 0 || params.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let limit = i64::from(params.limit);
+    let except = i64::try_from(params.except.len()).unwrap_or(i64::MAX);
+    let packed: Option<String> = sqlx::query_scalar(statement(kinds, params.oldest_first))
+        .bind(now)
+        .bind(limit.saturating_add(except))
+        .bind(id_array(params.except.iter().map(|job| job.0)))
+        .bind(limit)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+    let found = rows(packed.as_deref()).map(Candidate::of).collect::<Result<_, _>>()?;
+    Ok(one_class(found, params.crashed_limit))
+}
+
+/// The kinds that are paused.
+///
+/// It is a statement of its own: as a condition of the others it would be asked for every waiting job of such a kind.
+async fn paused(connection: &mut SqliteConnection) -> Result<Kinds, StoreError> {
+    let mask: i64 =
+        sqlx::query_scalar("SELECT coalesce(sum(1 << kind), 0) FROM job_kind WHERE paused_at IS NOT NULL")
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    Kinds::try_from(mask).map_err(|_| corrupt("a kind of job"))
+}
+
+/// Never mixes jobs whose worker died while they ran with others: one of them may be the reason. Those that died once
+/// come in a small group, those that died again alone.
+fn one_class(mut found: Vec<Candidate>, crashed_limit: u32) -> Vec<Candidate> {
+    match found.first().map_or(0, |first| first.job.crash_count) {
+        0 => found.retain(|candidate| candidate.job.crash_count == 0),
+        1 => {
+            found.retain(|candidate| candidate.job.crash_count == 1);
+            found.truncate(crashed_limit.max(1) as usize);
+        }
+        _ => found.truncate(1),
+    }
+    found
+}
+
+impl Candidate {
+    fn of(mut row: Row<'_>) -> Result<Self, StoreError> {
+        let id = JobId(row.number()?);
+        let token = LeaseToken(row.number()?);
+        let host = HostId(row.number()?);
+        let key = u128::from_str_radix(row.text(), 16).map_err(|_| corrupt("an address"))?;
+        let (kind, state) = (kind_of(row.number()?)?, state_of(row.number()?)?);
+        let port = port(row.number()?, row.number()?)?;
+        let mut small = || u32::try_from(row.number()?).map_err(|_| corrupt("a count of a job"));
+        let (attempt, max_attempts, crash_count) = (small()?, small()?, small()?);
+        let (force, satisfied) = (small()? != 0, small()? != 0);
+        let job = ClaimedJob {
+            id,
+            token,
+            kind,
+            host,
+            address: Address::from_key(key.to_be_bytes()),
+            port,
+            attempt: (attempt + 1).min(max_attempts),
+            max_attempts,
+            force,
+            crash_count,
+            satisfied,
+        };
+        Ok(Self { job, state })
+    }
+}
+
+/// The port and protocol of a job, which are 0 where they do not apply.
+pub(super) fn port(port: i64, protocol: i64) -> Result<Option<(PortNumber, Protocol)>, StoreError> {
+    if port == 0 {
+        return Ok(None);
+    }
+    let port = u16::try_from(port).ok().and_then(|port| PortNumber::try_from(port).ok());
+    let protocol = u8::try_from(protocol).ok().and_then(|protocol| Protocol::try_from(protocol).ok());
+    port.zip(protocol).map(Some).ok_or_else(|| corrupt("a port of a job"))
+}
+
+/// The statement for a set of kinds: ?1 now, ?2 the limit and what is left out, ?3 what is left out, ?4 the limit.
+fn statement(kinds: Kinds, oldest_first: bool) -> &'static str {
+    static STATEMENTS: [OnceLock<String>; 2 * ALL_SETS] = [const { OnceLock::new() }; 2 * ALL_SETS];
+    let at = usize::from(kinds) % ALL_SETS + if oldest_first { ALL_SETS } else { 0 };
+    STATEMENTS[at].get_or_init(|| {
+        format!(
+            "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), j.kind, j.state, \
+             j.port, j.protocol, j.attempt, j.max_attempts, j.crash_count, j.force, \
+             h.location_state = 1 AND h.located_at > j.created_at), ';') \
+             FROM (SELECT id FROM ({}) WHERE id NOT IN (SELECT value FROM json_each(?3)) LIMIT ?4) AS c \
+             CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host",
+            if oldest_first { oldest(kinds) } else { most_urgent(kinds) }
+        )
+    })
+}
+
+fn members(kinds: Kinds) -> impl Iterator<Item = u8> {
+    JobKind::ALL.into_iter().map(JobKind::number).filter(move |kind| kinds & (1 << kind) != 0)
+}
+
+fn levels() -> std::ops::RangeInclusive<u8> {
+    Priority::FIRST.get()..=Priority::LAST.get()
+}
+
+/// The due jobs of one kind and priority: one seek. `ORDER BY priority, run_at` over several levels would read and
+/// sort all that waits.
+fn seek(kind: u8, priority: u8) -> String {
+    format!(
+        "SELECT * FROM (SELECT id, run_at FROM job WHERE state < 3 AND kind = {kind} AND priority = {priority} \
+         AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2)"
+    )
+}
+
+/// Level after level; the outer limit ends it before the levels that are not needed are looked at.
+fn most_urgent(kinds: Kinds) -> String {
+    let level = |priority| {
+        let seeks: Vec<_> = members(kinds).map(|kind| seek(kind, priority)).collect();
+        if seeks.len() == 1 {
+            seeks.concat()
+        } else {
+            format!("SELECT * FROM ({} ORDER BY run_at, id LIMIT ?2)", seeks.join(" UNION ALL "))
+        }
+    };
+    levels().map(level).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+fn oldest(kinds: Kinds) -> String {
+    let seeks: Vec<_> = members(kinds).flat_map(|kind| levels().map(move |level| seek(kind, level))).collect();
+    format!("{} ORDER BY run_at, id LIMIT ?2", seeks.join(" UNION ALL "))
+}
+
+/// How long until a job of these kinds is due.
+pub(super) async fn next_due(
+    connection: &mut SqliteConnection,
+    now: i64,
+    kinds: Kinds,
+) -> Result<Option<Duration>, StoreError> {
+    let kinds = kinds & !paused(connection).await?;
+    if kinds == 0 {
+        return Ok(None);
+    }
+    static STATEMENTS: [OnceLock<String>; ALL_SETS] = [const { OnceLock::new() }; ALL_SETS];
+    let statement = STATEMENTS[usize::from(kinds) % ALL_SETS].get_or_init(|| {
+        let mut heads = String::new();
+        for kind in members(kinds) {
+            for priority in levels() {
+                let union = if heads.is_empty() { "" } else { " UNION ALL " };
+                // Writing to a string cannot fail.
+                let _ = write!(
+                    heads,
+                    "{union}SELECT * FROM (SELECT run_at FROM job WHERE state < 3 AND kind = {kind} \
+                     AND priority = {priority} ORDER BY run_at LIMIT 1)"
+                );
+            }
+        }
+        format!("SELECT min(run_at) FROM ({heads})")
+    });
+    let earliest: Option<i64> =
+        sqlx::query_scalar(statement.as_str()).fetch_one(connection).await.map_err(engine)?;
+    Ok(earliest.map(|at| Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(id: i64, crash_count: u32) -> Candidate {
+        let job = ClaimedJob {
+            id: JobId(id),
+            token: LeaseToken(0),
+            kind: JobKind::Geolocation,
+            host: HostId(1),
+            address: Address::from_key([1; 16]),
+            port: None,
+            attempt: 1,
+            max_attempts: 8,
+            force: false,
+            crash_count,
+            satisfied: false,
+        };
+        Candidate { job, state: JobState::Available }
+    }
+
+    #[test]
+    fn jobs_that_crashed_are_never_mixed_with_others() {
+        let classes = |crashes: &[u32]| -> Vec<i64> {
+            let found = (0..).zip(crashes).map(|(id, crashes)| candidate(id, *crashes)).collect();
+            one_class(found, 2).iter().map(|candidate| candidate.job.id.0).collect()
+        };
+        assert_eq!(
+            [classes(&[0, 1, 0, 2]), classes(&[1, 0, 1, 1]), classes(&[2, 2, 0]), classes(&[])],
+            [vec![0, 2], vec![0, 2], vec![0], vec![]]
+        );
+    }
+}

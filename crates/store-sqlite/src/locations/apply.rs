@@ -1,0 +1,433 @@
+//! Writing answers: what `locations_apply` and `jobs_finish` share.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use hostatlas_domain::{LocationState, Precision, ProviderName, Timestamp, Topic, UnlocatedReason};
+use hostatlas_store::{AppliedLocations, Attempt, StoreError};
+use sqlx::SqliteConnection;
+
+use super::{
+    cache::{Caches, Learned},
+    resolve::{Answer, Answers, resolve},
+};
+use crate::{
+    counters::{CoverageDelta, hour_of},
+    database::next_map_number,
+    error::{corrupt, engine},
+    packed::{Row, id_array, push_number, push_row, rows, separate},
+};
+
+/// How many attempts of one batch the list of recent results keeps.
+const RECENT_OF_BATCH: usize = 20;
+/// How many recent results are kept.
+const RECENT_KEPT: i64 = 200;
+
+/// What to write about one host.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) host: i64,
+    pub(crate) attempt: Attempt,
+    /// Whether a host that is not pending is left as it is.
+    pub(crate) only_pending: bool,
+}
+
+/// What was written, and what the caller has still to write with its own part.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) summary: AppliedLocations,
+    /// Hosts that are pending no more.
+    pub(crate) left_pending: Vec<i64>,
+    pub(crate) coverage: CoverageDelta,
+    pub(crate) places_changed: bool,
+    pub(crate) learned: Learned,
+}
+
+impl Applied {
+    /// Writes the counters; answers the topics that changed.
+    pub(crate) async fn finish(&self, connection: &mut SqliteConnection) -> Result<Vec<Topic>, StoreError> {
+        let mut topics = Vec::with_capacity(3);
+        // A refresh that finds everything as it was still moves the times that recent results show.
+        let attempted = self.summary.located + self.summary.unlocated > 0;
+        if self.coverage.write(connection).await? || attempted {
+            topics.push(Topic::Coverage);
+        }
+        if self.places_changed {
+            topics.push(Topic::Map);
+        }
+        Ok(topics)
+    }
+}
+
+/// Writes answers that are `age` old, at most one a host and sorted by host.
+///
+/// It leaves to its caller: `pending_live`, [`Applied::finish`], touching topics, and handing on what was learned once
+/// the transaction is committed.
+pub(crate) async fn apply_attempts(
+    connection: &mut SqliteConnection,
+    now: i64,
+    age: Duration,
+    writes: &[Write],
+    caches: &Caches,
+) -> Result<Applied, StoreError> {
+    if writes.is_empty() {
+        return Ok(Applied::default());
+    }
+    let attempted_at = Timestamp::from_millis(now).minus(age).as_millis();
+    let (answers, learned) = resolve(connection, writes, caches).await?;
+    let hosts = Hosts::read(connection, writes).await?;
+    let mut batch = Batch { attempted_at, applied: Applied { learned, ..Applied::default() }, ..Batch::default() };
+    batch.decide(writes, &answers, hosts);
+    batch.write(connection, &answers).await?;
+    Ok(batch.applied)
+}
+
+/// A host that was attempted before.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    host: i64,
+    state: LocationState,
+    attempted_at: i64,
+    reason: Option<UnlocatedReason>,
+    location: Option<LocationBefore>,
+}
+
+/// Where a located host stood.
+#[derive(Clone, Copy, Debug)]
+struct LocationBefore {
+    place: i64,
+    units: (i32, i32),
+    precision: Precision,
+    provider: ProviderName,
+    located_at: i64,
+}
+
+/// The hosts of a batch as they are.
+struct Hosts {
+    /// Those that are not simply pending, sorted.
+    before: Vec<Before>,
+    /// If some do not exist: those that do.
+    existing: Option<HashSet<i64>>,
+}
+
+impl Hosts {
+    async fn read(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Self, StoreError> {
+        let ids = id_array(writes.iter().map(|write| write.host));
+        // Of a host that nobody attempted there is nothing to tell; in bulk work that is nearly all of them.
+        let (count, packed): (i64, Option<String>) = sqlx::query_as(
+            "SELECT count(*), group_concat(iif(h.location_state <> 0 OR h.attempted_at IS NOT NULL, \
+             concat_ws(',', h.id, h.location_state, coalesce(h.attempted_at, 0), coalesce(h.reason, -1), \
+             coalesce(h.place, 0), coalesce(p.latitude_e5, 0), coalesce(p.longitude_e5, 0), \
+             coalesce(p.precision, 0), coalesce(h.provider, 0), coalesce(h.located_at, 0)), NULL), ';') \
+             FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value LEFT JOIN place AS p ON p.id = h.place",
+        )
+        .bind(&ids)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(engine)?;
+        let before = rows(packed.as_deref()).map(Before::of).collect::<Result<_, _>>()?;
+        if usize::try_from(count).is_ok_and(|count| count == writes.len()) {
+            return Ok(Self { before, existing: None });
+        }
+        let packed: Option<String> = sqlx::query_scalar(
+            "SELECT group_concat(h.id, ';') FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value",
+        )
+        .bind(ids)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+        let existing = rows(packed.as_deref()).map(|mut row| row.number()).collect::<Result<_, _>>()?;
+        Ok(Self { before, existing: Some(existing) })
+    }
+}
+
+impl Before {
+    fn of(mut row: Row<'_>) -> Result<Self, StoreError> {
+        let host = row.number()?;
+        let state = small(row.number()?).and_then(LocationState::from_number);
+        let state = state.ok_or_else(|| corrupt("a location state"))?;
+        let attempted_at = row.number()?;
+        let reason = small(row.number()?).and_then(UnlocatedReason::from_number);
+        let place = row.number()?;
+        let units = (row.number()?, row.number()?);
+        let units = i32::try_from(units.0).and_then(|latitude| Ok((latitude, i32::try_from(units.1)?)));
+        let precision = small(row.number()?).and_then(Precision::from_number);
+        let provider = small(row.number()?).and_then(ProviderName::from_number);
+        let located_at = row.number()?;
+        let location = match (state, units, precision, provider) {
+            (LocationState::Located, Ok(units), Some(precision), Some(provider)) => {
+                Some(LocationBefore { place, units, precision, provider, located_at })
+            }
+            (LocationState::Located, ..) => return Err(corrupt("a location")),
+            _ => None,
+        };
+        Ok(Self { host, state, attempted_at, reason, location })
+    }
+}
+
+fn small(number: i64) -> Option<u8> {
+    u8::try_from(number).ok()
+}
+
+/// Located hosts of one provider and database: what they share is bound once.
+#[derive(Debug)]
+struct LocatedGroup {
+    provider: ProviderName,
+    database_build: Option<i64>,
+    /// Host, place, network, accuracy.
+    rows: String,
+}
+
+/// What a batch comes to.
+#[derive(Default)]
+struct Batch {
+    attempted_at: i64,
+    located: Vec<LocatedGroup>,
+    /// Host, reason, database build.
+    unlocated: String,
+    /// Located hosts whose refresh failed.
+    touched: Vec<i64>,
+    place_hosts: HashMap<i64, i64>,
+    /// Host, from, to, provider.
+    moves: String,
+    /// Host, state, reason, place, provider.
+    recent: String,
+    recent_step: usize,
+    applied: Applied,
+}
+
+impl Batch {
+    fn decide(&mut self, writes: &[Write], answers: &Answers, hosts: Hosts) {
+        self.recent_step = writes.len().div_ceil(RECENT_OF_BATCH).max(1);
+        let mut attempted = hosts.before.into_iter().peekable();
+        for (index, write) in writes.iter().enumerate() {
+            let before = attempted.next_if(|before| before.host == write.host);
+            let exists = hosts.existing.as_ref().is_none_or(|existing| existing.contains(&write.host));
+            let state = before.map_or(LocationState::Pending, |before| before.state);
+            let late = before.is_some_and(|before| before.attempted_at > self.attempted_at);
+            if write.only_pending && state != LocationState::Pending {
+                continue;
+            }
+            if !exists || late || state == LocationState::NotApplicable {
+                self.applied.summary.ignored += 1;
+                continue;
+            }
+            let recent = index % self.recent_step == 0;
+            match (&write.attempt, answers.of(index)) {
+                (Attempt::Located(_), Some(answer)) => self.locate(write.host, before.as_ref(), *answer, recent),
+                (Attempt::Unlocated { reason, database_build }, _) => {
+                    let build = database_build.map(Timestamp::as_millis);
+                    self.miss(write.host, before.as_ref(), *reason, build, recent);
+                }
+                (Attempt::Located(_), None) => self.applied.summary.ignored += 1,
+            }
+        }
+    }
+
+    fn locate(&mut self, host: i64, before: Option<&Before>, answer: Answer, recent: bool) {
+        self.leave(host, before);
+        let coverage = &mut self.applied.coverage;
+        coverage.state(LocationState::Located, 1);
+        coverage.precision(answer.precision, 1);
+        coverage.provider(answer.provider, 1);
+        coverage.located_hour(hour_of(self.attempted_at), 1);
+        *self.place_hosts.entry(answer.place).or_default() += 1;
+        self.applied.summary.located += 1;
+
+        let provider = Some(answer.provider.number().into());
+        let from = before.and_then(|before| before.location);
+        if let Some(from) = from.filter(|from| from.units != answer.units) {
+            self.applied.summary.moved += 1;
+            push_row(&mut self.moves, &[Some(host), Some(from.place), Some(answer.place), provider]);
+        }
+        if recent {
+            let state = Some(LocationState::Located.number().into());
+            push_row(&mut self.recent, &[Some(host), state, None, Some(answer.place), provider]);
+        }
+        let accuracy = answer.accuracy_km.map(i64::from);
+        let same =
+            |group: &LocatedGroup| group.provider == answer.provider && group.database_build == answer.database_build;
+        let at = self.located.iter().position(same).unwrap_or_else(|| {
+            let (provider, database_build) = (answer.provider, answer.database_build);
+            self.located.push(LocatedGroup { provider, database_build, rows: String::new() });
+            self.located.len() - 1
+        });
+        push_row(&mut self.located[at].rows, &[Some(host), Some(answer.place), answer.network, accuracy]);
+    }
+
+    fn miss(
+        &mut self,
+        host: i64,
+        before: Option<&Before>,
+        reason: UnlocatedReason,
+        database_build: Option<i64>,
+        recent: bool,
+    ) {
+        self.applied.summary.unlocated += 1;
+        let number = Some(reason.number().into());
+        let stays = before.is_some_and(|before| before.state == LocationState::Located);
+        if recent {
+            let state = if stays { LocationState::Located } else { LocationState::Unlocated };
+            push_row(&mut self.recent, &[Some(host), Some(state.number().into()), number, None, None]);
+        }
+        if stays {
+            self.touched.push(host);
+            return;
+        }
+        self.leave(host, before);
+        self.applied.coverage.state(LocationState::Unlocated, 1);
+        self.applied.coverage.reason(reason, 1);
+        push_row(&mut self.unlocated, &[Some(host), number, database_build]);
+    }
+
+    /// Takes a host out of the counts that it was in.
+    fn leave(&mut self, host: i64, before: Option<&Before>) {
+        let coverage = &mut self.applied.coverage;
+        let Some(before) = before else {
+            coverage.state(LocationState::Pending, -1);
+            self.applied.left_pending.push(host);
+            return;
+        };
+        coverage.state(before.state, -1);
+        if before.state == LocationState::Pending {
+            self.applied.left_pending.push(host);
+        }
+        if let Some(reason) = before.reason.filter(|_| before.state == LocationState::Unlocated) {
+            coverage.reason(reason, -1);
+        }
+        if let Some(location) = before.location {
+            coverage.precision(location.precision, -1);
+            coverage.provider(location.provider, -1);
+            coverage.located_hour(hour_of(location.located_at), -1);
+            *self.place_hosts.entry(location.place).or_default() -= 1;
+        }
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection, answers: &Answers) -> Result<(), StoreError> {
+        for group in &self.located {
+            write_located(connection, group, self.attempted_at).await?;
+        }
+        self.write_unlocated(connection).await?;
+        self.write_place_hosts(connection, answers).await?;
+        self.write_moves(connection).await?;
+        self.write_recent(connection).await
+    }
+
+    async fn write_unlocated(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if !self.unlocated.is_empty() {
+            sqlx::query(
+                "UPDATE host SET location_state = 2, reason = x.reason, database_build = x.build, attempted_at = ?2 \
+                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS reason, value ->> 2 AS build FROM json_each(?1)) AS x \
+                 WHERE host.id = x.id",
+            )
+            .bind(format!("[{}]", self.unlocated))
+            .bind(self.attempted_at)
+            .execute(&mut *connection)
+            .await
+            .map_err(engine)?;
+        }
+        if !self.touched.is_empty() {
+            sqlx::query("UPDATE host SET attempted_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))")
+                .bind(id_array(self.touched.iter().copied()))
+                .bind(self.attempted_at)
+                .execute(connection)
+                .await
+                .map_err(engine)?;
+        }
+        Ok(())
+    }
+
+    async fn write_place_hosts(
+        &mut self,
+        connection: &mut SqliteConnection,
+        answers: &Answers,
+    ) -> Result<(), StoreError> {
+        debug_assert!(self.located.is_empty() || !answers.distinct.is_empty(), "located by an answer");
+        let mut places: Vec<(i64, i64)> = self.place_hosts.drain().filter(|(_, hosts)| *hosts != 0).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        places.sort_unstable();
+        let mut json = String::from("{");
+        for (place, hosts) in places {
+            separate(&mut json);
+            json.push('"');
+            push_number(&mut json, place);
+            json.push_str("\":");
+            push_number(&mut json, hosts);
+        }
+        json.push('}');
+        let number = next_map_number(connection).await?;
+        sqlx::query(
+            "UPDATE place SET hosts = hosts + x.hosts, changed = ?2 \
+             FROM (SELECT cast(key AS INTEGER) AS id, value AS hosts FROM json_each(?1)) AS x WHERE place.id = x.id",
+        )
+        .bind(json)
+        .bind(number)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+        self.applied.places_changed = true;
+        Ok(())
+    }
+
+    async fn write_moves(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.moves.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO location_change (host, at, from_place, to_place, provider) \
+             SELECT value ->> 0, ?2, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)",
+        )
+        .bind(format!("[{}]", self.moves))
+        .bind(self.attempted_at)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+        Ok(())
+    }
+
+    async fn write_recent(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.recent.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO recent_result (host, location_state, reason, place, provider, attempted_at) \
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2 FROM json_each(?1)",
+        )
+        .bind(format!("[{}]", self.recent))
+        .bind(self.attempted_at)
+        .execute(&mut *connection)
+        .await
+        .map_err(engine)?;
+        sqlx::query("DELETE FROM recent_result WHERE id <= (SELECT max(id) FROM recent_result) - ?1")
+            .bind(RECENT_KEPT)
+            .execute(connection)
+            .await
+            .map_err(engine)?;
+        Ok(())
+    }
+}
+
+async fn write_located(
+    connection: &mut SqliteConnection,
+    group: &LocatedGroup,
+    attempted_at: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE host SET location_state = 1, reason = NULL, place = x.place, network = x.network, provider = ?2, \
+         accuracy_km = x.accuracy, database_build = ?3, located_at = ?4, attempted_at = ?4 \
+         FROM (SELECT value ->> 0 AS id, value ->> 1 AS place, value ->> 2 AS network, value ->> 3 AS accuracy \
+         FROM json_each(?1)) AS x WHERE host.id = x.id",
+    )
+    .bind(format!("[{}]", group.rows))
+    .bind(group.provider.number())
+    .bind(group.database_build)
+    .bind(attempted_at)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    Ok(())
+}
