@@ -6,6 +6,7 @@ use crate::{Address, LocationState, Timestamp};
 
 /// How much of what was found is located, as `stats coverage --json` prints it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Coverage {
     /// All hosts: the sum of the four states.
     pub total: u64,
@@ -44,6 +45,7 @@ impl Coverage {
 
 /// Located hosts of a country.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CountryCoverage {
     /// ISO 3166-1 alpha-2 code; null where the provider named none.
     pub country_code: Option<String>,
@@ -57,6 +59,7 @@ pub struct CountryCoverage {
 
 /// Located hosts of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProviderCoverage {
     /// Its name.
     pub provider: String,
@@ -66,6 +69,7 @@ pub struct ProviderCoverage {
 
 /// One of the latest attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecentResult {
     /// The host.
     pub ip: Address,

@@ -12,6 +12,7 @@ pub struct HostId(pub i64);
 
 /// Where a host is, as pages and REST show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostLocation {
     /// The answer.
     #[serde(flatten)]
@@ -24,6 +25,7 @@ pub struct HostLocation {
 
 /// One open or closed port of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Service {
     /// Its port.
     pub port: PortNumber,
@@ -71,6 +73,7 @@ pub struct LocationChange {
 
 /// All that is known of a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Host {
     /// Its address.
     pub ip: Address,
@@ -100,6 +103,7 @@ pub struct Host {
 
 /// A row of the host list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostSummary {
     /// Its address.
     pub ip: Address,

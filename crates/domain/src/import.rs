@@ -6,11 +6,13 @@ use crate::Timestamp;
 
 /// The row of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct ImportId(pub i64);
 
 /// A format that hostatlas reads, recognised by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ScanFormat {
     /// Nothing at all: masscan writes an empty file when it found nothing.
@@ -103,6 +105,7 @@ impl FromStr for ScanFormat {
 /// How many records an import read, by what became of them. One line is one record, and
 /// `ok + duplicate + skipped + bad` is all that was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LineCounts {
     /// Read and stored, repaired ones included.
     pub ok: u64,
@@ -118,6 +121,7 @@ pub struct LineCounts {
 
 /// A record that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BadLine {
     /// Its line, or its record number in a binary file; the first is 1.
     pub line: u64,
@@ -127,6 +131,7 @@ pub struct BadLine {
 
 /// What an import did, as `import --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportReport {
     /// The import.
     pub id: ImportId,
@@ -152,6 +157,7 @@ pub struct ImportReport {
 
 /// How far an import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ImportState {
     /// Reading, or its process died: what it committed stays.
@@ -179,6 +185,7 @@ impl ImportState {
 
 /// One run of reading scan output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Import {
     /// What it read: a file name, or `-`.
     pub source: String,

@@ -6,6 +6,7 @@ use crate::{Address, Protocol, Timestamp};
 
 /// The row of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct JobId(pub i64);
 
@@ -22,6 +23,7 @@ pub struct LeaseToken(pub i64);
 
 /// What a job does about its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// Connects to a port and reads what it says.
@@ -88,6 +90,7 @@ impl FromStr for JobKind {
 
 /// 0 to 9; 0 runs first. What a person asks for has 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Priority(u8);
 
@@ -111,6 +114,7 @@ impl Priority {
 /// Where a job is in its life. The order of the first three tells only why a job waits: all three can be claimed
 /// once `run_at` has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits, ready.
@@ -226,6 +230,7 @@ impl FromStr for JobState {
 
 /// A job as pages, REST and the command line show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -265,6 +270,7 @@ pub struct Job {
 
 /// The answer to a request for a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnqueuedJob {
     /// The job that will do it.
     pub job: JobId,
@@ -274,6 +280,7 @@ pub struct EnqueuedJob {
 
 /// How many jobs of a kind there are, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "each field is the state of its name")]
 pub struct JobCounts {
     pub available: u64,
@@ -323,6 +330,7 @@ impl JobCounts {
 
 /// All job counts, as `stats jobs --json` prints them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "each field is the kind of its name")]
 pub struct JobStats {
     pub banner_grab: JobCounts,
@@ -355,6 +363,7 @@ impl JobStats {
 
 /// A kind as the jobs page heads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KindStatus {
     /// The kind.
     pub kind: JobKind,

@@ -54,6 +54,7 @@ impl Location {
 
 /// A partition of the hosts by what is known of their location. The numbers are those in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LocationState {
     /// No attempt concluded.
@@ -103,6 +104,7 @@ impl LocationState {
 
 /// Why a host has no place although it was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UnlocatedReason {
     /// Asked and not known, by every provider.

@@ -68,6 +68,7 @@ impl FromStr for BoundingBox {
 
 /// What a mark on the map stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MapEntryKind {
     /// Several places that stand too close to be told apart at this zoom.
@@ -80,6 +81,7 @@ pub enum MapEntryKind {
 
 /// One mark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapEntry {
     /// What it stands for.
     pub kind: MapEntryKind,
@@ -107,6 +109,7 @@ pub struct MapEntry {
 
 /// Hosts that no map can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotShown {
     /// No attempt concluded.
     pub pending: u64,
@@ -118,6 +121,7 @@ pub struct NotShown {
 
 /// The marks of a box at a zoom: at most 500, and their hosts are all located hosts in the box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapAnswer {
     /// The marks, most hosts first.
     pub clusters: Vec<MapEntry>,

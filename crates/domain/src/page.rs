@@ -77,6 +77,7 @@ impl FromStr for Cursor {
 
 /// One page of a list that is read by key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// What the page holds.
     pub items: Vec<T>,

@@ -6,6 +6,7 @@ use crate::CountryCode;
 
 /// The row of a place. Never deleted or renumbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct PlaceId(pub i64);
 
@@ -90,6 +91,7 @@ impl fmt::Display for Coordinate {
 
 /// What a place's point stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// A city or something finer.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// A TCP, UDP or SCTP port that a scan can report. Port 0 is reserved and never valid here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = u16, minimum = 1))]
 #[serde(try_from = "u16", into = "u16")]
 pub struct PortNumber(NonZeroU16);
 
@@ -49,6 +51,7 @@ impl FromStr for PortNumber {
 
 /// The transport protocol of a service. The numbers are IANA's, as masscan's binary format and the store use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP, 6.

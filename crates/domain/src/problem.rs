@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What kind of problem it is; clients may match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
     /// The request cannot be understood.
@@ -72,6 +73,7 @@ impl ProblemCode {
 
 /// An error as RFC 9457 problem+json.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A URI reference that names the kind of problem: `/problems/not_found`.
     #[serde(rename = "type")]

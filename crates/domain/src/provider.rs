@@ -88,6 +88,7 @@ impl FromStr for ProviderName {
 
 /// How a lookup ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LookupStatus {
     /// A place was found.
@@ -102,6 +103,7 @@ pub enum LookupStatus {
 
 /// One answer as `lookup --ndjson` prints it. Absent facts are null, never empty text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LookupView {
     /// The address that was asked about.
     pub ip: Address,

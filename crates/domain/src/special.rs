@@ -11,6 +11,7 @@ use crate::Address;
 ///
 /// Only [`AddressClass::Public`] addresses have a place in the world, so only they are ever looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AddressClass {
     /// Ordinary unicast on the Internet.

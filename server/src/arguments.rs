@@ -1,0 +1,109 @@
+//! The command line. Each command's own arguments stand in its file under `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{config, db, doctor, geolocate, hosts, import, jobs, lookup, serve, stats, worker},
+    configuration::Flags,
+    printer::OutputArguments,
+};
+
+/// Puts the hosts that a scan found on a world map, and keeps their locations fresh.
+#[derive(Debug, Parser)]
+#[command(name = "hostatlas", version, about, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 error, 2 usage, 3 part failed, 4 waits for quota, 130 interrupted.")]
+pub struct Arguments {
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that every command knows.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingArguments {
+    /// Configuration file [default: hostatlas.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the data is [default: sqlite://hostatlas.db]
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the map and the pages, with a worker in the same process
+    Serve(serve::Arguments),
+    /// Run queued jobs
+    Worker(worker::Arguments),
+    /// Read scan output (masscan, nmap, zmap or plain addresses), store the hosts and queue their jobs
+    Import(import::Arguments),
+    /// Look up where the stored hosts are: queue jobs, look up in batches, or (neither flag) one by one
+    Geolocate(geolocate::Arguments),
+    /// Ask where addresses are, and store nothing; needs no database of hosts
+    Lookup(lookup::Arguments),
+    /// Search, show and export hosts
+    #[command(subcommand)]
+    Hosts(hosts::Action),
+    /// See and change the queue
+    #[command(subcommand)]
+    Jobs(jobs::Action),
+    /// Figures for people and monitoring
+    #[command(subcommand)]
+    Stats(stats::Action),
+    /// Say what is wrong and what to do about it
+    Doctor,
+    /// The effective configuration
+    #[command(subcommand)]
+    Config(config::Action),
+    /// The database
+    #[command(subcommand)]
+    Db(db::Action),
+}
+
+impl Arguments {
+    /// What the command line says about settings.
+    pub fn flags(&self) -> Flags {
+        let mut flags = Flags {
+            config: self.settings.config.clone(),
+            database_url: self.settings.database_url.clone(),
+            ..Flags::default()
+        };
+        match &self.command {
+            Command::Serve(arguments) => flags.listen.clone_from(&arguments.listen),
+            Command::Geolocate(arguments) => {
+                flags.max_age_days = arguments.max_age_days;
+                flags.max_workers = arguments.max_workers;
+            }
+            _ => {}
+        }
+        flags
+    }
+
+    /// What is logged unless the configuration says: commands that run on their own tell what they do, the others
+    /// only what goes wrong.
+    pub const fn log_filter(&self) -> &'static str {
+        match &self.command {
+            Command::Serve(_) | Command::Worker(_) => "info",
+            _ => "warn",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

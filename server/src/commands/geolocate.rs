@@ -1,0 +1,181 @@
+use std::{num::NonZeroUsize, time::Duration};
+
+use hostatlas_domain::{GeolocateSummary, Mode as GeolocateMode};
+use hostatlas_services::{GeolocateRequest, Selection};
+use hostatlas_store_sqlite::Mode;
+
+use super::addresses;
+use crate::{
+    context::Context,
+    failure::{Exit, Failure},
+    printer::{count, key_values},
+    progress::{Progress, Unit},
+    shutdown::Shutdown,
+};
+
+/// A year between two lookups is nobody's intention.
+const LONGEST_DELAY_SECONDS: f64 = 86_400.0;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Look this address up and print the answer; stored when it is a known host. `-` reads addresses from standard
+    /// input
+    #[arg(long, value_name = "IP")]
+    ip: Vec<String>,
+    /// Queue a job for each host; a worker does the rest
+    #[arg(long, conflicts_with = "async_batch")]
+    queue_jobs: bool,
+    /// Look up concurrently and write directly
+    #[arg(long)]
+    async_batch: bool,
+    /// Only hosts that match, as in `country:DE port:443`
+    #[arg(long, value_name = "QUERY", conflicts_with = "ip")]
+    query: Option<String>,
+    /// Hosts per batch [default: 5000 for databases]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<NonZeroUsize>,
+    /// Seconds between lookups (one by one) or batches
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_delay)]
+    delay: Duration,
+    /// All hosts, whatever their age
+    #[arg(long)]
+    force: bool,
+    /// Days after which a location is looked up again; 0 takes every located host [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    pub max_age_days: Option<u64>,
+    /// Lookups at the same time with --async-batch [default: 10]
+    #[arg(long, value_name = "N")]
+    pub max_workers: Option<usize>,
+}
+
+fn parse_delay(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=LONGEST_DELAY_SECONDS).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("give seconds from 0 to {LONGEST_DELAY_SECONDS}")),
+    }
+}
+
+pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
+    let ips = tokio::task::block_in_place(|| addresses::read(&arguments.ip))?;
+    let services = context.services(Mode::Create).await?;
+    let direct = !arguments.queue_jobs && !arguments.async_batch;
+    if let ([ip], true) = (ips.as_slice(), direct) {
+        return single(context, &ip.to_string(), arguments.force).await;
+    }
+    if let ([ip], true) = (ips.as_slice(), arguments.queue_jobs) {
+        return queue_single(context, &ip.to_string(), arguments.force).await;
+    }
+    let shutdown = Shutdown::listen()?;
+    let mode = match (arguments.queue_jobs, arguments.async_batch) {
+        (true, _) => GeolocateMode::QueueJobs,
+        (_, true) => GeolocateMode::AsyncBatch,
+        _ => GeolocateMode::Sequential,
+    };
+    let selection = match arguments.query {
+        Some(query) => Selection::Query(query),
+        None if !ips.is_empty() => Selection::Addresses(ips.iter().map(ToString::to_string).collect()),
+        None if arguments.force => Selection::All,
+        None => Selection::Due,
+    };
+    let request = GeolocateRequest {
+        mode,
+        selection,
+        batch_size: arguments.batch_size,
+        delay: arguments.delay,
+        force: arguments.force,
+        max_age: None,
+        max_workers: None,
+    };
+    let mut progress = Progress::new(context.printer, None, Unit::Hosts);
+    let outcome = services
+        .geolocate()
+        .run(request, shutdown.token(), |now| {
+            progress.set_total(now.total, Unit::Hosts);
+            progress.update(now.summary.considered, || describe(&now.summary));
+        })
+        .await;
+    progress.finish();
+    let summary = outcome?;
+    context.printer.object(&summary, || human(&summary))?;
+    if shutdown.is_requested() {
+        context.printer.note("stopped: what was looked up is stored; run the same command again for the rest");
+    }
+    Ok(shutdown.exit(exit_of(&summary)))
+}
+
+async fn single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Failure> {
+    let services = context.services(Mode::Create).await?;
+    let (answer, summary) = services.geolocate().single(ip, force, true).await?;
+    let place = || {
+        let known = [&answer.city, &answer.region, &answer.country];
+        let names: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
+        if names.is_empty() { answer.reason.clone().unwrap_or_else(|| "nothing".to_owned()) } else { names.join(", ") }
+    };
+    context.printer.note(&format!("{}: {}", answer.ip, place()));
+    let printed = SingleAnswer { summary: &summary, answer: &answer };
+    context.printer.object(&printed, || {
+        let position = answer.latitude.zip(answer.longitude).map(|(north, east)| format!("{north:.4}, {east:.4}"));
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        key_values(&[
+            ("ip", answer.ip.to_string()),
+            ("place", place()),
+            ("position", position.unwrap_or_else(|| "-".to_owned())),
+            ("network", format!("{} {}", text(&answer.asn), text(&answer.organization))),
+            ("provider", text(&answer.provider)),
+        ])
+    })?;
+    Ok(exit_of(&summary))
+}
+
+/// The summary's fixed fields, and what was answered.
+#[derive(serde::Serialize)]
+struct SingleAnswer<'a> {
+    #[serde(flatten)]
+    summary: &'a GeolocateSummary,
+    answer: &'a hostatlas_domain::LookupView,
+}
+
+async fn queue_single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Failure> {
+    let services = context.services(Mode::Create).await?;
+    let mut summary = GeolocateSummary::new(GeolocateMode::QueueJobs);
+    summary.considered = 1;
+    match services.jobs().geolocate_host(ip, force).await {
+        Ok(queued) if queued.duplicate => summary.duplicate = 1,
+        Ok(_) => summary.queued = 1,
+        // A private address is no failure: there is nothing to find out.
+        Err(error @ hostatlas_services::Error::NotApplicable { .. }) => {
+            context.printer.note(&error.to_string());
+            summary.skipped = 1;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    context.printer.object(&summary, || human(&summary))?;
+    Ok(Exit::Done)
+}
+
+fn describe(summary: &GeolocateSummary) -> String {
+    match summary.mode {
+        GeolocateMode::QueueJobs => format!("{} queued, {} already were", count(summary.queued), count(summary.duplicate)),
+        _ => format!("{} located, {} unlocated, {} failed", count(summary.located), count(summary.unlocated), count(summary.failed)),
+    }
+}
+
+fn human(summary: &GeolocateSummary) -> String {
+    let mut pairs = vec![("considered", count(summary.considered))];
+    if summary.mode == GeolocateMode::QueueJobs {
+        pairs.push(("queued", count(summary.queued)));
+        pairs.push(("already queued", count(summary.duplicate)));
+    } else {
+        pairs.push(("located", count(summary.located)));
+        pairs.push(("unlocated", count(summary.unlocated)));
+        pairs.push(("failed", count(summary.failed)));
+    }
+    pairs.push(("skipped", count(summary.skipped)));
+    pairs.push(("seconds", format!("{:.1}", summary.seconds)));
+    key_values(&pairs)
+}
+
+/// Failures are part failures, misses are not.
+const fn exit_of(summary: &GeolocateSummary) -> Exit {
+    if summary.failed > 0 { Exit::PartFailed } else { Exit::Done }
+}

@@ -1,0 +1,221 @@
+use std::fmt::Write;
+
+use clap::ValueEnum;
+use hostatlas_domain::{Host, HostSort};
+use hostatlas_services::Services;
+use hostatlas_store_sqlite::Mode;
+
+use crate::{
+    context::Context,
+    failure::{Exit, Failure},
+    printer::{Column, Format, Show, key_values},
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Action {
+    /// Hosts that match, as in `country:DE port:443 net:192.0.2.0/24`
+    Search {
+        /// The query; several words must all hold. Without one, all hosts
+        #[arg(value_name = "QUERY")]
+        query: Vec<String>,
+        /// Order of an unfiltered list: address, first_seen, last_seen, located_at
+        #[arg(long, default_value = "address", value_parser = parse_sort)]
+        sort: HostSort,
+        /// How many, 1 to 1000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Start after the page that named this
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// All that is known of a host
+    Show {
+        /// Its address
+        ip: String,
+    },
+    /// Every host that matches, to the end
+    Export {
+        /// The query; without one, all hosts
+        #[arg(value_name = "QUERY")]
+        query: Vec<String>,
+        /// What to write
+        #[arg(long, value_enum)]
+        format: Option<ExportFormat>,
+    },
+}
+
+/// Forms of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// With a header line
+    Csv,
+    /// One document a line
+    Ndjson,
+    /// One address a line
+    Addresses,
+}
+
+fn parse_sort(text: &str) -> Result<HostSort, String> {
+    HostSort::from_slug(text).ok_or_else(|| "use address, first_seen, last_seen or located_at".to_owned())
+}
+
+const COLUMNS: [Column; 7] = [
+    Column::new("IP", "ip", Show::Text),
+    Column::new("STATE", "location_state", Show::Text),
+    Column::new("CITY", "city", Show::Text),
+    Column::new("COUNTRY", "country", Show::Text),
+    Column::new("PORTS", "ports", Show::Text),
+    Column::new("ORGANIZATION", "organization", Show::Text),
+    Column::new("LAST SEEN", "last_seen", Show::Time),
+];
+const FIELDS: [&str; 22] = [
+    "ip",
+    "first_seen",
+    "last_seen",
+    "location_state",
+    "unlocated_reason",
+    "address_class",
+    "stale",
+    "place_id",
+    "latitude",
+    "longitude",
+    "precision",
+    "city",
+    "region",
+    "country_code",
+    "country",
+    "asn",
+    "organization",
+    "provider",
+    "accuracy_km",
+    "located_at",
+    "ports",
+    "open_ports",
+];
+
+/// Rows of one page of an export.
+const EXPORT_PAGE: u32 = 1_000;
+
+pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
+    let services = context.services(Mode::Existing).await?;
+    match action {
+        Action::Search { query, sort, limit, cursor } => {
+            search(context, &services, &query.join(" "), sort, cursor.as_deref(), limit).await
+        }
+        Action::Show { ip } => {
+            let host = services.hosts().get(&ip).await?;
+            context.printer.object(&host, || human(&host))?;
+            Ok(Exit::Done)
+        }
+        Action::Export { query, format } => export(context, &services, &query.join(" "), format).await,
+    }
+}
+
+async fn search(
+    context: &Context<'_>,
+    services: &Services,
+    query: &str,
+    sort: HostSort,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Exit, Failure> {
+    let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
+    let mut cursor = cursor.map(str::to_owned);
+    let mut left = limit;
+    // A page of a rare filter may be short or empty and still have a next one.
+    while left > 0 {
+        let page = services.hosts().search(query, sort, cursor.as_deref(), left).await?;
+        for host in &page.items {
+            list.push(host)?;
+        }
+        left = left.saturating_sub(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    list.finish("no host matches")?;
+    if let Some(cursor) = cursor {
+        context.printer.note(&format!("there may be more: --cursor {cursor}"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn export(
+    context: &Context<'_>,
+    services: &Services,
+    query: &str,
+    format: Option<ExportFormat>,
+) -> Result<Exit, Failure> {
+    let printer = context.printer.in_format(match format {
+        Some(ExportFormat::Csv) => Some(Format::Csv),
+        Some(ExportFormat::Ndjson) => Some(Format::Ndjson),
+        Some(ExportFormat::Addresses) | None => None,
+    });
+    let mut list = match format {
+        Some(ExportFormat::Addresses) => None,
+        _ => Some(printer.list(&COLUMNS, &FIELDS)?),
+    };
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = services.hosts().search(query, HostSort::Address, cursor.as_deref(), EXPORT_PAGE).await?;
+        for host in &page.items {
+            match &mut list {
+                Some(list) => list.push(host)?,
+                None => printer.text(&host.ip.to_string())?,
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if let Some(list) = list {
+        list.finish("no host matches")?;
+    }
+    printer.flush()?;
+    Ok(Exit::Done)
+}
+
+fn human(host: &Host) -> String {
+    let mut text = key_values(&[
+        ("ip", host.ip.to_string()),
+        ("first seen", host.first_seen.to_readable()),
+        ("last seen", host.last_seen.to_readable()),
+        ("location", location(host)),
+    ]);
+    if let Some(found) = &host.location {
+        let answer = &found.answer;
+        let network = [&answer.asn, &answer.organization].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+        let stale = if host.stale { " (stale)" } else { "" };
+        let _ = write!(
+            text,
+            "\nnetwork     {network}\nlocated     {}{stale} by {}",
+            found.located_at.to_readable(),
+            answer.provider.as_deref().unwrap_or("-")
+        );
+    }
+    for service in &host.services {
+        let name = service.service.as_deref().unwrap_or("");
+        let _ = write!(text, "\n{}/{} {} {name}", service.port, service.protocol, service.state);
+        let banner = service.banner.as_deref().and_then(|banner| banner.lines().next()).unwrap_or_default();
+        if !banner.is_empty() {
+            let _ = write!(text, "\n    {}", hostatlas_domain::sanitize(banner, 100));
+        }
+    }
+    text
+}
+
+fn location(host: &Host) -> String {
+    let Some(found) = &host.location else {
+        let reason = host.unlocated_reason.map_or_else(String::new, |reason| format!(": {}", reason.label()));
+        return format!("{}{reason}", host.location_state.label());
+    };
+    let answer = &found.answer;
+    let names = [&answer.city, &answer.region, &answer.country];
+    let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+    match answer.latitude.zip(answer.longitude) {
+        Some((north, east)) => format!("{} ({north:.4}, {east:.4})", names.join(", ")),
+        None => names.join(", "),
+    }
+}

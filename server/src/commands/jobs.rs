@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use hostatlas_domain::{Address, Job, JobFilter, JobId, JobKind, JobState};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, PruneRequest, Services};
+use hostatlas_store_sqlite::Mode;
+use serde::Serialize;
+
+use super::{addresses, stats};
+use crate::{
+    context::Context,
+    failure::{Exit, Failure},
+    printer::{Column, Show, count, key_values},
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Action {
+    /// Jobs, newest first
+    List {
+        #[command(flatten)]
+        filter: FilterArguments,
+        /// How many, 1 to 1000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Start after the page that named this
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// One job
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Queue lookups
+    Enqueue {
+        /// Addresses of known hosts; `-` reads them from standard input
+        #[arg(value_name = "IP")]
+        ips: Vec<String>,
+        /// Hosts that match, as in `country:DE`
+        #[arg(long, value_name = "QUERY", conflicts_with = "ips")]
+        query: Option<String>,
+        /// Every host whose location is missing or stale
+        #[arg(long, conflicts_with_all = ["ips", "query"])]
+        due: bool,
+        /// Every public host
+        #[arg(long, conflicts_with_all = ["ips", "query", "due"])]
+        all: bool,
+        /// Bypass age and cache
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make finished and waiting jobs available now
+    Retry(TargetArguments),
+    /// Cancel live jobs; about their hosts nothing changes
+    Cancel(TargetArguments),
+    /// Stop claiming jobs of a kind; what runs goes on
+    Pause {
+        /// banner_grab, domain_enum, geolocation or ssl_cert
+        kind: JobKind,
+    },
+    /// Take a paused kind up again
+    Resume {
+        /// banner_grab, domain_enum, geolocation or ssl_cert
+        kind: JobKind,
+    },
+    /// Delete finished jobs that are old enough
+    Prune {
+        /// Completed and cancelled ones after so many days
+        #[arg(long, default_value_t = 1, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+        completed_after_days: u64,
+        /// Discarded ones after so many days
+        #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+        discarded_after_days: u64,
+    },
+    /// Counts by kind and state
+    Stats,
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub struct FilterArguments {
+    /// available, scheduled, retryable, running, completed, cancelled or discarded
+    #[arg(long)]
+    state: Option<JobState>,
+    /// banner_grab, domain_enum, geolocation or ssl_cert
+    #[arg(long)]
+    kind: Option<JobKind>,
+    /// Of this host
+    #[arg(long)]
+    ip: Option<Address>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TargetArguments {
+    /// Numbers of jobs
+    #[arg(value_name = "ID", conflicts_with_all = ["state", "kind", "ip", "all"])]
+    ids: Vec<i64>,
+    #[command(flatten)]
+    filter: FilterArguments,
+    /// Every job for which it is possible
+    #[arg(long)]
+    all: bool,
+}
+
+impl FilterArguments {
+    fn filter(&self) -> JobFilter {
+        JobFilter { state: self.state, kind: self.kind, ip: self.ip }
+    }
+}
+
+impl TargetArguments {
+    fn targets(&self) -> Result<JobTargets, Failure> {
+        let filter = self.filter.filter();
+        if !self.ids.is_empty() {
+            return Ok(JobTargets::Ids(self.ids.iter().copied().map(JobId).collect()));
+        }
+        if filter == JobFilter::default() && !self.all {
+            return Err(Failure::usage("which jobs?")
+                .with_hint("give numbers, or --state, --kind or --ip, or --all for every job"));
+        }
+        Ok(JobTargets::Matching(filter))
+    }
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::new("ID", "id", Show::Number),
+    Column::new("KIND", "kind", Show::Text),
+    Column::new("IP", "ip", Show::Text),
+    Column::new("STATE", "state", Show::Text),
+    Column::new("PRIORITY", "priority", Show::Number),
+    Column::new("ATTEMPT", "attempt", Show::Number),
+    Column::new("CREATED", "created_at", Show::Time),
+    Column::new("NOTE", "note", Show::Text),
+];
+const FIELDS: [&str; 18] = [
+    "id",
+    "kind",
+    "ip",
+    "port",
+    "protocol",
+    "state",
+    "priority",
+    "attempt",
+    "max_attempts",
+    "run_at",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "force",
+    "last_error",
+    "result",
+    "waiting_because",
+    "note",
+];
+
+/// A job, and the one fact that matters most at a glance.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    job: &'a Job,
+    note: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn new(job: &'a Job) -> Self {
+        let facts = [&job.waiting_because, &job.last_error, &job.result];
+        Self { job, note: facts.into_iter().flatten().map(String::as_str).next() }
+    }
+}
+
+/// How many jobs a bulk action changed.
+#[derive(Serialize)]
+struct Changed {
+    changed: u64,
+    skipped: u64,
+}
+
+pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
+    // Refused before the database is opened: a wrong command line is wrong with any database.
+    let targets = match &action {
+        Action::Retry(arguments) | Action::Cancel(arguments) => Some(arguments.targets()?),
+        _ => None,
+    };
+    if let Action::Stats = action {
+        return stats::run(context, stats::Action::Jobs).await;
+    }
+    let services = context.services(Mode::Existing).await?;
+    match (action, targets) {
+        (Action::Retry(_), Some(targets)) => print_changed(context, services.jobs().retry(targets).await?),
+        (Action::Cancel(_), Some(targets)) => print_changed(context, services.jobs().cancel(targets).await?),
+        (action, _) => act(context, &services, action).await,
+    }
+}
+
+async fn act(context: &Context<'_>, services: &Services, action: Action) -> Result<Exit, Failure> {
+    let jobs = services.jobs();
+    match action {
+        Action::List { filter, limit, cursor } => list(context, services, filter.filter(), cursor, limit).await,
+        Action::Show { id } => {
+            let job = jobs.get(JobId(id)).await?;
+            context.printer.object(&job, || human(&job))?;
+            Ok(Exit::Done)
+        }
+        Action::Enqueue { ips, query, due, all, force } => {
+            if ips.is_empty() && query.is_none() && !due && !all {
+                return Err(Failure::usage("which hosts?").with_hint("give addresses, --query, --due or --all"));
+            }
+            let ips = tokio::task::block_in_place(|| addresses::read(&ips))?;
+            let ips = ips.iter().map(ToString::to_string).collect();
+            let request = EnqueueRequest { q: query, ips, due_only: due, force, kind: JobKind::Geolocation };
+            let report = jobs.enqueue(request).await?;
+            context.printer.object(&report, || {
+                let EnqueuedCounts { considered, queued, duplicate } = EnqueuedCounts::from(&report);
+                format!("{queued} jobs queued for {considered} hosts; {duplicate} already were")
+            })?;
+            Ok(Exit::Done)
+        }
+        Action::Pause { kind } => {
+            jobs.pause(kind).await?;
+            context.printer.note(&format!("`{kind}` is paused: `hostatlas jobs resume {kind}` takes it up again"));
+            Ok(Exit::Done)
+        }
+        Action::Resume { kind } => {
+            jobs.resume(kind).await?;
+            context.printer.note(&format!("`{kind}` is taken up again"));
+            Ok(Exit::Done)
+        }
+        Action::Prune { completed_after_days, discarded_after_days } => {
+            let days = |days: u64| Duration::from_secs(days * 86_400);
+            let request = PruneRequest {
+                completed_after: days(completed_after_days),
+                discarded_after: days(discarded_after_days),
+            };
+            let deleted = jobs.prune(request).await?;
+            context.printer.object(&serde_json::json!({ "deleted": deleted }), || format!("{} jobs deleted", count(deleted)))?;
+            Ok(Exit::Done)
+        }
+        // Both are done by `run`, which has their targets.
+        Action::Retry(_) | Action::Cancel(_) | Action::Stats => Ok(Exit::Done),
+    }
+}
+
+struct EnqueuedCounts {
+    considered: String,
+    queued: String,
+    duplicate: String,
+}
+
+impl From<&hostatlas_services::EnqueuedJobsReport> for EnqueuedCounts {
+    fn from(report: &hostatlas_services::EnqueuedJobsReport) -> Self {
+        Self { considered: count(report.considered), queued: count(report.queued), duplicate: count(report.duplicate) }
+    }
+}
+
+async fn list(
+    context: &Context<'_>,
+    services: &Services,
+    filter: JobFilter,
+    cursor: Option<String>,
+    limit: u32,
+) -> Result<Exit, Failure> {
+    let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
+    let page = services.jobs().list(filter, cursor.as_deref(), limit).await?;
+    for job in &page.items {
+        list.push(&Row::new(job))?;
+    }
+    list.finish("no job matches")?;
+    if let Some(cursor) = page.next_cursor {
+        context.printer.note(&format!("there is more: --cursor {cursor}"));
+    }
+    Ok(Exit::Done)
+}
+
+fn print_changed(context: &Context<'_>, changed: ChangedJobs) -> Result<Exit, Failure> {
+    let printed = Changed { changed: changed.changed, skipped: changed.skipped };
+    context.printer.object(&printed, || {
+        format!("{} jobs changed, {} could not be", count(printed.changed), count(printed.skipped))
+    })?;
+    Ok(Exit::Done)
+}
+
+fn human(job: &Job) -> String {
+    let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let time = |time: Option<hostatlas_domain::Timestamp>| time.map_or_else(|| "-".to_owned(), hostatlas_domain::Timestamp::to_readable);
+    let mut target = job.ip.to_string();
+    if let (Some(port), Some(protocol)) = (job.port, job.protocol) {
+        target = format!("{target} {port}/{protocol}");
+    }
+    key_values(&[
+        ("job", job.id.to_string()),
+        ("kind", job.kind.to_string()),
+        ("host", target),
+        ("state", job.state.label().to_owned()),
+        ("waits because", optional(&job.waiting_because)),
+        ("priority", job.priority.get().to_string()),
+        ("attempt", format!("{} of {}", job.attempt, job.max_attempts)),
+        ("force", if job.force { "yes" } else { "no" }.to_owned()),
+        ("created", job.created_at.to_readable()),
+        ("runs from", job.run_at.to_readable()),
+        ("started", time(job.started_at)),
+        ("finished", time(job.finished_at)),
+        ("result", optional(&job.result)),
+        ("last error", optional(&job.last_error)),
+    ])
+}

@@ -1,0 +1,15 @@
+//! One file a command.
+
+pub mod config;
+pub mod db;
+pub mod doctor;
+pub mod geolocate;
+pub mod hosts;
+pub mod import;
+pub mod jobs;
+pub mod lookup;
+pub mod serve;
+pub mod stats;
+pub mod worker;
+
+mod addresses;

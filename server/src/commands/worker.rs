@@ -1,0 +1,96 @@
+use std::num::NonZeroUsize;
+
+use hostatlas_domain::JobKind;
+use hostatlas_services::{WorkerOptions, WorkerReport};
+use hostatlas_store_sqlite::Mode;
+use serde::Serialize;
+use tracing::info;
+
+use crate::{
+    context::Context,
+    failure::{Exit, Failure},
+    printer::{Format, count},
+    shutdown::Shutdown,
+};
+
+/// Two batches: one is looked up while the other is written.
+pub const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Batches that run at the same time
+    #[arg(long, default_value_t = DEFAULT_CONCURRENCY, value_name = "N")]
+    concurrency: NonZeroUsize,
+    /// Only these kinds, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    kinds: Option<Vec<JobKind>>,
+    /// End when no served, unpaused job is due or running
+    #[arg(long)]
+    drain: bool,
+}
+
+/// What `worker --drain` prints.
+#[derive(Serialize)]
+struct Drained {
+    completed: u64,
+    retried: u64,
+    discarded: u64,
+    snoozed: u64,
+    scheduled_later: u64,
+}
+
+pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
+    let services = context.services(Mode::Create).await?;
+    let shutdown = Shutdown::listen()?;
+    let options =
+        WorkerOptions { concurrency: arguments.concurrency, kinds: arguments.kinds, drain: arguments.drain };
+    if !arguments.drain {
+        info!(database = %context.configuration.database.display(), "Worker runs; Ctrl-C stops it in good order");
+    }
+    let report = services.worker(options).run(shutdown.token()).await?;
+    name_the_rest(context, &report);
+    if arguments.drain {
+        print(context, &report)?;
+    }
+    let exit = if arguments.drain && report.discarded > 0 { Exit::PartFailed } else { Exit::Done };
+    Ok(shutdown.exit(exit))
+}
+
+fn print(context: &Context<'_>, report: &WorkerReport) -> Result<(), Failure> {
+    let drained = Drained {
+        completed: report.completed,
+        retried: report.retried,
+        discarded: report.discarded,
+        snoozed: report.snoozed,
+        scheduled_later: report.scheduled_later,
+    };
+    let human = || {
+        format!(
+            "{} jobs completed, {} to be tried again, {} given up",
+            count(report.completed),
+            count(report.retried),
+            count(report.discarded)
+        )
+    };
+    if context.printer.format() == Format::Table {
+        return context.printer.object(&drained, human);
+    }
+    context.printer.note(&human());
+    context.printer.object(&drained, String::new)
+}
+
+/// What stays in the queue, and why.
+fn name_the_rest(context: &Context<'_>, report: &WorkerReport) {
+    for (kind, waiting) in &report.unserved_waiting {
+        context.printer.note(&format!("{} `{kind}` jobs wait: no worker of this version serves them", count(*waiting)));
+    }
+    for (kind, waiting) in &report.paused_waiting {
+        context.printer.note(&format!(
+            "{} `{kind}` jobs wait: the kind is paused; `hostatlas jobs resume {kind}` takes it up again",
+            count(*waiting)
+        ));
+    }
+    if report.scheduled_later > 0 {
+        context.printer.note(&format!("{} jobs are due later", count(report.scheduled_later)));
+    }
+}

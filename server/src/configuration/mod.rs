@@ -1,0 +1,424 @@
+//! Settings: defaults, then `hostatlas.toml`, then the environment, then flags. The only module that reads the
+//! environment.
+
+mod key;
+mod sources;
+mod suggest;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use hostatlas_domain::{DEFAULT_MAX_AGE, ProviderName, Scope};
+
+pub use key::Key;
+pub use sources::{Given, Origin, Settings};
+pub use suggest::nearest;
+
+use crate::failure::Failure;
+
+const SECONDS_OF_A_DAY: u64 = 86_400;
+/// A century: longer ages are a slip of the finger.
+const LONGEST_AGE_DAYS: u64 = 36_500;
+/// More lookups at once than this help no provider.
+const MOST_WORKERS: usize = 1_000;
+
+/// What the program works with.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// Where `serve` listens: a loopback address.
+    pub listen: SocketAddr,
+    /// Names under which a browser may call, in lower case and without ports.
+    pub allowed_hosts: Vec<String>,
+    /// Folder of the built site.
+    pub site: PathBuf,
+    /// In the order of asking.
+    pub providers: Vec<ProviderName>,
+    /// Folder of location databases.
+    pub mmdb_dir: PathBuf,
+    /// Databases of places, instead of the folder.
+    pub mmdb_city: Vec<PathBuf>,
+    /// Databases of networks, instead of the folder.
+    pub mmdb_asn: Vec<PathBuf>,
+    /// After which time a location is stale.
+    pub max_age: Duration,
+    /// Lookups at the same time.
+    pub max_workers: NonZeroUsize,
+    /// What may be probed.
+    pub scope: Scope,
+    /// What is logged.
+    pub log: Option<String>,
+    /// Where private copies of location databases are kept; losing them costs a copy.
+    pub cache_dir: PathBuf,
+    shown: Vec<Shown>,
+}
+
+/// One effective setting, as `config show` lists it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Shown {
+    /// Its name in the file.
+    pub key: String,
+    /// Its value; `***` for a secret, null where there is none.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub origin: String,
+    /// Its environment variable.
+    pub variable: String,
+}
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--database-url`.
+    pub database_url: Option<String>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--max-age-days`.
+    pub max_age_days: Option<u64>,
+    /// `--max-workers`.
+    pub max_workers: Option<usize>,
+}
+
+impl Configuration {
+    /// Reads all sources.
+    pub fn load(flags: &Flags) -> Result<Self, Failure> {
+        let mut settings = sources::read_file(flags.config.as_deref())?;
+        settings.extend(sources::read_environment(env::vars_os())?);
+        settings.extend(flags.settings());
+        Self::from_settings(settings)
+    }
+
+    fn from_settings(settings: Settings) -> Result<Self, Failure> {
+        let mut reader = Reader { settings, effective: BTreeMap::new() };
+        let database = reader.one(Key::DatabaseUrl, Some("sqlite://hostatlas.db"), database_file)?;
+        let listen = reader.one(Key::Listen, Some("127.0.0.1:3000"), loopback)?;
+        let allowed_hosts = reader.list(Key::AllowedHosts, "localhost,127.0.0.1,[::1]", host_name)?;
+        let site = reader.one(Key::Site, Some("target/site"), path)?;
+        let providers = reader.list(Key::Providers, "mmdb", provider)?;
+        let mmdb_dir = mmdb_folder(&database);
+        let mmdb_dir = reader.one(Key::MmdbDir, Some(&mmdb_dir.to_string_lossy()), path)?;
+        let mmdb_city = reader.list(Key::MmdbCity, "", path)?;
+        let mmdb_asn = reader.list(Key::MmdbAsn, "", path)?;
+        let default_days = (DEFAULT_MAX_AGE.as_secs() / SECONDS_OF_A_DAY).to_string();
+        let max_age = reader.one(Key::MaxAgeDays, Some(&default_days), days)?;
+        let max_workers = reader.one(Key::MaxWorkers, Some("10"), workers)?;
+        let scope = reader.list(Key::Scope, "", range)?;
+        let log = reader.optional(Key::Log, Ok)?;
+        for key in [Key::AdminPassword, Key::IpinfoToken, Key::IpgeolocationApiKey] {
+            reader.optional(key, Ok)?;
+        }
+        for provider in ProviderName::ALL.into_iter().filter(|provider| *provider != ProviderName::Mmdb) {
+            reader.optional(Key::ProviderUrl(provider), provider_url)?;
+            reader.optional(Key::ProviderAllowPrivate(provider), truth)?;
+        }
+        Ok(Self {
+            database,
+            listen,
+            allowed_hosts,
+            site,
+            providers,
+            mmdb_dir,
+            mmdb_city,
+            mmdb_asn,
+            max_age,
+            max_workers,
+            scope: Scope::new(&scope),
+            log,
+            cache_dir: cache_folder(),
+            shown: reader.shown(),
+        })
+    }
+
+    /// Every setting with its value and origin; secrets as `***`.
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+}
+
+impl Flags {
+    fn settings(&self) -> Settings {
+        let given = [
+            (Key::DatabaseUrl, "--database-url", self.database_url.clone()),
+            (Key::Listen, "--listen", self.listen.clone()),
+            (Key::MaxAgeDays, "--max-age-days", self.max_age_days.map(|days| days.to_string())),
+            (Key::MaxWorkers, "--max-workers", self.max_workers.map(|workers| workers.to_string())),
+        ];
+        let setting = |(key, flag, value): (Key, &'static str, Option<String>)| {
+            value.map(|value| (key, Given { values: vec![value], origin: Origin::Flag(flag) }))
+        };
+        given.into_iter().filter_map(setting).collect()
+    }
+}
+
+/// Takes settings out one by one and notes what was effective.
+struct Reader {
+    settings: Settings,
+    effective: BTreeMap<Key, Given>,
+}
+
+impl Reader {
+    fn one<T>(
+        &mut self,
+        key: Key,
+        default: Option<&str>,
+        parse: impl Fn(String) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let given = self.take(key, default.unwrap_or_default());
+        parse(given.values.first().cloned().unwrap_or_default()).map_err(|reason| invalid(key, &given, &reason))
+    }
+
+    fn list<T>(
+        &mut self,
+        key: Key,
+        default: &str,
+        parse: impl Fn(String) -> Result<T, String>,
+    ) -> Result<Vec<T>, Failure> {
+        let given = self.take(key, default);
+        given
+            .values
+            .iter()
+            .map(|value| parse(value.clone()).map_err(|reason| invalid(key, &given, &reason)))
+            .collect()
+    }
+
+    fn optional<T>(
+        &mut self,
+        key: Key,
+        parse: impl Fn(String) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
+        if self.settings.contains_key(&key) {
+            return self.one(key, None, parse).map(Some);
+        }
+        self.effective.insert(key, Given { values: Vec::new(), origin: Origin::Default });
+        Ok(None)
+    }
+
+    fn take(&mut self, key: Key, default: &str) -> Given {
+        let given = self
+            .settings
+            .remove(&key)
+            .unwrap_or_else(|| Given { values: sources::split(key, default), origin: Origin::Default });
+        self.effective.insert(key, given.clone());
+        given
+    }
+
+    fn shown(self) -> Vec<Shown> {
+        let mut effective = self.effective;
+        Key::all()
+            .filter_map(|key| effective.remove(&key).map(|given| (key, given)))
+            .map(|(key, given)| Shown {
+                key: key.toml(),
+                value: match given.values.join(",") {
+                    value if value.is_empty() => None,
+                    _ if key.is_secret() => Some("***".to_owned()),
+                    value => Some(without_password(&value)),
+                },
+                origin: given.origin.to_string(),
+                variable: key.variable(),
+            })
+            .collect()
+    }
+}
+
+fn invalid(key: Key, given: &Given, reason: &str) -> Failure {
+    let (reason, hint) = reason.split_once('\n').map_or((reason, None), |(reason, hint)| (reason, Some(hint)));
+    let failure = Failure::error(format!("`{}` ({}): {reason}", key.toml(), given.origin));
+    match hint {
+        Some(hint) => failure.with_hint(hint.to_owned()),
+        None => failure,
+    }
+}
+
+/// A URL as it may be shown: what stands between `//` and `@` may be a password.
+fn without_password(value: &str) -> String {
+    match (value.find("://"), value.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}***{}", &value[..scheme + 3], &value[at..]),
+        _ => value.to_owned(),
+    }
+}
+
+// The parsers answer `reason`, or `reason\nhint`.
+
+fn database_file(value: String) -> Result<PathBuf, String> {
+    if value.starts_with("postgres://") || value.starts_with("postgresql://") {
+        return Err("PostgreSQL support comes with a later version\nuse sqlite://FILE, as in sqlite://hostatlas.db".into());
+    }
+    let file = match value.strip_prefix("sqlite:") {
+        Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
+        None if value.contains("://") => {
+            return Err(format!("`{}` is no database that hostatlas knows\nuse sqlite://FILE", without_password(&value)));
+        }
+        None => &value,
+    };
+    if file.is_empty() || file.contains('?') || file == ":memory:" {
+        return Err(format!("`{value}` names no file\nuse sqlite://FILE, as in sqlite://hostatlas.db"));
+    }
+    Ok(PathBuf::from(file))
+}
+
+fn loopback(value: String) -> Result<SocketAddr, String> {
+    let malformed = || format!("`{value}` is no address and port\nwrite it as 127.0.0.1:3000");
+    let address = match value.strip_prefix("localhost:") {
+        Some(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().map_err(|_| malformed())?),
+        None => value.parse::<SocketAddr>().map_err(|_| malformed())?,
+    };
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "`{value}` would be reachable from other machines, and hostatlas has no accounts yet: whoever reaches it may \
+         change everything\nlisten on 127.0.0.1 and reach it through `ssh -L 3000:127.0.0.1:3000 HOST`, or through a \
+         proxy that asks for a password (then name its host in HOSTATLAS_ALLOWED_HOSTS)"
+    ))
+}
+
+fn host_name(value: String) -> Result<String, String> {
+    let lowered = value.to_lowercase();
+    let sound = !lowered.is_empty() && lowered.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter));
+    if !sound || lowered.contains("//") {
+        return Err(format!("`{value}` is no host name\nwrite names without scheme and port: atlas.example"));
+    }
+    Ok(crate::http::host_of(&lowered).to_owned())
+}
+
+fn path(value: String) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(value))
+}
+
+fn provider(value: String) -> Result<ProviderName, String> {
+    let names = || ProviderName::ALL.map(ProviderName::name);
+    let provider = ProviderName::from_str(&value).map_err(|error| match nearest(&value, names()) {
+        Some(name) => format!("{error}\ndid you mean `{name}`?"),
+        None => format!("{error}\nknown ones are {}", names().join(", ")),
+    })?;
+    if provider != ProviderName::Mmdb {
+        return Err(format!("the online provider `{provider}` comes with a later version\nuse mmdb"));
+    }
+    Ok(provider)
+}
+
+fn days(value: String) -> Result<Duration, String> {
+    match value.parse::<u64>() {
+        Ok(days) if days <= LONGEST_AGE_DAYS => Ok(Duration::from_secs(days * SECONDS_OF_A_DAY)),
+        _ => Err(format!("`{value}` is no number of days from 0 to {LONGEST_AGE_DAYS}")),
+    }
+}
+
+fn workers(value: String) -> Result<NonZeroUsize, String> {
+    match value.parse::<NonZeroUsize>() {
+        Ok(workers) if workers.get() <= MOST_WORKERS => Ok(workers),
+        _ => Err(format!("`{value}` is no number from 1 to {MOST_WORKERS}")),
+    }
+}
+
+fn range(value: String) -> Result<ipnet::IpNet, String> {
+    let address = || value.parse::<IpAddr>().map(ipnet::IpNet::from);
+    value
+        .parse::<ipnet::IpNet>()
+        .or_else(|_| address())
+        .map_err(|_| format!("`{value}` is no range\nwrite ranges as 192.0.2.0/24"))
+}
+
+fn provider_url(value: String) -> Result<url::Url, String> {
+    let wrong = || "it is no web address\nwrite it as https://HOST/PATH, without user name and password".to_owned();
+    let url = url::Url::parse(&value).map_err(|_| wrong())?;
+    let sound = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    if sound { Ok(url) } else { Err(wrong()) }
+}
+
+fn truth(value: String) -> Result<bool, String> {
+    match value.as_str() {
+        "1" | "true" | "yes" => Ok(true),
+        "0" | "false" | "no" => Ok(false),
+        _ => Err(format!("`{value}` is neither 1 nor 0")),
+    }
+}
+
+/// `mmdb/` beside the database file, then `hostatlas/mmdb` in the user's data directory; the first if neither exists.
+fn mmdb_folder(database: &Path) -> PathBuf {
+    let beside = database.parent().unwrap_or_else(|| Path::new("")).join("mmdb");
+    match user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("hostatlas/mmdb")) {
+        Some(folder) if !beside.is_dir() && folder.is_dir() => folder,
+        _ => beside,
+    }
+}
+
+/// `hostatlas/mmdb` in the user's cache directory, or in the temporary one.
+fn cache_folder() -> PathBuf {
+    user_folder("XDG_CACHE_HOME", ".cache").unwrap_or_else(env::temp_dir).join("hostatlas/mmdb")
+}
+
+/// A directory of the XDG base directory specification: the variable where it is absolute, else its place at home.
+fn user_folder(variable: &str, at_home: &str) -> Option<PathBuf> {
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(at_home)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(key: Key, value: &str) -> Result<Configuration, Failure> {
+        let given = Given { values: sources::split(key, value), origin: Origin::Flag("--test") };
+        Configuration::from_settings(Settings::from([(key, given)]))
+    }
+
+    fn refused(key: Key, value: &str) -> String {
+        with(key, value).expect_err("to be refused").to_string()
+    }
+
+    #[test]
+    fn without_any_setting_everything_has_a_default() {
+        let configuration = Configuration::from_settings(Settings::new()).expect("defaults are sound");
+        assert_eq!(configuration.database, Path::new("hostatlas.db"));
+        assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
+        assert_eq!(configuration.max_age, DEFAULT_MAX_AGE);
+    }
+
+    #[test]
+    fn a_database_is_an_sqlite_file() {
+        let file = |value| with(Key::DatabaseUrl, value).expect("sound").database;
+        assert_eq!(
+            ["sqlite://a.db", "sqlite:///var/a.db", "sqlite:a.db", "a.db"].map(file),
+            ["a.db", "/var/a.db", "a.db", "a.db"].map(PathBuf::from)
+        );
+        assert!(refused(Key::DatabaseUrl, "postgres://me:secret@db/x").contains("later version"));
+        assert!(!refused(Key::DatabaseUrl, "mysql://me:secret@db/x").contains("secret"));
+    }
+
+    #[test]
+    fn only_loopback_addresses_are_listened_on() {
+        for address in ["127.0.0.1:0", "[::1]:3000", "localhost:80", "127.5.5.5:1"] {
+            with(Key::Listen, address).expect(address);
+        }
+        for address in ["0.0.0.0:3000", "[::]:3000", "192.0.2.1:80", "3000", "localhost", "127.0.0.1:99999"] {
+            refused(Key::Listen, address);
+        }
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let configuration = with(Key::IpinfoToken, "tok_123").expect("sound");
+        let shown: Vec<_> = configuration.shown().iter().filter_map(|shown| shown.value.clone()).collect();
+        assert!(shown.contains(&"***".to_owned()) && !shown.iter().any(|value| value.contains("tok_123")));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (key, value) in [(Key::MaxAgeDays, "-1"), (Key::MaxAgeDays, "40000"), (Key::MaxWorkers, "0"), (Key::Scope, "x")] {
+            refused(key, value);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use hostatlas_domain::{Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Problem};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, Permission, Services};
+use serde::{Deserialize, Serialize};
+
+use super::coverage::Items;
+use crate::http::{
+    AppState,
+    errors::Refusal,
+    extract::{self, Query},
+};
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/jobs", get(list).post(enqueue))
+        .route("/jobs/stats", get(stats))
+        .route("/jobs/kinds", get(kinds))
+        .route("/jobs/retry", post(retry))
+        .route("/jobs/cancel", post(cancel))
+        .route("/jobs/{id}", get(show))
+        .route("/jobs/kinds/{kind}/pause", post(pause))
+        .route("/jobs/kinds/{kind}/resume", post(resume))
+}
+
+/// Which page of which jobs.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListParameters {
+    /// One state.
+    state: Option<String>,
+    /// One kind.
+    kind: Option<String>,
+    /// One host.
+    ip: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 1000, default 50.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+/// Which jobs, by what they are.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilterBody {
+    /// One state.
+    state: Option<String>,
+    /// One kind.
+    kind: Option<String>,
+    /// One host.
+    ip: Option<String>,
+}
+
+impl FilterBody {
+    fn read(&self) -> Result<JobFilter, Refusal> {
+        Ok(JobFilter {
+            state: extract::word(self.state.as_deref())?,
+            kind: extract::word(self.kind.as_deref())?,
+            ip: extract::word(self.ip.as_deref())?,
+        })
+    }
+}
+
+/// Jobs, newest first.
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(ListParameters), responses(
+    (status = 200, description = "a page", body = Page<Job>),
+    (status = 400, description = "an unknown state or kind", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn list(
+    State(services): State<Services>,
+    Query(parameters): Query<ListParameters>,
+) -> Result<Json<Page<Job>>, Refusal> {
+    let ListParameters { state, kind, ip, cursor, limit } = parameters;
+    let filter = FilterBody { state, kind, ip }.read()?;
+    let limit = extract::limit(limit.as_deref())?;
+    Ok(Json(services.jobs().list(filter, cursor.as_deref(), limit).await?))
+}
+
+/// One job.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path, description = "its number")), responses(
+    (status = 200, description = "the job", body = Job),
+    (status = 404, description = "no such job", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn show(State(services): State<Services>, Path(id): Path<String>) -> Result<Json<Job>, Refusal> {
+    Ok(Json(services.jobs().get(JobId(extract::number(&id, "a job")?)).await?))
+}
+
+/// Counts by kind and state.
+#[utoipa::path(get, path = "/api/v1/jobs/stats", tag = "jobs", responses((status = 200, description = "the counts", body = JobStats)))]
+pub async fn stats(State(services): State<Services>) -> Result<Json<JobStats>, Refusal> {
+    Ok(Json(services.jobs().stats().await?))
+}
+
+/// Each kind with its counts, its pause and whether anything serves it.
+#[utoipa::path(get, path = "/api/v1/jobs/kinds", tag = "jobs", responses((status = 200, description = "the kinds", body = Items<KindStatus>)))]
+pub async fn kinds(State(services): State<Services>) -> Result<Json<Items<KindStatus>>, Refusal> {
+    Ok(Json(Items::new(services.jobs().kinds().await?)))
+}
+
+/// For which hosts to queue lookups.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnqueueBody {
+    /// Hosts that match this query.
+    q: Option<String>,
+    /// These hosts; not together with `q`.
+    ips: Vec<String>,
+    /// Only hosts whose location is missing or stale; neither with `q` nor with `ips`.
+    due_only: bool,
+    /// Every public host: needed where nothing else is given.
+    all: bool,
+    /// Whether age and cache are bypassed.
+    force: bool,
+    /// `geolocation` (default); the probe kinds cannot be queued by hand.
+    kind: Option<String>,
+}
+
+/// What queueing did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EnqueueAnswer {
+    considered: u64,
+    queued: u64,
+    /// Hosts that already had a live job, which took the request in.
+    duplicate: u64,
+}
+
+/// Queues lookups for many hosts.
+#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = EnqueueBody, responses(
+    (status = 202, description = "how many", body = EnqueueAnswer),
+    (status = 400, description = "no hosts were named", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn enqueue(
+    State(services): State<Services>,
+    extract::Json(body): extract::Json<EnqueueBody>,
+) -> Result<(StatusCode, Json<EnqueueAnswer>), Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    let kind = extract::word(body.kind.as_deref())?.unwrap_or(JobKind::Geolocation);
+    let names_hosts = !body.ips.is_empty() || body.q.as_deref().is_some_and(|q| !q.trim().is_empty());
+    if !names_hosts && !body.due_only && !body.all {
+        return Err(Refusal::invalid("no hosts are named", "send `q`, `ips`, `due_only` or `all`"));
+    }
+    let EnqueueBody { q, ips, due_only, force, .. } = body;
+    let report = services.jobs().enqueue(EnqueueRequest { q, ips, due_only, force, kind }).await?;
+    let answer = EnqueueAnswer { considered: report.considered, queued: report.queued, duplicate: report.duplicate };
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Jobs by number, or all that match.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetBody {
+    /// These jobs.
+    #[schema(value_type = Option<Vec<i64>>)]
+    ids: Option<Vec<JobId>>,
+    /// All that match; an empty filter is every job.
+    filter: Option<FilterBody>,
+}
+
+/// What a bulk action did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ChangedAnswer {
+    changed: u64,
+    /// Jobs that could not be changed: in a state from which it is not allowed, or with a live job of the same key.
+    skipped: u64,
+}
+
+impl From<ChangedJobs> for ChangedAnswer {
+    fn from(changed: ChangedJobs) -> Self {
+        Self { changed: changed.changed, skipped: changed.skipped }
+    }
+}
+
+impl TargetBody {
+    fn targets(self) -> Result<JobTargets, Refusal> {
+        match (self.ids, self.filter) {
+            (Some(ids), None) => Ok(JobTargets::Ids(ids)),
+            (None, Some(filter)) => Ok(JobTargets::Matching(filter.read()?)),
+            _ => Err(Refusal::invalid("no jobs are named", "send either `ids` or `filter`")),
+        }
+    }
+}
+
+/// Makes finished and waiting jobs available now.
+#[utoipa::path(post, path = "/api/v1/jobs/retry", tag = "jobs", request_body = TargetBody, responses(
+    (status = 200, description = "how many", body = ChangedAnswer),
+    (status = 400, description = "no jobs were named", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn retry(
+    State(services): State<Services>,
+    extract::Json(body): extract::Json<TargetBody>,
+) -> Result<Json<ChangedAnswer>, Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    Ok(Json(services.jobs().retry(body.targets()?).await?.into()))
+}
+
+/// Cancels live jobs; about their hosts nothing changes.
+#[utoipa::path(post, path = "/api/v1/jobs/cancel", tag = "jobs", request_body = TargetBody, responses(
+    (status = 200, description = "how many", body = ChangedAnswer),
+    (status = 400, description = "no jobs were named", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn cancel(
+    State(services): State<Services>,
+    extract::Json(body): extract::Json<TargetBody>,
+) -> Result<Json<ChangedAnswer>, Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    Ok(Json(services.jobs().cancel(body.targets()?).await?.into()))
+}
+
+/// Stops claiming jobs of a kind; what runs goes on.
+#[utoipa::path(post, path = "/api/v1/jobs/kinds/{kind}/pause", tag = "jobs", params(("kind" = JobKind, Path)), responses(
+    (status = 204, description = "paused"),
+    (status = 400, description = "no such kind", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn pause(State(services): State<Services>, Path(kind): Path<String>) -> Result<StatusCode, Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    services.jobs().pause(read_kind(&kind)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a kind up again.
+#[utoipa::path(post, path = "/api/v1/jobs/kinds/{kind}/resume", tag = "jobs", params(("kind" = JobKind, Path)), responses(
+    (status = 204, description = "taken up again"),
+    (status = 400, description = "no such kind", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn resume(State(services): State<Services>, Path(kind): Path<String>) -> Result<StatusCode, Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    services.jobs().resume(read_kind(&kind)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_kind(text: &str) -> Result<JobKind, Refusal> {
+    text.parse().map_err(|error: hostatlas_domain::UnknownJobKind| {
+        Refusal::invalid(error.to_string(), "`/api/v1/jobs/kinds` lists the kinds")
+    })
+}

@@ -1,0 +1,33 @@
+//! REST: one file a noun. A handler authorizes, calls one service and answers.
+
+pub mod coverage;
+pub mod events;
+pub mod health;
+pub mod hosts;
+pub mod imports;
+pub mod jobs;
+pub mod map;
+pub mod places;
+pub mod runs;
+
+use axum::{Router, routing::any};
+
+use super::{AppState, errors, openapi};
+
+/// `/api/v1`, `/api/openapi.json` and the two health checks.
+pub fn router() -> Router<AppState> {
+    let v1 = Router::new()
+        .merge(hosts::router())
+        .merge(places::router())
+        .merge(runs::router())
+        .merge(map::router())
+        .merge(coverage::router())
+        .merge(jobs::router())
+        .merge(imports::router())
+        .merge(events::router());
+    Router::new()
+        .nest("/api/v1", v1)
+        .merge(openapi::router())
+        .merge(health::router())
+        .route("/api/{*rest}", any(errors::not_found))
+}

@@ -1,0 +1,49 @@
+use axum::{Json, Router, routing::get};
+use utoipa::OpenApi;
+
+use super::{
+    AppState,
+    api::{coverage, events, health, hosts, imports, jobs, map, places, runs},
+};
+
+/// What REST offers.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "hostatlas", description = "Hosts that a scan found, and where they are. Errors are problem+json (RFC 9457)."),
+    paths(
+        hosts::search,
+        hosts::show,
+        hosts::geolocate,
+        places::show,
+        places::hosts,
+        runs::start,
+        runs::latest,
+        runs::show,
+        runs::cancel,
+        map::answer,
+        coverage::show,
+        coverage::recent,
+        coverage::countries,
+        coverage::providers,
+        jobs::list,
+        jobs::show,
+        jobs::stats,
+        jobs::kinds,
+        jobs::enqueue,
+        jobs::retry,
+        jobs::cancel,
+        jobs::pause,
+        jobs::resume,
+        imports::list,
+        imports::show,
+        events::listen,
+        health::alive,
+        health::ready,
+    ),
+    components(schemas(hostatlas_domain::Problem))
+)]
+struct Document;
+
+pub fn router() -> Router<AppState> {
+    Router::new().route("/api/openapi.json", get(|| async { Json(Document::openapi()) }))
+}
