@@ -71,9 +71,20 @@ impl Locks {
     pub(crate) async fn bulk(&self) -> Result<WriteLock, StoreError> {
         let deadline = Instant::now() + PATIENCE;
         let _turn = until(deadline, &self.bulk, File::try_lock).await?.ok_or(StoreError::Busy)?;
-        drop(until(Instant::now() + COURTESY, &self.small, File::try_lock).await?);
-        let file = until(deadline, &self.write, File::try_lock).await?.ok_or(StoreError::Busy)?;
-        Ok(WriteLock { _file: file })
+        let mut given = Duration::ZERO;
+        loop {
+            // Asked only once the lock was free: while another bulk operation holds it, no patience is used up.
+            if let Some(file) = attempt(&self.write, File::try_lock)? {
+                if given >= COURTESY || attempt(&self.small, File::try_lock)?.is_some() {
+                    return Ok(WriteLock { _file: file });
+                }
+                given += RETRY_EVERY;
+            }
+            if Instant::now() >= deadline {
+                return Err(StoreError::Busy);
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
     }
 
     /// The worker role, if no living process has it. `since` is what is written for others to read.
@@ -128,5 +139,85 @@ fn attempt(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<O
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error::beside(path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn locks() -> (tempfile::TempDir, Locks) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let locks = Locks::beside(&directory.path().join("test.db"));
+        (directory, locks)
+    }
+
+    /// Returns once somebody holds the lock.
+    async fn taken(path: &Path) {
+        while attempt(path, File::try_lock).expect("a lock file").is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn spawn(locks: &Locks, name: &'static str, is_small: bool, done: &mpsc::Sender<&'static str>) {
+        let (locks, done) = (locks.clone(), done.clone());
+        tokio::spawn(async move {
+            let held = if is_small { locks.small().await } else { locks.bulk().await };
+            let held = held.expect("the lock");
+            done.send(name).await.expect("a listener");
+            drop(held);
+        });
+    }
+
+    #[tokio::test]
+    async fn a_small_operation_goes_before_a_bulk_one_that_waits_longer() {
+        let (_directory, locks) = locks();
+        let (done, mut order) = mpsc::channel(2);
+        let held = locks.small().await.expect("a free lock");
+        spawn(&locks, "bulk", false, &done);
+        taken(&locks.bulk).await;
+        spawn(&locks, "small", true, &done);
+        taken(&locks.small).await;
+
+        drop(held);
+
+        assert_eq!([order.recv().await, order.recv().await], [Some("small"), Some("bulk")]);
+    }
+
+    #[tokio::test]
+    async fn two_bulk_operations_take_turns() {
+        let (_directory, locks) = locks();
+        let (done, mut order) = mpsc::channel(2);
+        let first = locks.bulk().await.expect("a free lock");
+        spawn(&locks, "other process", false, &done);
+        taken(&locks.bulk).await;
+        drop(first);
+
+        let again = locks.bulk().await.expect("the lock, after the other");
+
+        assert_eq!(order.try_recv(), Ok("other process"));
+        drop(again);
+    }
+
+    #[tokio::test]
+    async fn small_operations_that_never_end_do_not_starve_bulk_ones() {
+        let (_directory, locks) = locks();
+        let _waiting = attempt(&locks.small, File::try_lock_shared).expect("a lock file").expect("a free lock");
+        assert!(locks.bulk().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_worker_role_has_one_holder_and_names_it() {
+        let (_directory, locks) = locks();
+        let role = locks.worker("2026-11-23 14:00:00 UTC").expect("a free role");
+        let refusal = locks.worker("later").err().expect("a held role").to_string();
+        assert_eq!(
+            refusal,
+            format!("another process is the worker: process {} since 2026-11-23 14:00:00 UTC", std::process::id())
+        );
+        drop(role);
+        assert!(locks.worker("later").is_ok());
     }
 }

@@ -67,8 +67,8 @@ async fn changed(connection: &mut SqliteConnection, since: i64) -> Result<(Vec<P
 
 async fn named(connection: &mut SqliteConnection, ids: String) -> Result<Vec<(PlaceId, Place)>, StoreError> {
     let mut rows = sqlx::query_as::<_, (i64, i32, i32, u8, String, String, String)>(
-        "SELECT id, latitude_e5, longitude_e5, precision, city, region, country_code
-         FROM json_each(?1) AS wanted CROSS JOIN place ON id = wanted.value",
+        "SELECT place.id, latitude_e5, longitude_e5, precision, city, region, country_code
+         FROM json_each(?1) AS wanted CROSS JOIN place ON place.id = wanted.value",
     )
     .bind(ids)
     .fetch(connection);

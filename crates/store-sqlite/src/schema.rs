@@ -103,7 +103,27 @@ async fn copy(connection: &mut SqliteConnection, path: &Path, version: i64) -> R
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_copy_before_a_migration_holds_what_was_there() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("test.db");
+        let options = SqliteConnectOptions::new().create_if_missing(true);
+        let mut connection = options.clone().filename(&path).connect().await.expect("a database");
+        sqlx::raw_sql("CREATE TABLE kept (n); INSERT INTO kept VALUES (7)").execute(&mut connection).await.expect("rows");
+        // What an earlier attempt left behind when it was killed.
+        fs::write(directory.path().join("test.db.before-migration-2.part"), b"half").expect("a file");
+
+        copy(&mut connection, &path, 2).await.expect("a copy");
+
+        let whole = directory.path().join("test.db.before-migration-2");
+        let mut copied = options.filename(&whole).connect().await.expect("a copy");
+        let kept: i64 = sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut copied).await.expect("a row");
+        assert_eq!(kept, 7);
+    }
 
     #[test]
     fn migrations_are_numbered_without_gaps() {
