@@ -138,7 +138,7 @@ impl JobDelta {
         }
         json.push(']');
         sqlx::query(
-            "UPDATE job_count SET n = n + x.n FROM \
+            "UPDATE job_count SET n = job_count.n + x.n FROM \
              (SELECT value ->> 0 AS kind, value ->> 1 AS state, value ->> 2 AS n FROM json_each(?1)) AS x \
              WHERE job_count.kind = x.kind AND job_count.state = x.state",
         )

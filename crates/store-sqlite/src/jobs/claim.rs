@@ -228,11 +228,11 @@ pub(super) async fn next_due(
     now: i64,
     kinds: Kinds,
 ) -> Result<Option<Duration>, StoreError> {
+    static STATEMENTS: [OnceLock<String>; ALL_SETS] = [const { OnceLock::new() }; ALL_SETS];
     let kinds = kinds & !paused(connection).await?;
     if kinds == 0 {
         return Ok(None);
     }
-    static STATEMENTS: [OnceLock<String>; ALL_SETS] = [const { OnceLock::new() }; ALL_SETS];
     let statement = STATEMENTS[usize::from(kinds) % ALL_SETS].get_or_init(|| {
         let mut heads = String::new();
         for kind in members(kinds) {

@@ -361,7 +361,7 @@ impl Batch {
         json.push('}');
         let number = next_map_number(connection).await?;
         sqlx::query(
-            "UPDATE place SET hosts = hosts + x.hosts, changed = ?2 \
+            "UPDATE place SET hosts = place.hosts + x.hosts, changed = ?2 \
              FROM (SELECT cast(key AS INTEGER) AS id, value AS hosts FROM json_each(?1)) AS x WHERE place.id = x.id",
         )
         .bind(json)
