@@ -1,0 +1,253 @@
+use std::time::Duration;
+
+use hostatlas_domain::{Coverage, UnlocatedReason};
+use hostatlas_geolocation::{DatabaseStatus, Role};
+use hostatlas_store::{CheckReport, SchemaStatus};
+
+use crate::{Error, Services};
+
+/// A database older than this gets a note: places move by a few percent a month.
+const OLD_DATABASE: Duration = Duration::from_secs(45 * 86_400);
+
+/// Running the installation.
+#[derive(Clone)]
+pub struct Admin {
+    services: Services,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Something is missing or waits.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+/// One thing that the doctor looked at.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DoctorFinding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was looked at: `database`, `places`, `jobs`, `hosts`.
+    pub subject: String,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// What is wrong, and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DoctorReport {
+    /// What was found, in order of cause.
+    pub findings: Vec<DoctorFinding>,
+}
+
+/// Whose data is shown, as its licence asks.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Attribution {
+    /// What to say.
+    pub text: String,
+    /// Where it leads.
+    pub url: String,
+}
+
+impl DoctorReport {
+    /// The worst that was found.
+    pub fn worst(&self) -> Severity {
+        self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
+    }
+
+    fn add(&mut self, severity: Severity, subject: &str, detail: String, remedy: Option<&str>) {
+        let remedy = remedy.map(str::to_owned);
+        self.findings.push(DoctorFinding { severity, subject: subject.to_owned(), detail, remedy });
+    }
+}
+
+impl Admin {
+    pub(crate) fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    /// Looks at the database, the database files of places, the queue and the hosts, and says what to do.
+    pub async fn doctor(&self) -> Result<DoctorReport, Error> {
+        let mut report = DoctorReport::default();
+        let schema = self.schema_status().await?;
+        let size = schema.bytes.map(|bytes| format!(", {}", mebibytes(bytes))).unwrap_or_default();
+        let detail = format!("`{}` ({}{size}) is at migration {}", schema.location, schema.engine, schema.found);
+        if schema.found == schema.wanted {
+            report.add(Severity::Ok, "database", detail, None);
+        } else {
+            let remedy = Some("run `hostatlas db migrate`");
+            report.add(Severity::Error, "database", format!("{detail}, this program needs {}", schema.wanted), remedy);
+        }
+        self.add_files(&mut report);
+        self.add_jobs(&mut report).await?;
+        let coverage = self.services.coverage().get().await?;
+        add_hosts(&mut report, &coverage);
+        Ok(report)
+    }
+
+    fn add_files(&self, report: &mut DoctorReport) {
+        let files = self.databases();
+        for file in &files {
+            self.add_file(report, file);
+        }
+        if self.services.locator().database_build().is_some() {
+            return;
+        }
+        let remedy = self.services.locator().database_directory().map_or_else(
+            || "name a city database (MMDB) with `HOSTATLAS_MMDB_CITY`".to_owned(),
+            |directory| {
+                format!("put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`", directory.display())
+            },
+        );
+        let detail = "no database of places is in use: hosts cannot be located".to_owned();
+        report.add(Severity::Warning, "places", detail, Some(&remedy));
+    }
+
+    fn add_file(&self, report: &mut DoctorReport, file: &DatabaseStatus) {
+        let name = file.path.display();
+        if let Some(problem) = &file.problem {
+            let severity = if file.in_use { Severity::Warning } else { Severity::Error };
+            let used = if file.in_use { "; the version before it is still in use" } else { "" };
+            report.add(severity, "places", format!("{problem}{used}"), Some(&problem.remedy));
+            return;
+        }
+        if !file.in_use {
+            report.add(Severity::Note, "places", format!("`{name}` is not in use"), None);
+            return;
+        }
+        let built = file.database_build.map(|build| (build, self.services.now().since(build)));
+        let kind = file.database_type.as_deref().unwrap_or("unnamed type");
+        let detail = match built {
+            Some((build, age)) => {
+                format!("`{name}` ({kind}) was built {}, {} days ago", build.to_date(), age.as_secs() / 86_400)
+            }
+            None => format!("`{name}` ({kind}) does not say when it was built"),
+        };
+        if built.is_some_and(|(_, age)| age > OLD_DATABASE) {
+            let remedy = Some("replace it by a newer one (by rename): it is taken up while the server runs");
+            report.add(Severity::Note, "places", detail, remedy);
+        } else {
+            report.add(Severity::Ok, "places", detail, None);
+        }
+    }
+
+    async fn add_jobs(&self, report: &mut DoctorReport) -> Result<(), Error> {
+        let before = report.findings.len();
+        for kind in self.services.jobs().kinds().await? {
+            let waiting = kind.counts.waiting();
+            if kind.paused_at.is_some() {
+                let remedy = format!("run `hostatlas jobs resume {}`", kind.kind);
+                let detail = format!("`{}` is paused, {waiting} jobs wait", kind.kind);
+                report.add(Severity::Warning, "jobs", detail, Some(&remedy));
+            } else if waiting > 0 && !kind.served {
+                let detail = format!("{waiting} `{}` jobs wait, and no worker of this version serves them", kind.kind);
+                report.add(Severity::Note, "jobs", detail, Some("they run once a version serves them, or cancel them"));
+            } else if waiting > 0 {
+                let detail = format!("{waiting} `{}` jobs wait", kind.kind);
+                let remedy = Some("a running `hostatlas serve` or `hostatlas worker` takes them in turn");
+                report.add(Severity::Note, "jobs", detail, remedy);
+            }
+            if kind.counts.discarded > 0 {
+                let remedy = format!("see `hostatlas jobs list --state discarded --kind {}`, then `jobs retry`", kind.kind);
+                let detail = format!("{} `{}` jobs were given up", kind.counts.discarded, kind.kind);
+                report.add(Severity::Warning, "jobs", detail, Some(&remedy));
+            }
+        }
+        if report.findings.len() == before {
+            report.add(Severity::Ok, "jobs", "nothing waits".to_owned(), None);
+        }
+        Ok(())
+    }
+
+    /// Where the schema stands.
+    pub async fn schema_status(&self) -> Result<SchemaStatus, Error> {
+        Ok(self.services.store().schema_status().await?)
+    }
+
+    /// Compares the database with itself; reads all of it.
+    pub async fn check(&self) -> Result<CheckReport, Error> {
+        Ok(self.services.store().check().await?)
+    }
+
+    /// Every database file of places that is configured or was found, in use or not.
+    pub fn databases(&self) -> Vec<DatabaseStatus> {
+        self.services.locator().databases()
+    }
+
+    /// Whose data the map shows: the base map, then each database in use whose maker is known.
+    pub fn attributions(&self) -> Vec<Attribution> {
+        let mut all = vec![attribution("Base map: Natural Earth", "https://www.naturalearthdata.com/")];
+        for file in self.databases().iter().filter(|file| file.in_use) {
+            let Some(maker) = maker(file) else { continue };
+            if !all.contains(&maker) {
+                all.push(maker);
+            }
+        }
+        all
+    }
+
+    /// Whether the store answers, so that requests can be served.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.services.store().changes().await?;
+        Ok(())
+    }
+}
+
+fn attribution(text: &str, url: &str) -> Attribution {
+    Attribution { text: text.to_owned(), url: url.to_owned() }
+}
+
+fn maker(file: &DatabaseStatus) -> Option<Attribution> {
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let described = format!("{} {name}", file.database_type.as_deref().unwrap_or_default()).to_lowercase();
+    let known = [
+        ("dbip", "IP Geolocation by DB-IP", "https://db-ip.com"),
+        ("geolite", "This product includes GeoLite2 data created by MaxMind", "https://www.maxmind.com"),
+        ("ipinfo", "IP address data powered by IPinfo", "https://ipinfo.io"),
+    ];
+    if let Some((_, text, url)) = known.iter().find(|(word, ..)| described.contains(word)) {
+        return Some(attribution(text, url));
+    }
+    (file.role == Some(Role::Asn)).then(|| attribution("Autonomous systems: RouteViews", "https://www.routeviews.org"))
+}
+
+fn add_hosts(report: &mut DoctorReport, coverage: &Coverage) {
+    if coverage.total == 0 {
+        let remedy = Some("run `hostatlas import scan.json`");
+        report.add(Severity::Note, "hosts", "no scan has been imported yet".to_owned(), remedy);
+        return;
+    }
+    let detail = format!(
+        "{} hosts: {} located, {} pending, {} unlocated, {} not applicable",
+        coverage.total, coverage.located, coverage.pending, coverage.unlocated, coverage.not_applicable
+    );
+    report.add(Severity::Ok, "hosts", detail, None);
+    if coverage.pending_unqueued > 0 {
+        let detail = format!("{} hosts were never looked up and have no job", coverage.pending_unqueued);
+        report.add(Severity::Warning, "hosts", detail, Some("run `hostatlas geolocate --queue-jobs`"));
+    }
+    if coverage.stale > 0 {
+        let detail = format!("{} locations are stale", coverage.stale);
+        report.add(Severity::Note, "hosts", detail, Some("run `hostatlas geolocate --async-batch`"));
+    }
+    for reason in UnlocatedReason::ALL {
+        let count = coverage.unlocated_reasons.get(reason.slug()).copied().unwrap_or(0);
+        if count > 0 {
+            let remedy = format!("see `hostatlas hosts search reason:{}`", reason.slug());
+            report.add(Severity::Note, "hosts", format!("{count} unlocated: {}", reason.label()), Some(&remedy));
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1024 * 1024))
+}

@@ -1,0 +1,147 @@
+use std::time::Duration;
+
+use hostatlas_domain::{BadLine, Import, ImportId, LineCounts};
+use hostatlas_store::{FinishImport, RecordSightings, Recorded};
+use tokio::time::Instant;
+
+use super::group::Batch;
+use crate::{Error, Services};
+
+/// Observations in the first transaction; how long it takes tells the size of the next.
+pub(super) const FIRST_BATCH: usize = 4_000;
+const SMALLEST_BATCH: usize = 500;
+const LARGEST_BATCH: usize = 10_000;
+/// A transaction should take about so long: other processes wait for it, and 50 ms is its limit.
+const TARGET: Duration = Duration::from_millis(38);
+/// How often the import's row is brought up to date.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes the batches of one import, and keeps its counts.
+pub(super) struct Writer {
+    services: Services,
+    id: ImportId,
+    lines: LineCounts,
+    first_bad: Vec<BadLine>,
+    recorded: Recorded,
+    size: usize,
+    noted: Instant,
+}
+
+impl Writer {
+    pub(super) fn new(services: Services, id: ImportId) -> Self {
+        Self {
+            services,
+            id,
+            lines: LineCounts::default(),
+            first_bad: Vec::new(),
+            recorded: Recorded::default(),
+            size: FIRST_BATCH,
+            noted: Instant::now(),
+        }
+    }
+
+    /// How many observations the next batch should have.
+    pub(super) fn batch_size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn lines(&self) -> LineCounts {
+        self.lines
+    }
+
+    pub(super) fn recorded(&self) -> Recorded {
+        self.recorded
+    }
+
+    pub(super) fn first_bad(&self) -> &[BadLine] {
+        &self.first_bad
+    }
+
+    /// What the reader alone knows: skipped and bad records.
+    pub(super) fn note_reader(&mut self, lines: LineCounts, first_bad: Vec<BadLine>) {
+        self.lines.skipped = lines.skipped;
+        self.lines.bad = lines.bad;
+        self.first_bad = first_bad;
+    }
+
+    /// Stores a batch in one transaction.
+    pub(super) async fn record(&mut self, batch: Batch) -> Result<(), Error> {
+        let Batch { observations, lines } = batch;
+        let count = observations.len();
+        let params = RecordSightings {
+            import: self.id,
+            observations,
+            scope: self.services.config().scope.clone(),
+            due: self.services.due_policy(),
+        };
+        let began = Instant::now();
+        let recorded = self.services.store().sightings_record(params).await?;
+        self.size = next_size(self.size, count, began.elapsed());
+        self.lines.ok += lines.ok;
+        self.lines.repaired += lines.repaired;
+        self.lines.duplicate += lines.duplicate;
+        self.recorded.hosts_new += recorded.hosts_new;
+        self.recorded.hosts_seen += recorded.hosts_seen;
+        self.recorded.services_new += recorded.services_new;
+        self.recorded.services_seen += recorded.services_seen;
+        self.recorded.jobs_queued += recorded.jobs_queued;
+        self.services.jobs_changed();
+        self.note_progress().await
+    }
+
+    /// Brings the import's row up to date, at most once a second.
+    pub(super) async fn note_progress(&mut self) -> Result<(), Error> {
+        if self.noted.elapsed() < NOTE_INTERVAL {
+            return Ok(());
+        }
+        self.finish(false, false).await.map(drop)
+    }
+
+    /// Brings the import's row up to date; `done` if the input has ended.
+    pub(super) async fn finish(&mut self, truncated: bool, done: bool) -> Result<Import, Error> {
+        self.noted = Instant::now();
+        let params = FinishImport {
+            id: self.id,
+            lines: self.lines,
+            truncated,
+            first_bad: self.first_bad.clone(),
+            done,
+        };
+        Ok(self.services.store().import_finish(params).await?)
+    }
+}
+
+/// The size of the next batch: in proportion to how long `count` took, at most a half more or less at a time.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sizes are a few thousand"
+)]
+fn next_size(size: usize, count: usize, took: Duration) -> usize {
+    // A last small batch says nothing about large ones.
+    if count * 2 < size {
+        return size;
+    }
+    let fitting = count as f64 * TARGET.as_secs_f64() / took.as_secs_f64().max(0.001);
+    let (least, most) = (size as f64 * 0.5, size as f64 * 1.5);
+    (fitting.clamp(least, most) as usize).clamp(SMALLEST_BATCH, LARGEST_BATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() {
+        let took = [1, 38, 76, 10_000].map(|millis| next_size(4_000, 4_000, Duration::from_millis(millis)));
+        assert_eq!(took, [6_000, 4_000, 2_000, 2_000]);
+    }
+
+    #[test]
+    fn a_batch_has_500_to_10000_observations() {
+        let sizes = [(10_000, 1), (500, 10_000)];
+        let sizes = sizes.map(|(size, millis)| next_size(size, size, Duration::from_millis(millis)));
+        assert_eq!(sizes, [10_000, 500]);
+    }
+}

@@ -1,0 +1,271 @@
+use std::time::Duration;
+
+use hostatlas_domain::{
+    AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Priority, classify,
+};
+use hostatlas_store::{
+    ChangedJobs, EnqueueJob, EnqueueJobs, HostSelection, JobSelection, PrunePolicy, StoreError,
+};
+
+use crate::{
+    Error, Permission, Services,
+    request::{parse_address, parse_addresses, parse_cursor, parse_limit, parse_query},
+    worker::is_served,
+};
+
+/// Hosts or jobs changed in one transaction: long enough to be quick, short enough that a click gets in between.
+const CHUNK: u32 = 5_000;
+/// A list of addresses up to this length is what a person picked by hand, and runs first.
+const PICKED_BY_HAND: usize = 1_000;
+
+/// The queue, as people see it.
+#[derive(Clone)]
+pub struct Jobs {
+    services: Services,
+}
+
+/// A request for geolocation jobs for many hosts.
+#[derive(Clone, Debug)]
+pub struct EnqueueRequest {
+    /// Hosts that match this query; none or empty with no `ips`: all.
+    pub q: Option<String>,
+    /// These hosts; unknown ones are left out. Not together with `q`.
+    pub ips: Vec<String>,
+    /// Only hosts that are due. Only without `q` and `ips`.
+    pub due_only: bool,
+    /// Whether age and cache are bypassed.
+    pub force: bool,
+    /// What to queue; this version queues `geolocation` only.
+    pub kind: JobKind,
+}
+
+/// What queueing for many hosts did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EnqueuedJobsReport {
+    /// Hosts considered.
+    pub considered: u64,
+    /// Jobs made.
+    pub queued: u64,
+    /// Hosts that already had a live job, which took the request in.
+    pub duplicate: u64,
+}
+
+/// Which jobs a bulk action means.
+#[derive(Clone, Debug)]
+pub enum JobTargets {
+    /// These.
+    Ids(Vec<JobId>),
+    /// All that match, however many.
+    Matching(JobFilter),
+}
+
+/// After how long finished jobs are deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneRequest {
+    /// Completed and cancelled ones.
+    pub completed_after: Duration,
+    /// Discarded ones.
+    pub discarded_after: Duration,
+}
+
+impl Jobs {
+    pub(crate) fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    /// Jobs, newest first; `limit` is 1 to 1000.
+    pub async fn list(&self, filter: JobFilter, cursor: Option<&str>, limit: u32) -> Result<Page<Job>, Error> {
+        Ok(self.services.store().jobs_list(filter, parse_cursor(cursor)?, parse_limit(limit)?).await?)
+    }
+
+    /// The jobs of one host, newest first.
+    pub async fn for_host(&self, ip: &str, cursor: Option<&str>, limit: u32) -> Result<Page<Job>, Error> {
+        let filter = JobFilter { ip: Some(parse_address(ip)?), ..JobFilter::default() };
+        self.list(filter, cursor, limit).await
+    }
+
+    /// One job.
+    pub async fn get(&self, id: JobId) -> Result<Job, Error> {
+        Ok(self.services.store().job_get(id).await?)
+    }
+
+    /// All counts.
+    pub async fn stats(&self) -> Result<JobStats, Error> {
+        Ok(self.services.store().jobs_stats().await?)
+    }
+
+    /// Each kind with its counts, its pause and whether any worker of this build serves it.
+    pub async fn kinds(&self) -> Result<Vec<KindStatus>, Error> {
+        let kinds = self.services.store().kinds_status().await?;
+        Ok(kinds.into_iter().map(|kind| KindStatus { served: is_served(kind.kind), ..kind }).collect())
+    }
+
+    /// Queues a lookup of one host, ahead of everything that no person asked for.
+    pub async fn geolocate_host(&self, ip: &str, force: bool) -> Result<EnqueuedJob, Error> {
+        self.services.authorize(Permission::Geolocate)?;
+        let address = parse_address(ip)?;
+        let class = classify(address);
+        if class != AddressClass::Public {
+            return Err(Error::NotApplicable { ip: address, class });
+        }
+        let params = EnqueueJob {
+            kind: JobKind::Geolocation,
+            address,
+            port: None,
+            priority: Priority::FIRST,
+            delay: Duration::ZERO,
+            force,
+        };
+        let queued = self.services.store().job_enqueue(params).await.map_err(|error| match error {
+            StoreError::UnknownHost(address) => Error::NotFound {
+                detail: format!("no host `{address}`"),
+                hint: Some("no scan has seen it: import it first, or ask with `hostatlas lookup`".to_owned()),
+            },
+            other => other.into(),
+        })?;
+        self.services.jobs_changed();
+        Ok(queued)
+    }
+
+    /// Queues a lookup for each host of a selection, in chunks, and merges into jobs that are already live.
+    pub async fn enqueue(&self, request: EnqueueRequest) -> Result<EnqueuedJobsReport, Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        if request.kind != JobKind::Geolocation {
+            return Err(Error::NotSupported {
+                detail: format!("`{}` jobs cannot be queued by hand", request.kind),
+                hint: Some("queue `geolocation` jobs; the probe kinds come with a later version".to_owned()),
+            });
+        }
+        let selection = self.selection(&request)?;
+        let priority = match &selection {
+            HostSelection::Addresses(picked) if picked.len() <= PICKED_BY_HAND => Priority::FIRST,
+            _ => request.kind.default_priority(),
+        };
+        self.enqueue_all(selection, priority, request.force, CHUNK, |_| true).await
+    }
+
+    fn selection(&self, request: &EnqueueRequest) -> Result<HostSelection, Error> {
+        let q = request.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+        match (q, request.ips.is_empty()) {
+            (Some(_), false) => Err(Error::invalid("`q` and `ips` exclude each other", "send one of them")),
+            (Some(q), true) => Ok(HostSelection::Filter {
+                filter: parse_query(q)?.filter().clone(),
+                max_age: self.services.config().max_age,
+            }),
+            (None, false) => Ok(HostSelection::Addresses(parse_addresses(&request.ips)?)),
+            (None, true) if request.due_only => Ok(HostSelection::Due(self.services.due_policy())),
+            (None, true) => Ok(HostSelection::All),
+        }
+    }
+
+    /// Queues chunk by chunk until the selection ends or `go_on` says no.
+    pub(crate) async fn enqueue_all(
+        &self,
+        selection: HostSelection,
+        priority: Priority,
+        force: bool,
+        chunk: u32,
+        mut go_on: impl FnMut(&EnqueuedJobsReport) -> bool + Send,
+    ) -> Result<EnqueuedJobsReport, Error> {
+        let mut report = EnqueuedJobsReport::default();
+        let mut after = None;
+        loop {
+            let params = EnqueueJobs { selection: selection.clone(), after, limit: chunk, priority, force };
+            let done = self.services.store().jobs_enqueue(params).await?;
+            report.considered += done.considered;
+            report.queued += done.queued;
+            report.duplicate += done.duplicate;
+            self.services.jobs_changed();
+            let Some(next) = done.next.filter(|_| go_on(&report)) else { return Ok(report) };
+            after = Some(next);
+        }
+    }
+
+    /// Makes finished and waiting jobs available now, with all their attempts.
+    pub async fn retry(&self, targets: JobTargets) -> Result<ChangedJobs, Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        self.change(targets, Change::Retry).await
+    }
+
+    /// Cancels live jobs; about their hosts nothing changes.
+    pub async fn cancel(&self, targets: JobTargets) -> Result<ChangedJobs, Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        self.change(targets, Change::Cancel).await
+    }
+
+    async fn change(&self, targets: JobTargets, change: Change) -> Result<ChangedJobs, Error> {
+        let mut total = ChangedJobs::default();
+        match targets {
+            JobTargets::Ids(ids) => {
+                for ids in ids.chunks(CHUNK as usize) {
+                    let done = self.change_once(JobSelection::Ids(ids.to_vec()), change).await?;
+                    total.changed += done.changed;
+                    total.skipped += done.skipped;
+                }
+            }
+            JobTargets::Matching(filter) => loop {
+                let selection = JobSelection::Matching { filter: filter.clone(), limit: CHUNK };
+                let done = self.change_once(selection, change).await?;
+                total.changed += done.changed;
+                // Jobs that cannot be changed match again and again: once nothing changes, all that are left are such.
+                if done.changed == 0 {
+                    total.skipped += done.skipped;
+                    break;
+                }
+            },
+        }
+        self.services.jobs_changed();
+        Ok(total)
+    }
+
+    async fn change_once(&self, selection: JobSelection, change: Change) -> Result<ChangedJobs, Error> {
+        let store = self.services.store();
+        Ok(match change {
+            Change::Retry => store.jobs_retry(selection).await?,
+            Change::Cancel => store.jobs_cancel(selection).await?,
+        })
+    }
+
+    /// Stops claiming jobs of a kind, in every process; what runs goes on.
+    pub async fn pause(&self, kind: JobKind) -> Result<(), Error> {
+        self.set_paused(kind, true).await
+    }
+
+    /// Takes a kind up again.
+    pub async fn resume(&self, kind: JobKind) -> Result<(), Error> {
+        self.set_paused(kind, false).await
+    }
+
+    async fn set_paused(&self, kind: JobKind, paused: bool) -> Result<(), Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        self.services.store().kind_pause(kind, paused).await?;
+        self.services.jobs_changed();
+        Ok(())
+    }
+
+    /// Deletes finished jobs that are old enough, in small transactions; answers how many.
+    pub async fn prune(&self, request: PruneRequest) -> Result<u64, Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        let limit = hostatlas_queue::PRUNE_BATCH;
+        let policy = PrunePolicy {
+            completed_after: request.completed_after,
+            discarded_after: request.discarded_after,
+            limit,
+        };
+        let mut total = 0;
+        loop {
+            let pruned = self.services.store().jobs_prune(policy).await?;
+            total += pruned;
+            if pruned < u64::from(limit) {
+                self.services.jobs_changed();
+                return Ok(total);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Retry,
+    Cancel,
+}

@@ -1,0 +1,100 @@
+mod cluster;
+mod index;
+mod marks;
+
+use std::collections::HashMap;
+
+use hostatlas_domain::{
+    BoundingBox, HostFilter, HostSort, HostSummary, MapAnswer, MapEntry, Page, Place, PlaceId,
+};
+use hostatlas_store::SearchHosts;
+
+pub(crate) use self::index::MapIndex;
+use self::cluster::{LARGEST_ZOOM, View, cluster};
+use crate::{
+    Error, Services,
+    request::{parse_cursor, parse_limit, parse_query},
+};
+
+/// The map: marks for a box and a zoom, and what stands on a place.
+#[derive(Clone)]
+pub struct Map {
+    services: Services,
+}
+
+/// A place and what stands on it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PlaceView {
+    /// The place.
+    pub place_id: PlaceId,
+    /// What a person calls it.
+    pub label: String,
+    /// Its point and names.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Located hosts on it.
+    pub hosts: u64,
+}
+
+impl Map {
+    pub(crate) fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    /// The marks of a box at a zoom (0 to 18; more counts as 18), for the hosts that match `q` (empty: all).
+    ///
+    /// At most 500 marks whatever the box; the sum of their hosts is the number of located hosts in it.
+    pub async fn answer(&self, bbox: BoundingBox, zoom: u8, q: &str) -> Result<MapAnswer, Error> {
+        let query = parse_query(q)?;
+        let snapshot = self.services.map_index().fresh(&self.services).await?;
+        let zoom = zoom.min(LARGEST_ZOOM);
+        let areas = &snapshot.areas;
+        let (marks, not_shown) = if query.is_empty() {
+            let stale = self.services.map_index().stale();
+            (cluster(&View { places: &snapshot.places, stale: &stale, areas, bbox, zoom }), snapshot.not_shown)
+        } else {
+            let matching = self.services.map_index().matching(&self.services, &snapshot, &query).await?;
+            let (places, stale) = (&matching.places, &matching.stale);
+            (cluster(&View { places, stale, areas, bbox, zoom }), matching.not_shown)
+        };
+        let names = self.names(marks.iter().map(|mark| mark.top)).await?;
+        let mut clusters: Vec<MapEntry> = marks.iter().map(|mark| mark.entry(zoom, names.get(&mark.top))).collect();
+        clusters.sort_by(|one, other| {
+            other.hosts.cmp(&one.hosts).then(one.latitude.total_cmp(&other.latitude)).then(
+                one.longitude.total_cmp(&other.longitude),
+            )
+        });
+        Ok(MapAnswer {
+            hosts: marks.iter().map(|mark| mark.hosts).sum(),
+            places: marks.iter().map(|mark| mark.places).sum(),
+            clusters,
+            not_shown,
+        })
+    }
+
+    async fn names(&self, ids: impl Iterator<Item = PlaceId>) -> Result<HashMap<PlaceId, Place>, Error> {
+        self.services.map_index().names(self.services.store().as_ref(), ids).await
+    }
+
+    /// One place. [`Error::NotFound`] if there is none.
+    pub async fn place(&self, id: PlaceId) -> Result<PlaceView, Error> {
+        let place = self.names(std::iter::once(id)).await?.remove(&id).ok_or_else(|| Error::NotFound {
+            detail: format!("no place {}", id.0),
+            hint: Some("places are numbered by the map: open one there".to_owned()),
+        })?;
+        let snapshot = self.services.map_index().fresh(&self.services).await?;
+        Ok(PlaceView { place_id: id, label: place.label(), place, hosts: snapshot.places.hosts_on(id) })
+    }
+
+    /// The hosts of a place, by address; `limit` is 1 to 1000.
+    pub async fn place_hosts(&self, id: PlaceId, cursor: Option<&str>, limit: u32) -> Result<Page<HostSummary>, Error> {
+        let params = SearchHosts {
+            filter: HostFilter { place: Some(id), ..HostFilter::default() },
+            sort: HostSort::Address,
+            cursor: parse_cursor(cursor)?,
+            limit: parse_limit(limit)?,
+            max_age: self.services.config().max_age,
+        };
+        Ok(self.services.store().hosts_search(params).await?)
+    }
+}

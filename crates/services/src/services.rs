@@ -1,0 +1,165 @@
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use hostatlas_domain::{DuePolicy, FAILURE_RETRY_AFTER, ProviderName, Scope, Timestamp};
+use hostatlas_geolocation::Locator;
+use hostatlas_store::Store;
+use tokio::sync::Notify;
+
+use crate::{
+    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Runs, Worker, WorkerOptions, clock,
+    events::Hub, map::MapIndex,
+};
+
+/// The use cases. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Services {
+    inner: Arc<Inner>,
+}
+
+/// What the use cases have to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct ServicesConfig {
+    /// After how long a location is stale.
+    pub max_age: Duration,
+    /// How many lookups of a direct batch may run at once.
+    pub max_workers: NonZeroUsize,
+    /// Which ranges may be probed.
+    pub scope: Scope,
+    /// Where an import that does not fit into memory keeps its sorted runs; temporary files.
+    pub spill_directory: PathBuf,
+    /// The database file or server, without any password, for messages.
+    pub location: String,
+    /// The providers, in the order of asking.
+    pub providers: Vec<ProviderName>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    locator: Locator,
+    config: ServicesConfig,
+    hub: Hub,
+    map: MapIndex,
+    jobs_waiting: Arc<Notify>,
+}
+
+impl Services {
+    /// The use cases over this store and these providers. Starts nothing: pollers begin with their first user.
+    pub fn new(store: Arc<dyn Store>, locator: Locator, config: ServicesConfig) -> Self {
+        let inner = Inner {
+            map: MapIndex::new(config.max_age),
+            store,
+            locator,
+            config,
+            hub: Hub::default(),
+            jobs_waiting: Arc::new(Notify::new()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Reading hosts.
+    pub fn hosts(&self) -> Hosts {
+        Hosts::new(self.clone())
+    }
+
+    /// The queue, as people see it.
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.clone())
+    }
+
+    /// Reading scan output into the store.
+    pub fn imports(&self) -> Imports {
+        Imports::new(self.clone())
+    }
+
+    /// Looking hosts up.
+    pub fn geolocate(&self) -> Geolocate {
+        Geolocate::new(self.clone())
+    }
+
+    /// Direct batch runs from the web.
+    pub fn runs(&self) -> Runs {
+        Runs::new(self.clone())
+    }
+
+    /// The map.
+    pub fn map(&self) -> Map {
+        Map::new(self.clone())
+    }
+
+    /// How much of what was found is located.
+    pub fn coverage(&self) -> CoverageService {
+        CoverageService::new(self.clone())
+    }
+
+    /// What changed, live.
+    pub fn events(&self) -> Events {
+        Events::new(self.clone())
+    }
+
+    /// Running the installation.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    /// A worker over this store.
+    pub fn worker(&self, options: WorkerOptions) -> Worker {
+        Worker::new(self.clone(), options)
+    }
+
+    /// The configuration it was made with.
+    pub fn config(&self) -> &ServicesConfig {
+        &self.inner.config
+    }
+
+    /// The system clock.
+    #[expect(clippy::unused_self, reason = "callers have no other clock to read than that of their services")]
+    pub fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    /// Writes what is buffered and closes the store; later calls fail.
+    pub async fn close(&self) {
+        self.store().close().await;
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn locator(&self) -> &Locator {
+        &self.inner.locator
+    }
+
+    pub(crate) fn map_index(&self) -> &MapIndex {
+        &self.inner.map
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    /// Wakes the worker of this process.
+    pub(crate) fn jobs_waiting(&self) -> &Arc<Notify> {
+        &self.inner.jobs_waiting
+    }
+
+    /// By what hosts are due here and now.
+    pub(crate) fn due_policy(&self) -> DuePolicy {
+        DuePolicy {
+            max_age: self.config().max_age,
+            failure_retry_after: FAILURE_RETRY_AFTER,
+            database_build: self.locator().database_build(),
+        }
+    }
+
+    /// Tells the worker and the live pages of this process at once; other processes see it by polling.
+    pub(crate) fn jobs_changed(&self) {
+        self.jobs_waiting().notify_waiters();
+        self.hub().nudge();
+    }
+
+    /// Tells the live pages of this process at once.
+    pub(crate) fn changed(&self) {
+        self.hub().nudge();
+    }
+}
