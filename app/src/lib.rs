@@ -1,1 +1,22 @@
-//! To come.
+//! The pages of hostatlas: rendered on the server (`ssr`), with islands that come to life in the browser (`hydrate`).
+//!
+//! `pages` fetch and hold the state of the address bar, `components` draw the values they are given, `islands` are the
+//! parts that move, `api` has the server functions, and `map` is the only module that knows Leaflet and the canvas.
+
+pub mod api;
+#[cfg(feature = "ssr")]
+mod app;
+mod browser;
+mod components;
+mod error;
+mod format;
+pub mod islands;
+#[cfg(feature = "hydrate")]
+mod map;
+#[cfg(feature = "ssr")]
+mod pages;
+mod wire;
+
+#[cfg(feature = "ssr")]
+pub use app::{App, shell};
+pub use error::ApiError;

@@ -1,0 +1,140 @@
+//! Jobs.
+
+use hostatlas_domain::{Job, JobId, JobKind, JobStats, KindStatus, Page};
+use leptos::prelude::*;
+
+use crate::ApiError;
+#[cfg(feature = "ssr")]
+use crate::{
+    api::{authorize, services},
+    format::address,
+};
+#[cfg(feature = "ssr")]
+use hostatlas_domain::{JobFilter, ProblemCode};
+#[cfg(feature = "ssr")]
+use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, Permission};
+
+/// The filter that three fields of a form or of the address bar mean; empty ones mean none.
+#[cfg(feature = "ssr")]
+pub fn job_filter(state: &str, kind: &str, ip: &str) -> Result<JobFilter, ApiError> {
+    fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<Option<T>, ApiError> {
+        match text.trim() {
+            "" => Ok(None),
+            text => {
+                text.parse().map(Some).map_err(|error: T::Err| ApiError::new(ProblemCode::InvalidRequest, &error.to_string()))
+            }
+        }
+    }
+    Ok(JobFilter { state: read(state)?, kind: read(kind)?, ip: read(ip)? })
+}
+
+/// A page of the jobs in `state`, of `kind`, of `ip`, newest first; empty ones do not matter.
+#[server(prefix = "/api/fn", endpoint = "jobs/list", input = leptos::server_fn::codec::GetUrl)]
+pub async fn list_jobs(state: String, kind: String, ip: String, cursor: String, limit: u32) -> Result<Page<Job>, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(services()?.jobs().list(job_filter(&state, &kind, &ip)?, Some(&cursor), limit).await?)
+}
+
+/// One job.
+#[server(prefix = "/api/fn", endpoint = "jobs/get", input = leptos::server_fn::codec::GetUrl)]
+pub async fn get_job(id: JobId) -> Result<Job, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(services()?.jobs().get(id).await?)
+}
+
+/// All counts.
+#[server(prefix = "/api/fn", endpoint = "jobs/stats", input = leptos::server_fn::codec::GetUrl)]
+pub async fn get_job_stats() -> Result<JobStats, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(services()?.jobs().stats().await?)
+}
+
+/// Each kind with its counts and pause.
+#[server(prefix = "/api/fn", endpoint = "jobs/kinds", input = leptos::server_fn::codec::GetUrl)]
+pub async fn get_job_kinds() -> Result<Vec<KindStatus>, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(services()?.jobs().kinds().await?)
+}
+
+/// Queues geolocation jobs for hosts that are due (`what` is `due`), for those that match `q`, or for all.
+#[server(prefix = "/api/fn", endpoint = "jobs/queue")]
+pub async fn queue_jobs(
+    #[server(default)] what: String,
+    #[server(default)] q: String,
+    #[server(default)] force: bool,
+) -> Result<u64, ApiError> {
+    authorize(Permission::ManageJobs)?;
+    let due_only = what == "due";
+    if what == "query" && q.trim().is_empty() {
+        return Err(ApiError::new(ProblemCode::InvalidRequest, "the query is empty: say which hosts, or choose another answer"));
+    }
+    let q = Some(q).filter(|q| what != "all" && !due_only && !q.trim().is_empty());
+    let request = EnqueueRequest { q, ips: Vec::new(), due_only, force, kind: JobKind::Geolocation };
+    let report = services()?.jobs().enqueue(request).await?;
+    let (queued, duplicate) = (report.queued.to_string(), report.duplicate.to_string());
+    leptos_axum::redirect(&address("/jobs", &[("queued", &queued), ("duplicate", &duplicate)]));
+    Ok(report.queued)
+}
+
+/// Does to jobs what the button `action` says: `retry`, `cancel` the ticked ones, or `retry_all`, `cancel_all` that match.
+#[server(prefix = "/api/fn", endpoint = "jobs/change")]
+pub async fn change_jobs(
+    action: String,
+    #[server(default)] ids: Vec<i64>,
+    #[server(default)] state: String,
+    #[server(default)] kind: String,
+    #[server(default)] ip: String,
+) -> Result<u64, ApiError> {
+    authorize(Permission::ManageJobs)?;
+    let jobs = services()?.jobs();
+    let ticked = || JobTargets::Ids(ids.iter().copied().map(JobId).collect());
+    let matching = || job_filter(&state, &kind, &ip).map(JobTargets::Matching);
+    let ChangedJobs { changed, skipped } = match action.as_str() {
+        "retry" => jobs.retry(ticked()).await?,
+        "cancel" => jobs.cancel(ticked()).await?,
+        "retry_all" => jobs.retry(matching()?).await?,
+        "cancel_all" => jobs.cancel(matching()?).await?,
+        _ => return Err(ApiError::new(ProblemCode::InvalidRequest, "the form was not filled in as this page sends it")),
+    };
+    let (done, left) = (changed.to_string(), skipped.to_string());
+    let pairs = [("state", state.as_str()), ("kind", &kind), ("ip", &ip), ("changed", &done), ("skipped", &left)];
+    leptos_axum::redirect(&address("/jobs", &pairs));
+    Ok(changed)
+}
+
+/// Makes a finished or waiting job available now.
+#[server(prefix = "/api/fn", endpoint = "jobs/retry")]
+pub async fn retry_job(id: JobId) -> Result<u64, ApiError> {
+    authorize(Permission::ManageJobs)?;
+    let done = services()?.jobs().retry(JobTargets::Ids(vec![id])).await?;
+    leptos_axum::redirect(&told(id, done));
+    Ok(done.changed)
+}
+
+/// Stops a job that waits or runs.
+#[server(prefix = "/api/fn", endpoint = "jobs/cancel")]
+pub async fn cancel_job(id: JobId) -> Result<u64, ApiError> {
+    authorize(Permission::ManageJobs)?;
+    let done = services()?.jobs().cancel(JobTargets::Ids(vec![id])).await?;
+    leptos_axum::redirect(&told(id, done));
+    Ok(done.changed)
+}
+
+#[cfg(feature = "ssr")]
+fn told(id: JobId, done: ChangedJobs) -> String {
+    format!("/jobs/{id}?changed={}&skipped={}", done.changed, done.skipped)
+}
+
+/// Holds a kind back: none of its jobs starts.
+#[server(prefix = "/api/fn", endpoint = "jobs/pause")]
+pub async fn pause_kind(kind: JobKind) -> Result<(), ApiError> {
+    authorize(Permission::ManageJobs)?;
+    Ok(services()?.jobs().pause(kind).await?)
+}
+
+/// Lets a kind run again.
+#[server(prefix = "/api/fn", endpoint = "jobs/resume")]
+pub async fn resume_kind(kind: JobKind) -> Result<(), ApiError> {
+    authorize(Permission::ManageJobs)?;
+    Ok(services()?.jobs().resume(kind).await?)
+}

@@ -1,0 +1,125 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::Icon;
+use crate::islands::{LiveChip, ThemeToggle};
+
+/// Which part of the program a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// The map.
+    Map,
+    /// Host list and hosts.
+    Hosts,
+    /// Coverage.
+    Coverage,
+    /// Jobs.
+    Jobs,
+    /// None of them.
+    None,
+}
+
+/// Brand, navigation, the one query box, live, theme.
+#[component]
+pub fn TopBar(
+    /// Which part is current.
+    tab: Tab,
+    /// What the query box holds.
+    #[prop(into)]
+    query: String,
+) -> impl IntoView {
+    let link = |to: Tab, href: &'static str, icon: &'static str, word: &'static str| {
+        view! {
+            <a href=href aria-current=(to == tab).then_some("page")>
+                <Icon name=icon />
+                {word}
+            </a>
+        }
+    };
+    view! {
+        <header class="topbar">
+            <a class="brand" href="/">
+                <svg viewBox="0 0 22 22" aria-hidden="true">
+                    <circle cx="11" cy="11" r="9" />
+                    <path d="M2 11h18M11 2c-3.6 2.6-5 5.6-5 9s1.4 6.4 5 9M11 2c3.6 2.6 5 5.6 5 9s-1.4 6.4-5 9" />
+                    <circle class="fix" cx="15.2" cy="7.2" r="3.1" />
+                </svg>
+                "hostatlas"
+            </a>
+            <nav class="topnav" aria-label="Main">
+                {link(Tab::Map, "/", "map", "Map")} {link(Tab::Hosts, "/hosts", "hosts", "Hosts")}
+                {link(Tab::Coverage, "/coverage", "coverage", "Coverage")} {link(Tab::Jobs, "/jobs", "jobs", "Jobs")}
+            </nav>
+            <form
+                class="query"
+                role="search"
+                aria-label="Search hosts"
+                method="get"
+                action=if tab == Tab::Map { "/" } else { "/hosts" }
+            >
+                <Icon name="search" />
+                <input
+                    class="query__input"
+                    id="q"
+                    name="q"
+                    type="search"
+                    aria-label="Search hosts"
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    maxlength="1024"
+                    placeholder="country:DE port:443 org:\"Deutsche Telekom\""
+                    value=query
+                />
+            </form>
+            <div class="topbar__end">
+                <LiveChip />
+                <ThemeToggle />
+            </div>
+        </header>
+    }
+}
+
+/// Who the data comes from.
+#[component]
+pub fn Attribution() -> impl IntoView {
+    view! {
+        <a href="https://db-ip.com" rel="noreferrer">
+            "IP Geolocation by DB-IP"
+        </a>
+    }
+}
+
+/// The frame of every page but the map.
+#[component]
+pub fn Chrome(
+    /// The name of the page.
+    #[prop(into)]
+    title: String,
+    /// Which part of the program it belongs to.
+    tab: Tab,
+    /// What the query box holds.
+    #[prop(optional, into)]
+    query: String,
+    /// The page.
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <Title text=format!("{title} · hostatlas") />
+        <a class="skip" href="#main">
+            "Skip to content"
+        </a>
+        <TopBar tab query />
+        <main id="main" class="page" tabindex="-1">
+            {children()}
+        </main>
+        <footer class="foot">
+            <span>"hostatlas " {env!("CARGO_PKG_VERSION")}</span>
+            <span>
+                <Attribution />
+            </span>
+            <span>"Base map: Natural Earth"</span>
+            <span class="push">"Times in UTC"</span>
+        </footer>
+    }
+}

@@ -1,0 +1,124 @@
+use hostatlas_domain::{Job, JobKind, JobState, Timestamp};
+use leptos::prelude::*;
+
+use super::{Ago, Icon, JobBadge};
+use crate::format::duration;
+
+/// What a job is about: `192.0.2.7` or `192.0.2.7:443`.
+pub fn job_target(job: &Job) -> String {
+    match job.port {
+        Some(port) if job.ip.is_ipv4() => format!("{}:{port}", job.ip),
+        Some(port) => format!("[{}]:{port}", job.ip),
+        None => job.ip.to_string(),
+    }
+}
+
+/// Why a job waits, what it found, or what it failed with; the second part tells whether that is bad news.
+pub fn job_words(job: &Job) -> (String, bool) {
+    let error = || job.last_error.clone().unwrap_or_default();
+    match job.state {
+        JobState::Completed => (job.result.clone().unwrap_or_default(), false),
+        JobState::Discarded => (error(), true),
+        JobState::Cancelled => ("Stopped before it ran to its end".to_owned(), false),
+        _ => match (&job.waiting_because, &job.last_error) {
+            (Some(why), Some(error)) => (format!("{error}; {why}"), true),
+            (Some(why), None) => (why.clone(), false),
+            (None, Some(error)) => (error.clone(), true),
+            (None, None) => (String::new(), false),
+        },
+    }
+}
+
+/// The job list. Every row has a checkbox that belongs to the form `form`.
+#[component]
+pub fn JobTable(
+    /// Its rows.
+    jobs: Vec<Job>,
+    /// The form that acts on what is selected.
+    form: &'static str,
+    /// Now.
+    now: Timestamp,
+) -> impl IntoView {
+    view! {
+        <div class="table-scroll" role="region" aria-label="Jobs, scrolls sideways" tabindex="0">
+            <table class="table table--records jobtable" data-live-rows>
+                <caption class="visually-hidden">"Jobs, newest first"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col" class="fit">
+                            <crate::islands::SelectAll form=form.to_owned() />
+                        </th>
+                        <th scope="col" aria-sort="descending">
+                            "Job"
+                        </th>
+                        <th scope="col">"State"</th>
+                        <th scope="col">"Kind"</th>
+                        <th scope="col">"Target"</th>
+                        <th scope="col" class="num">
+                            <abbr title="Priority, 0 runs first">"P"</abbr>
+                        </th>
+                        <th scope="col" class="num">
+                            "Attempt"
+                        </th>
+                        <th scope="col" class="num">
+                            "Queued"
+                        </th>
+                        <th scope="col" class="num">
+                            "Ran"
+                        </th>
+                        <th scope="col" class="why">
+                            "Why waiting, result or error"
+                        </th>
+                    </tr>
+                </thead>
+                <tbody>{jobs.into_iter().map(|job| view! { <JobTableRow job form now /> }).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
+#[component]
+fn JobTableRow(job: Job, form: &'static str, now: Timestamp) -> impl IntoView {
+    let (words, bad) = job_words(&job);
+    let ran = match (job.started_at, job.finished_at) {
+        (Some(started), Some(finished)) => duration(finished.since(started).as_secs_f64()),
+        (Some(started), None) if job.state == JobState::Running => duration(now.since(started).as_secs_f64()),
+        _ => String::new(),
+    };
+    let waits = job.state.is_waiting() && !words.is_empty() && !bad;
+    let id = job.id;
+    let title = words.clone();
+    view! {
+        <tr id=format!("job-{id}")>
+            <td class="fit">
+                <input class="check" type="checkbox" name="ids[]" value=id.0 form=form aria-label=format!("Select job {id}") />
+            </td>
+            <th scope="row">
+                <a class="addr" href=format!("/jobs/{id}")>
+                    {id.0}
+                </a>
+            </th>
+            <td class="statecell">
+                <JobBadge state=job.state />
+            </td>
+            <td data-label="Kind">{JobKind::slug(job.kind)}</td>
+            <td data-label="Target">
+                <a class="addr" href=format!("/hosts/{}", job.ip)>
+                    {job_target(&job)}
+                </a>
+            </td>
+            <td class="num hide-narrow">{job.priority.get()}</td>
+            <td data-label="Attempt" class="num">
+                {format!("{}/{}", job.attempt, job.max_attempts)}
+            </td>
+            <td class="num sub hide-narrow">
+                <Ago at=job.created_at now />
+            </td>
+            <td class="num sub hide-narrow">{ran}</td>
+            <td data-label="Result" class="clip why wrap" data-tone=bad.then_some("bad") title=title>
+                {waits.then(|| view! { <Icon name="info" small=true /> " " })}
+                {words}
+            </td>
+        </tr>
+    }
+}

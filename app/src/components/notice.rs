@@ -1,0 +1,48 @@
+use hostatlas_domain::ProblemCode;
+use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
+use leptos_router::hooks::use_query_map;
+
+use super::Icon;
+use crate::{ApiError, format::counted};
+
+/// What became of a form that was sent without scripts: server functions lead back here and say it in the address.
+#[component]
+pub fn FormNotice() -> impl IntoView {
+    let query = use_query_map().get_untracked();
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
+    let done = |text: String, detail: Option<String>| {
+        view! {
+            <div class="callout" data-tone="ok" role="status">
+                <Icon name="completed" />
+                <div>
+                    <strong>{text}</strong>
+                    {detail.map(|detail| view! { <p>{detail}</p> })}
+                </div>
+            </div>
+        }
+    };
+    let queued = number("queued").map(|queued| {
+        let waiting = number("duplicate").filter(|waiting| *waiting > 0);
+        let detail = waiting.map(|waiting| format!("{} already waiting; they took this request in.", counted(waiting, "job was", "jobs were")));
+        done(format!("{} queued", counted(queued, "job", "jobs")), detail)
+    });
+    let changed = number("changed").map(|changed| {
+        let skipped = number("skipped").filter(|skipped| *skipped > 0);
+        let detail = skipped.map(|skipped| format!("{} left as they were: their state does not allow it, or such a job is already waiting.", counted(skipped, "job", "jobs")));
+        done(format!("{} changed", counted(changed, "job", "jobs")), detail)
+    });
+    let refused = query.get("__err").map(|text| {
+        let problem = ServerFnUrlError::<ApiError>::decode_err(&text).problem;
+        let detail = if problem.code == ProblemCode::Internal { problem.title } else { problem.detail };
+        view! {
+            <div class="callout" data-tone="bad" role="alert">
+                <Icon name="warn" />
+                <div>
+                    <strong>{detail}</strong>
+                    {problem.hint.map(|hint| view! { <p>{hint}</p> })}
+                </div>
+            </div>
+        }
+    });
+    view! { {queued} {changed} {refused} }
+}

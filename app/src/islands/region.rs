@@ -1,0 +1,102 @@
+use leptos::{
+    prelude::*,
+    task::spawn_local,
+    web_sys::{Document, Element},
+};
+use wasm_bindgen::JsCast;
+use web_sys::{DomParser, SupportedType};
+
+use crate::browser::{self, REFRESH, REFRESHED};
+
+/// How long to gather changes before the page is asked for again. The server coalesces to a second as well.
+const GATHER_MILLISECONDS: i32 = 250;
+
+/// Keeps what the server rendered up to date: asks for the same page again and exchanges only the parts that are
+/// marked with `data-live` and an id, and the cells of rows in a table marked `data-live-rows`.
+///
+/// Rows never move: a row that is new is counted in `#new-rows`, which leads to it. What holds the focus stays.
+#[island]
+pub fn LiveRegion(
+    /// The topics to listen to, separated by blanks.
+    topics: String,
+) -> impl IntoView {
+    let running = StoredValue::new_local(false);
+    let again = StoredValue::new_local(false);
+    let refresh = move || {
+        if running.get_value() {
+            again.set_value(true);
+            return;
+        }
+        running.set_value(true);
+        spawn_local(async move {
+            loop {
+                browser::sleep(GATHER_MILLISECONDS).await;
+                again.set_value(false);
+                exchange().await;
+                if !again.get_value() {
+                    break;
+                }
+            }
+            running.set_value(false);
+        });
+    };
+    Effect::new(move |_| {
+        topics.split(' ').for_each(|topic| browser::on_document(&browser::topic_event(topic), refresh));
+        browser::on_document(REFRESH, refresh);
+    });
+}
+
+async fn exchange() {
+    let Ok(address) = browser::window().location().href() else { return };
+    let Ok(page) = browser::get_text(&address).await else { return };
+    let Ok(fresh) = DomParser::new().and_then(|parser| parser.parse_from_string(&page, SupportedType::TextHtml)) else {
+        return;
+    };
+    let shown = browser::document();
+    for part in all(&shown, "[data-live]") {
+        if let Some(new) = fresh.get_element_by_id(&part.id()) {
+            replace(&shown, &part, &new);
+        }
+    }
+    exchange_rows(&shown, &fresh);
+    browser::announce(REFRESHED);
+}
+
+fn exchange_rows(shown: &Document, fresh: &Document) {
+    let mut unseen = 0;
+    let rows = all(fresh, "[data-live-rows] tbody tr[id]");
+    for new in &rows {
+        let Some(row) = shown.get_element_by_id(&new.id()) else {
+            unseen += 1;
+            continue;
+        };
+        // The first cell is the checkbox: it belongs to the person.
+        for index in 1..row.children().length() {
+            if let (Some(cell), Some(new)) = (row.children().item(index), new.children().item(index)) {
+                replace(shown, &cell, &new);
+            }
+        }
+    }
+    if let Some(note) = shown.get_element_by_id("new-rows") {
+        let _ = if unseen == 0 { note.set_attribute("hidden", "") } else { note.remove_attribute("hidden") };
+        let more = if unseen == rows.len() { "+" } else { "" };
+        if let Ok(Some(count)) = note.query_selector("[data-new-count]") {
+            count.set_text_content(Some(&format!("{unseen}{more} new, show them")));
+        }
+    }
+}
+
+fn replace(shown: &Document, old: &Element, new: &Element) {
+    let focused = shown.active_element().is_some_and(|focused| old.contains(Some(&focused)));
+    if focused || old.is_equal_node(Some(new)) {
+        return;
+    }
+    if let Ok(node) = shown.import_node_with_deep(new, true) {
+        let _ = old.replace_with_with_node_1(&node);
+    }
+}
+
+fn all(document: &Document, selector: &str) -> Vec<Element> {
+    let Ok(nodes) = document.query_selector_all(selector) else { return Vec::new() };
+    (0..nodes.length()).filter_map(|index| nodes.item(index)).filter_map(|node| node.dyn_into().ok()).collect()
+}

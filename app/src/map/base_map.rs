@@ -1,0 +1,112 @@
+use js_sys::{Array, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Path2d;
+
+use super::viewport::project;
+use crate::browser;
+
+/// Where data was cut at the edge of the map: a line there is no coast.
+const EDGE_LONGITUDE: f64 = 179.98;
+const EDGE_LATITUDE: f64 = -84.9;
+
+/// One country's shape, in units of the square at zoom 0.
+pub struct Country {
+    /// Least x, least y, greatest x, greatest y.
+    pub bounds: [f64; 4],
+    /// Its land.
+    pub land: Path2d,
+    /// Its outline without what was cut at the edge of the map.
+    pub outline: Path2d,
+}
+
+/// The land of the earth, ready to be drawn at any zoom.
+pub struct BaseMap {
+    /// Country by country, so that those out of sight cost nothing.
+    pub countries: Vec<Country>,
+}
+
+impl BaseMap {
+    /// Fetches `/basemap/countries-{scale}.json`.
+    pub async fn fetch(scale: &str) -> Result<Self, String> {
+        let data = browser::get_value(&format!("/basemap/countries-{scale}.json")).await?;
+        let features = items(&field(&data, "features"));
+        Ok(Self { countries: features.iter().filter_map(|feature| country(&field(feature, "geometry"))).collect() })
+    }
+}
+
+fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn items(value: &JsValue) -> Vec<JsValue> {
+    value.dyn_ref::<Array>().map(|array| array.iter().collect()).unwrap_or_default()
+}
+
+fn country(geometry: &JsValue) -> Option<Country> {
+    let coordinates = field(geometry, "coordinates");
+    let polygons = match field(geometry, "type").as_string()?.as_str() {
+        "Polygon" => vec![coordinates],
+        "MultiPolygon" => items(&coordinates),
+        _ => return None,
+    };
+    let (land, outline) = (Path2d::new().ok()?, Path2d::new().ok()?);
+    let mut bounds = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
+    for ring in polygons.iter().flat_map(items) {
+        let mut previous_at_edge = true;
+        let mut first = true;
+        for point in items(&ring) {
+            let point: Array = point.unchecked_into();
+            let (Some(longitude), Some(latitude)) = (point.get(0).as_f64(), point.get(1).as_f64()) else { continue };
+            let (x, y) = project(latitude, longitude);
+            bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x), bounds[3].max(y)];
+            let at_edge = longitude.abs() > EDGE_LONGITUDE || latitude < EDGE_LATITUDE;
+            if first {
+                land.move_to(x, y);
+            } else {
+                land.line_to(x, y);
+            }
+            if first || (at_edge && previous_at_edge) {
+                outline.move_to(x, y);
+            } else {
+                outline.line_to(x, y);
+            }
+            (first, previous_at_edge) = (false, at_edge);
+        }
+        land.close_path();
+    }
+    Some(Country { bounds, land, outline })
+}
+
+/// A name on the map.
+pub struct Label {
+    /// What is written.
+    pub text: String,
+    /// In units of the square at zoom 0.
+    pub at: (f64, f64),
+    /// 1 for the greatest.
+    pub rank: f64,
+    /// Whether it is a sea, which is written in italics.
+    pub sea: bool,
+}
+
+/// Names of countries and seas, greatest first.
+pub struct Labels(pub Vec<Label>);
+
+impl Labels {
+    /// Fetches `/basemap/labels.json`.
+    pub async fn fetch() -> Result<Self, String> {
+        let data = browser::get_value("/basemap/labels.json").await?;
+        let read = |list: &'static str, sea: bool| {
+            items(&field(&data, list)).into_iter().filter_map(move |label| {
+                let number = |name| field(&label, name).as_f64();
+                Some(Label {
+                    text: field(&label, "name").as_string()?,
+                    at: project(number("lat")?, number("lon")?),
+                    rank: number("rank")?,
+                    sea,
+                })
+            })
+        };
+        Ok(Self(read("seas", true).chain(read("countries", false)).collect()))
+    }
+}

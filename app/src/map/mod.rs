@@ -1,0 +1,15 @@
+//! The map in the browser: Leaflet moves it, a canvas of ours shows it. The only module that knows either.
+//!
+//! `viewport` and `marks` are arithmetic, `base_map` holds the land, `painter` draws, `chart` binds all to Leaflet.
+
+mod base_map;
+mod chart;
+mod marks;
+mod painter;
+mod viewport;
+
+pub use base_map::{BaseMap, Labels};
+pub use chart::{Chart, Listener, View};
+pub use marks::{mark_name, tooltip};
+pub use painter::{Painter, Scene, Selection};
+pub use viewport::Viewport;

@@ -1,0 +1,382 @@
+use hostatlas_domain::{
+    Coverage, CountryCoverage, ProviderCoverage, RecentResult, Run, Timestamp, UnlocatedReason,
+};
+use hostatlas_services::Permission;
+use leptos::prelude::*;
+
+use super::page;
+use crate::{
+    ApiError,
+    api::{authorize, services},
+    components::{Ago, Chrome, CoverageBar, FormNotice, Icon, LocationBadge, Tab},
+    format::{address, grouped, percent, share},
+    islands::{LiveRegion, RunPanel},
+    wire::RunProgress,
+};
+
+/// Countries in the table.
+const COUNTRIES: usize = 20;
+/// Latest results in the list.
+const RECENT: u32 = 12;
+
+struct Loaded {
+    coverage: Coverage,
+    countries: Vec<CountryCoverage>,
+    providers: Vec<ProviderCoverage>,
+    recent: Vec<RecentResult>,
+    run: Option<Run>,
+    now: Timestamp,
+}
+
+async fn load() -> Result<Loaded, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    let services = services()?;
+    let coverage = services.coverage();
+    Ok(Loaded {
+        coverage: coverage.get().await?,
+        countries: coverage.countries().await?,
+        providers: coverage.providers().await?,
+        recent: coverage.recent(RECENT).await?,
+        run: services.runs().latest().await?,
+        now: services.now(),
+    })
+}
+
+/// How much of what was found is located, what is missing, and the buttons that mend it.
+#[component]
+pub fn CoveragePage() -> impl IntoView {
+    let content = page(load(), sheet);
+    view! {
+        <Chrome title="Coverage" tab=Tab::Coverage>
+            <FormNotice />
+            {content}
+        </Chrome>
+        <LiveRegion topics="coverage jobs".to_owned() />
+    }
+}
+
+fn sheet(loaded: Loaded) -> impl IntoView {
+    let Loaded { coverage, countries, providers, recent, run, now } = loaded;
+    let located = coverage.located;
+    view! {
+        <div class="pagehead">
+            <h1>"Coverage"</h1>
+            <p class="lede" id="coverage-total" data-live>
+                {format!("{} hosts, counted at {}", grouped(coverage.total), now.to_readable())}
+            </p>
+        </div>
+        <Hero coverage=coverage.clone() />
+        <section class="card" aria-labelledby="mend-head">
+            <div class="card__head">
+                <h2 id="mend-head">"Close the gap"</h2>
+                <span class="card__note">"A run looks up at once, in this process; queued jobs go through the worker and can be paused."</span>
+            </div>
+            <div class="card__body mend">
+                <RunPanel
+                    latest=run.map(RunProgress::from)
+                    missing=coverage.pending + coverage.unlocated
+                    stale=coverage.stale
+                />
+                <div class="btn-row">
+                    <QueueForm what="due" q="" word="Queue what is due" />
+                    <QueueForm what="query" q="state:stale" word="Queue what is stale" />
+                </div>
+            </div>
+        </section>
+        <div class="cols cols--3-2">
+            <div class="stack">
+                <Reasons coverage=coverage.clone() />
+                <Countries countries located />
+            </div>
+            <div class="stack">
+                <Providers providers located />
+                <Recent recent now />
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn QueueForm(what: &'static str, q: &'static str, word: &'static str) -> impl IntoView {
+    view! {
+        <form method="post" action="/api/fn/jobs/queue">
+            <input type="hidden" name="what" value=what />
+            <input type="hidden" name="q" value=q />
+            <button type="submit" class="btn">
+                <Icon name="jobs" />
+                {word}
+            </button>
+        </form>
+    }
+}
+
+#[component]
+fn Hero(coverage: Coverage) -> impl IntoView {
+    let locatable = coverage.total.saturating_sub(coverage.not_applicable);
+    let tile = |tone: &'static str, pattern: Option<&'static str>, label: &'static str, state: &'static str, count: u64, note: String| {
+        view! {
+            <a class="stat" data-tone=tone href=address("/hosts", &[("q", &format!("state:{state}"))])>
+                <span class="stat__label">
+                    <i class="key" data-tone=tone data-pattern=pattern></i>
+                    {label}
+                </span>
+                <span class="stat__value">{grouped(count)}</span>
+                <span class="stat__note">{note}</span>
+            </a>
+        }
+    };
+    let next = match (coverage.pending, coverage.pending_unqueued) {
+        (0, _) if coverage.unlocated == 0 => ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned()),
+        (0, _) => ("Nothing is pending".to_owned(), "what is left was looked up and not found".to_owned()),
+        (pending, 0) => (format!("{} pending", grouped(pending)), "all of them have a job in the queue".to_owned()),
+        (pending, bare) => (format!("{} pending", grouped(pending)), format!("{} of them have no job", grouped(bare))),
+    };
+    let reasons = coverage.unlocated_reasons.values().filter(|count| **count > 0).count();
+    let fresh = coverage.located.saturating_sub(coverage.stale);
+    view! {
+        <section class="card coverhero" aria-label="Located share" id="coverage-hero" data-live>
+            <div class="coverhero__fig">
+                <span class="big">{coverage.percent_located.map_or_else(|| "–".to_owned(), percent)}</span>
+                <span class="sub2">{format!("located, of {} that can have a place", grouped(locatable))}</span>
+            </div>
+            <div class="coverhero__eta">
+                <strong class="strong">{next.0}</strong>
+                <span class="sub2">{next.1}</span>
+            </div>
+            <div class="coverhero__bar cover">
+                <CoverageBar coverage=coverage.clone() height=28 />
+                <div class="scale" aria-hidden="true">
+                    {[0, 25, 50, 75, 100]
+                        .map(|mark| {
+                            view! {
+                                <span style=format!("--v:{mark}")>
+                                    {if mark == 100 { "100\u{a0}%".to_owned() } else { mark.to_string() }}
+                                </span>
+                            }
+                        })
+                        .collect_view()}
+                </div>
+            </div>
+            <div class="coverkeys">
+                {tile("ok", None, "Located", "located", coverage.located, format!("{} fresh", grouped(fresh)))}
+                {tile("warn", Some("stale"), "Stale", "stale", coverage.stale, "of the located".to_owned())}
+                {tile("info", Some("pending"), "Pending", "pending", coverage.pending, "not looked up yet".to_owned())}
+                {tile(
+                    "bad",
+                    None,
+                    "Unlocated",
+                    "unlocated",
+                    coverage.unlocated,
+                    match reasons {
+                        0 => "no reason".to_owned(),
+                        1 => "1 reason".to_owned(),
+                        reasons => format!("{reasons} reasons"),
+                    },
+                )}
+                {tile("mute", None, "Not applicable", "not_applicable", coverage.not_applicable, "private, special".to_owned())}
+            </div>
+        </section>
+    }
+}
+
+/// What to do about hosts that are unlocated for this reason.
+fn mend(reason: UnlocatedReason) -> &'static str {
+    match reason {
+        UnlocatedReason::NoRecord | UnlocatedReason::NullIsland => "Tried again when a newer database is there.",
+        UnlocatedReason::NoDatabase => "Put a city database for this address family into mmdb/, then queue again.",
+        UnlocatedReason::RateLimited | UnlocatedReason::Unreachable => "Tried again within the hour, or now.",
+        UnlocatedReason::Rejected => "Set a valid key, then queue again.",
+        UnlocatedReason::Malformed | UnlocatedReason::Poison | UnlocatedReason::Failed => "See the jobs for what failed.",
+    }
+}
+
+#[component]
+fn Reasons(coverage: Coverage) -> impl IntoView {
+    let most = coverage.unlocated_reasons.values().copied().max().unwrap_or(0);
+    let mut rows: Vec<(UnlocatedReason, u64)> = UnlocatedReason::ALL
+        .into_iter()
+        .filter_map(|reason| coverage.unlocated_reasons.get(reason.slug()).map(|count| (reason, *count)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let empty = rows.is_empty();
+    let row = |(reason, count): (UnlocatedReason, u64)| {
+        let term = format!("reason:{}", reason.slug());
+        view! {
+            <li data-tone="bad">
+                <div class="reasons__top">
+                    <span>{reason.label()}</span>
+                    <strong>{grouped(count)}</strong>
+                </div>
+                <span class="hbar">
+                    <span style=format!("--v:{:.1}", share(count, most))></span>
+                </span>
+                <div class="reasons__fix">
+                    <a class="mono sub" href=address("/hosts", &[("q", &term)])>
+                        {term.clone()}
+                    </a>
+                    <span class="hint">{mend(reason)}</span>
+                    <form class="push" method="post" action="/api/fn/jobs/queue">
+                        <input type="hidden" name="what" value="query" />
+                        <input type="hidden" name="q" value=term.clone() />
+                        <button type="submit" class="btn btn--sm" aria-label=format!("Queue again: {}", reason.label())>
+                            "Queue again"
+                        </button>
+                    </form>
+                </div>
+            </li>
+        }
+    };
+    view! {
+        <section class="card" aria-labelledby="reasons-head">
+            <div class="card__head">
+                <h2 id="reasons-head">"Why unlocated"</h2>
+            </div>
+            <div id="reasons" data-live>
+                {empty.then(|| view! { <p class="card__body sub">"No host was looked up in vain."</p> })}
+                <ul class="reasons">{rows.into_iter().map(row).collect_view()}</ul>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Countries(countries: Vec<CountryCoverage>, located: u64) -> impl IntoView {
+    let most = countries.first().map_or(0, |country| country.hosts);
+    let more = countries.len().saturating_sub(COUNTRIES);
+    let row = move |country: CountryCoverage| {
+        let code = country.country_code.clone();
+        let name = country.country.unwrap_or_else(|| "Not named".to_owned());
+        let link = match &code {
+            Some(code) => {
+                let href = address("/hosts", &[("q", &format!("country:{code}"))]);
+                view! {
+                    <a class="plain" href=href>
+                        {name}
+                    </a>
+                }
+                .into_any()
+            }
+            None => name.into_any(),
+        };
+        view! {
+            <tr>
+                <th scope="row">{code.map(|code| view! { <span class="cc">{code}</span> " " })} {link}</th>
+                <td class="num">{grouped(country.hosts)}</td>
+                <td>
+                    <span class="hbar">
+                        <span style=format!("--v:{:.1}", share(country.hosts, most))></span>
+                    </span>
+                </td>
+                <td class="num sub">{percent(share(country.hosts, located))}</td>
+                <td class="num">{percent(share(country.precise, country.hosts))}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="card" aria-labelledby="countries-head">
+            <div class="card__head">
+                <h2 id="countries-head">"By country"</h2>
+                {(more > 0).then(|| view! { <span class="push card__note">{format!("and {more} more")}</span> })}
+            </div>
+            <div class="table-scroll" role="region" aria-label="By country, scrolls sideways" tabindex="0">
+                <table class="table covertable" id="countries" data-live>
+                    <caption class="visually-hidden">"Located hosts by country, most first"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Country"</th>
+                            <th scope="col" class="num">
+                                "Hosts"
+                            </th>
+                            <th scope="col" class="w30">
+                                <span class="visually-hidden">"Bar"</span>
+                            </th>
+                            <th scope="col" class="num">
+                                "Share"
+                            </th>
+                            <th scope="col" class="num">
+                                "To the city"
+                            </th>
+                        </tr>
+                    </thead>
+                    <tbody>{countries.into_iter().take(COUNTRIES).map(row).collect_view()}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Providers(providers: Vec<ProviderCoverage>, located: u64) -> impl IntoView {
+    let row = move |provider: ProviderCoverage| {
+        view! {
+            <tr>
+                <th scope="row">
+                    <span class="mono">{provider.provider}</span>
+                </th>
+                <td class="num">{grouped(provider.hosts)}</td>
+                <td class="num sub">{percent(share(provider.hosts, located))}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="card" aria-labelledby="providers-head">
+            <div class="card__head">
+                <h2 id="providers-head">"By provider"</h2>
+            </div>
+            <div class="table-scroll" role="region" aria-label="By provider, scrolls sideways" tabindex="0">
+                <table class="table covertable" id="providers" data-live>
+                    <caption class="visually-hidden">"Located hosts by provider"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Provider"</th>
+                            <th scope="col" class="num">
+                                "Located"
+                            </th>
+                            <th scope="col" class="num">
+                                "Share"
+                            </th>
+                        </tr>
+                    </thead>
+                    <tbody>{providers.into_iter().map(row).collect_view()}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn Recent(recent: Vec<RecentResult>, now: Timestamp) -> impl IntoView {
+    let empty = recent.is_empty();
+    let row = move |result: RecentResult| {
+        let detail = match result.provider {
+            Some(provider) => format!("{} · {provider}", result.summary),
+            None => result.summary,
+        };
+        view! {
+            <li>
+                <LocationBadge state=result.location_state />
+                <span class="recent__main">
+                    <a class="addr" href=format!("/hosts/{}", result.ip)>
+                        {result.ip.to_string()}
+                    </a>
+                    <span class="hostrow__sub">{detail}</span>
+                </span>
+                <span class="sub">
+                    <Ago at=result.attempted_at now />
+                </span>
+            </li>
+        }
+    };
+    view! {
+        <section class="card" aria-labelledby="recent-head">
+            <div class="card__head">
+                <h2 id="recent-head">"Recent results"</h2>
+            </div>
+            <div id="recent" data-live>
+                {empty.then(|| view! { <p class="card__body sub">"Nothing was looked up yet."</p> })}
+                <ul class="recent">{recent.into_iter().map(row).collect_view()}</ul>
+            </div>
+        </section>
+    }
+}
