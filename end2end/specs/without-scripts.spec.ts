@@ -1,0 +1,107 @@
+import type { Coverage, HostRow, Job, MapAnswer, Page as Listed } from '../support/answers.ts';
+import { everyPage } from '../support/pages.ts';
+import { expect, test } from '../support/test.ts';
+import { HostsPage } from '../pages/hosts.ts';
+import { JobsPage } from '../pages/jobs.ts';
+
+// The project that runs this file has JavaScript switched off in the browser.
+
+test.describe('reading', () => {
+  test.use({ shared: true });
+
+  test('every page is whole', async ({ page, atlas, guard }) => {
+    guard.expect(/status of 40[04]/);
+    for (const [name, address] of Object.entries(await everyPage(atlas))) {
+      await page.goto(address);
+      await expect(page.getByRole('heading', { level: 1 }), name).toHaveCount(1);
+      await expect(page.getByRole('navigation', { name: 'Main' }).getByRole('link'), name).toHaveCount(4);
+      // What only scripts could do is not offered.
+      for (const control of await page.locator('.needs-script').all()) {
+        await expect(control, name).toBeHidden();
+      }
+    }
+  });
+
+  test('the map is a picture with links, and a table of places', async ({ page, atlas }) => {
+    const { clusters } = await atlas.get<MapAnswer>('/map?bbox=-180,-85,180,85&zoom=1');
+    await page.goto('/');
+    const links = page.locator('.map--still').getByRole('link');
+    await expect(links).toHaveCount(Math.min(clusters.length, 60));
+    await expect(links.first()).toBeVisible();
+
+    await page.getByRole('link', { name: /^Places in view/ }).click();
+
+    const table = page.getByRole('table', { name: /^Places in view/ });
+    await expect(table.locator('tbody').getByRole('row')).toHaveCount(clusters.length);
+  });
+
+  test('a place opens with its hosts, page by page, and a host in it', async ({ page, atlas }) => {
+    const pages = await everyPage(atlas);
+    await page.goto(pages['map-place'] ?? '');
+    const panel = page.getByRole('complementary');
+    const hosts = panel.getByRole('region', { name: 'Hosts of this place' }).getByRole('listitem');
+    await expect(hosts).toHaveCount(50);
+    const first = (await hosts.first().getByRole('link').first().textContent()) ?? '';
+
+    await panel.getByRole('link', { name: 'Next 50' }).click();
+    await expect(hosts.first().getByRole('link').first()).not.toHaveText(first);
+    await panel.getByRole('link', { name: 'First 50' }).click();
+    await panel.getByRole('link', { name: first, exact: true }).click();
+    await expect(panel.getByRole('button', { name: 'Re-geolocate' }).last()).toBeVisible();
+    await panel.getByRole('link', { name: 'Open host' }).click();
+    await expect(page).toHaveURL(`/hosts/${first}`);
+  });
+
+  test('hosts are searched and paged', async ({ page, atlas }) => {
+    const hosts = new HostsPage(page);
+    await hosts.open();
+    await hosts.searchFor('country:US');
+    const expected = await atlas.get<Listed<HostRow>>('/hosts?q=country:US&limit=100');
+    expect(await hosts.addresses()).toEqual(expected.items.slice(0, 50).map((host) => host.ip));
+    await hosts.next.click();
+    expect(await hosts.addresses()).toEqual(expected.items.slice(50).map((host) => host.ip));
+  });
+});
+
+test.describe('changing', () => {
+  test.use({ choices: { worker: false } });
+
+  test('a host is looked up by its form, which leads to the job', async ({ page, atlas }) => {
+    await atlas.import('samples/scans/public-5k.json');
+    await atlas.run('worker', '--drain');
+    const { items } = await atlas.get<Listed<HostRow>>('/hosts?q=state:located&limit=1');
+    await page.goto(`/hosts/${items[0]?.ip}`);
+
+    await page.getByRole('button', { name: 'Force refresh' }).click();
+
+    await expect(page).toHaveURL(/\/(jobs\/\d+|hosts\/)/);
+    const jobs = await atlas.get<Listed<Job>>(`/jobs?ip=${items[0]?.ip}&state=available`);
+    expect(jobs.items).toMatchObject([{ force: true }]);
+  });
+
+  test('jobs are queued, cancelled, retried, paused and resumed by forms', async ({ page, atlas }) => {
+    await atlas.import();
+    const jobs = new JobsPage(page);
+    await jobs.open('?state=available');
+    await jobs.rows.first().getByRole('checkbox').check();
+    await page.getByRole('group', { name: 'Ticked jobs' }).getByRole('button', { name: 'Cancel' }).click();
+    await expect(page.getByText('1 job changed')).toBeVisible();
+    await jobs.open('?state=cancelled');
+    await jobs.retryAll.click();
+    await expect(page.getByText('1 job changed')).toBeVisible();
+    await jobs.open();
+    await jobs.pause('geolocation');
+    await jobs.resume('geolocation');
+    await jobs.queueJobs('What is due');
+    await expect(page.getByText('0 jobs queued')).toBeVisible();
+  });
+
+  test('a batch run is started by its form', async ({ page, atlas }) => {
+    await atlas.import();
+    await page.goto('/coverage');
+
+    await page.getByRole('button', { name: /^Locate what is missing/ }).click();
+
+    await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
+  });
+});
