@@ -3,6 +3,9 @@
 //! `pages` fetch and hold the state of the address bar, `components` draw the values they are given, `islands` are the
 //! parts that move, `api` has the server functions, and `map` is the only module that knows Leaflet and the canvas.
 
+// The type of a page is its whole tree; optimizing builds walk deeper into it than the default allows.
+#![recursion_limit = "512"]
+
 pub mod api;
 #[cfg(feature = "ssr")]
 mod app;
