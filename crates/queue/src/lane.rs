@@ -200,7 +200,6 @@ impl Lane {
         };
         let due_now = next == Some(Duration::ZERO);
         if self.drain && !due_now {
-            self.tidy().await;
             return Ok(true);
         }
         if due_now {

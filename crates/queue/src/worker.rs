@@ -150,3 +150,8 @@ async fn abort_after_grace(shutdown: CancellationToken, abort: CancellationToken
     };
     over.run_until_cancelled(stopping).await;
 }
+
+#[cfg(test)]
+mod memory_store;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! A queue in memory, just enough of one to run a worker against. What storage must do is held by `store-testing`.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken, Page,
+};
+use hostatlas_store::{
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
+    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, StoreError,
+};
+use tokio::time::Instant;
+
+/// How a store misbehaves.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Renewals {
+    #[default]
+    Work,
+    Fail,
+    SayLost,
+}
+
+pub(super) struct Row {
+    run_at: Instant,
+    token: LeaseToken,
+    running: bool,
+    attempt: u32,
+}
+
+#[derive(Default)]
+pub(super) struct MemoryStore {
+    pub(super) rows: Mutex<BTreeMap<JobId, Row>>,
+    pub(super) ended: Mutex<Vec<(JobId, Settled)>>,
+    pub(super) released: Mutex<Vec<JobId>>,
+    pub(super) claims: Mutex<Vec<(ClaimMode, bool)>>,
+    pub(super) renewals: Renewals,
+    pub(super) rescued_at_start: u64,
+    /// How long a finish takes.
+    pub(super) finish_takes: Duration,
+}
+
+impl MemoryStore {
+    pub(super) fn with_jobs(count: i64) -> Self {
+        let store = Self::default();
+        for id in 1..=count {
+            store.add(id, Duration::ZERO);
+        }
+        store
+    }
+
+    pub(super) fn add(&self, id: i64, delay: Duration) {
+        let row = Row { run_at: Instant::now() + delay, token: LeaseToken(0), running: false, attempt: 0 };
+        self.rows().insert(JobId(id), row);
+    }
+
+    pub(super) fn ended(&self) -> Vec<(JobId, Settled)> {
+        self.ended.lock().expect("no test panics in here").clone()
+    }
+
+    pub(super) fn waiting(&self) -> Vec<i64> {
+        self.rows().keys().map(|id| id.0).collect()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<JobId, Row>> {
+        self.rows.lock().expect("no test panics in here")
+    }
+}
+
+#[async_trait]
+impl JobStore for MemoryStore {
+    async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.claims.lock().expect("no test panics in here").push((params.mode, params.oldest_first));
+        let except: HashSet<JobId> = params.except.into_iter().collect();
+        let mut rows = self.rows();
+        let due = rows.iter_mut().filter(|(id, row)| {
+            !row.running && row.run_at <= Instant::now() && !except.contains(id)
+        });
+        let claimed = due.take(params.limit as usize).map(|(id, row)| {
+            if params.mode == ClaimMode::Lease {
+                row.running = true;
+                row.token.0 += 1;
+                row.attempt += 1;
+            }
+            ClaimedJob {
+                id: *id,
+                token: row.token,
+                kind: params.kinds[0],
+                host: HostId(id.0),
+                address: "8.8.8.8".parse().expect("an address"),
+                port: None,
+                attempt: row.attempt.max(1),
+                max_attempts: 8,
+                force: false,
+                crash_count: 0,
+                satisfied: false,
+            }
+        });
+        Ok(claimed.collect())
+    }
+
+    async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
+        tokio::time::sleep(self.finish_takes).await;
+        let mut rows = self.rows();
+        let mut refused = Vec::new();
+        for finished in params.finished {
+            let fits = rows.get(&finished.id).is_some_and(|row| {
+                row.token == finished.token && row.running == (params.fence == Fence::Running)
+            });
+            if !fits {
+                refused.push(finished.id);
+                continue;
+            }
+            rows.remove(&finished.id);
+            self.ended.lock().expect("no test panics in here").push((finished.id, finished.settled));
+        }
+        Ok(refused)
+    }
+
+    async fn jobs_renew(&self, params: RenewJobs) -> Result<Vec<JobId>, StoreError> {
+        match self.renewals {
+            Renewals::Work => Ok(Vec::new()),
+            Renewals::Fail => Err(StoreError::Busy),
+            Renewals::SayLost => Ok(params.jobs.into_iter().map(|(id, _)| id).collect()),
+        }
+    }
+
+    async fn jobs_release(&self, jobs: Vec<(JobId, LeaseToken)>) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        for (id, _) in jobs {
+            if let Some(row) = rows.get_mut(&id) {
+                row.running = false;
+                row.attempt -= 1;
+            }
+            self.released.lock().expect("no test panics in here").push(id);
+        }
+        Ok(())
+    }
+
+    async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
+        let rescued = if rescue == Rescue::All { self.rescued_at_start } else { 0 };
+        Ok(Rescued { rescued, discarded: 0 })
+    }
+
+    async fn jobs_next_due(&self, _: &[JobKind]) -> Result<Option<Duration>, StoreError> {
+        let next = self.rows().values().filter(|row| !row.running).map(|row| row.run_at).min();
+        Ok(next.map(|at| at.saturating_duration_since(Instant::now())))
+    }
+
+    async fn jobs_prune(&self, _: PrunePolicy) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn job_enqueue(&self, _: EnqueueJob) -> Result<EnqueuedJob, StoreError> {
+        Err(not_here())
+    }
+
+    async fn jobs_enqueue(&self, _: EnqueueJobs) -> Result<EnqueuedJobs, StoreError> {
+        Err(not_here())
+    }
+
+    async fn jobs_retry(&self, _: JobSelection) -> Result<ChangedJobs, StoreError> {
+        Err(not_here())
+    }
+
+    async fn jobs_cancel(&self, _: JobSelection) -> Result<ChangedJobs, StoreError> {
+        Err(not_here())
+    }
+
+    async fn jobs_list(&self, _: JobFilter, _: Option<Cursor>, _: u32) -> Result<Page<Job>, StoreError> {
+        Err(not_here())
+    }
+
+    async fn job_get(&self, id: JobId) -> Result<Job, StoreError> {
+        Err(StoreError::UnknownJob(id))
+    }
+
+    async fn jobs_stats(&self) -> Result<JobStats, StoreError> {
+        Err(not_here())
+    }
+
+    async fn kinds_status(&self) -> Result<Vec<KindStatus>, StoreError> {
+        Err(not_here())
+    }
+
+    async fn kind_pause(&self, _: JobKind, _: bool) -> Result<(), StoreError> {
+        Err(not_here())
+    }
+}
+
+fn not_here() -> StoreError {
+    StoreError::Conflict("a worker does not ask this".to_owned())
+}
