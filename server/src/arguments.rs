@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{config, db, doctor, geolocate, hosts, import, jobs, lookup, serve, stats, worker},
+    commands::{config, db, geolocate, hosts, import, jobs, lookup, serve, stats, worker},
     configuration::Flags,
     printer::OutputArguments,
 };

@@ -4,7 +4,7 @@ use std::{error::Error as _, fmt, io};
 
 use hostatlas_services::Error;
 
-/// How a command ended; the number is the exit code.
+/// How a command ended; the number is the exit code. 4 is kept for what waits for an online provider's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -16,8 +16,6 @@ pub enum Exit {
     Usage = 2,
     /// Part of it failed.
     PartFailed = 3,
-    /// All that is left waits for a provider's quota.
-    Quota = 4,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
 }
@@ -79,7 +77,7 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let chain = std::iter::successors(error.source(), |cause| cause.source());
+        let chain = std::iter::successors(error.source(), |&cause| cause.source());
         Self {
             message: error.to_string(),
             details: chain.map(ToString::to_string).collect(),

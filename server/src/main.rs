@@ -1,5 +1,8 @@
 //! The hostatlas program: command line, web server and worker in one.
 
+// As in `hostatlas-app`, whose pages are compiled here.
+#![recursion_limit = "512"]
+
 mod arguments;
 mod commands;
 mod configuration;

@@ -15,8 +15,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub enum Unit {
     /// Bytes of input.
     Bytes,
-    /// Hosts.
-    Hosts,
+    /// Hosts or records.
+    Count,
 }
 
 /// A bar with rate and time left on standard error; where that is no terminal, a line every few seconds.
@@ -72,8 +72,8 @@ impl<'a> Progress<'a> {
         let template = match (unit, total_known) {
             (Unit::Bytes, true) => "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
             (Unit::Bytes, false) => "{spinner} {bytes}  {bytes_per_sec}  {msg}",
-            (Unit::Hosts, true) => "{bar:30} {percent:>3} %  {human_pos}/{human_len}  {rate}/s  {eta} left  {msg}",
-            (Unit::Hosts, false) => "{spinner} {human_pos}  {rate}/s  {msg}",
+            (Unit::Count, true) => "{bar:30} {percent:>3} %  {human_pos}/{human_len}  {rate}/s  {eta} left  {msg}",
+            (Unit::Count, false) => "{spinner} {human_pos}  {rate}/s  {msg}",
         };
         let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of hosts is small and not negative")]

@@ -86,11 +86,11 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         max_age: None,
         max_workers: None,
     };
-    let mut progress = Progress::new(context.printer, None, Unit::Hosts);
+    let mut progress = Progress::new(context.printer, None, Unit::Count);
     let outcome = services
         .geolocate()
         .run(request, shutdown.token(), |now| {
-            progress.set_total(now.total, Unit::Hosts);
+            progress.set_total(now.total, Unit::Count);
             progress.update(now.summary.considered, || describe(&now.summary));
         })
         .await;

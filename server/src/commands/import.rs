@@ -112,7 +112,7 @@ async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fai
         cancel: shutdown.token(),
     };
     let mut progress = Progress::new(context.printer, size, Unit::Bytes);
-    let outcome = services.imports().run(input, |now| progress.update(now.bytes_read, || describe(now))).await;
+    let outcome = services.imports().run(input, |now| show(&mut progress, now)).await;
     progress.finish();
     let report = match outcome {
         Ok(report) => report,
@@ -130,14 +130,16 @@ async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fai
     Ok(shutdown.exit(if report.lines.bad > 0 { Exit::PartFailed } else { Exit::Done }))
 }
 
-fn describe(progress: &ImportProgress) -> String {
-    let phase = match progress.phase {
-        ImportPhase::Reading => "",
-        ImportPhase::Writing => ", writing",
-    };
-    let lines = progress.lines;
-    let read = lines.ok + lines.duplicate + lines.skipped + lines.bad;
-    format!("{} records, {} hosts{phase}", count(read), count(progress.hosts_seen))
+fn show(bar: &mut Progress<'_>, now: &ImportProgress) {
+    let counts = || format!("{} records, {} new hosts", count(now.records_read), count(now.hosts_new));
+    match (now.phase, now.records_to_store) {
+        (ImportPhase::Reading, _) => bar.update(now.bytes_read, || format!("{} read", counts())),
+        (ImportPhase::Following, _) | (_, None) => bar.update(now.bytes_read, counts),
+        (ImportPhase::Writing, Some(total)) => {
+            bar.set_total(Some(total), Unit::Count);
+            bar.update(now.records_stored, || format!("{} new hosts stored", count(now.hosts_new)));
+        }
+    }
 }
 
 fn tell(context: &Context<'_>, name: &str, report: &ImportReport) -> Result<(), Failure> {

@@ -46,7 +46,7 @@ pub struct ListParameters {
 }
 
 /// Which jobs, by what they are.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterBody {
     /// One state.

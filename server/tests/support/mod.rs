@@ -1,0 +1,297 @@
+//! A whole installation in a temporary folder: the built binary, a database and generated location databases.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(missing_docs, clippy::missing_panics_doc, reason = "for tests alone")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use mmdb_writer::{IpVersion, Value, Writer};
+
+/// Long enough for a loaded machine; nothing waits this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Three hosts in London (one of them with two ports), one in Mountain View, one that no database knows, one private.
+pub const SCAN: &str = r#"[
+{"ip":"193.61.165.138","timestamp":"1795434001","ports":[{"port":25,"proto":"tcp","status":"open","reason":"syn-ack","ttl":117}]},
+{"ip":"193.61.165.139","timestamp":"1795434002","ports":[{"port":80,"proto":"tcp","status":"open","reason":"syn-ack","ttl":60}]},
+{"ip":"193.61.165.139","timestamp":"1795434003","ports":[{"port":443,"proto":"tcp","status":"open","reason":"syn-ack","ttl":60}]},
+{"ip":"193.61.170.1","timestamp":"1795434004","ports":[{"port":22,"proto":"tcp","status":"open","reason":"syn-ack","ttl":60}]},
+{"ip":"8.8.8.8","timestamp":"1795434005","ports":[{"port":53,"proto":"udp","status":"open","reason":"udp-response","ttl":60}]},
+{"ip":"45.45.45.45","timestamp":"1795434006","ports":[{"port":443,"proto":"tcp","status":"open","reason":"syn-ack","ttl":60}]},
+{"ip":"10.0.0.1","timestamp":"1795434007","ports":[{"port":443,"proto":"tcp","status":"open","reason":"syn-ack","ttl":60}]}
+]
+"#;
+
+/// What a command printed, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its output as one JSON document.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Its output as JSON lines.
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    }
+}
+
+/// A folder with everything that hostatlas needs.
+pub struct Installation {
+    folder: tempfile::TempDir,
+}
+
+impl Installation {
+    /// With location databases, without a database of hosts.
+    pub fn new() -> Self {
+        let installation = Self::without_databases();
+        let mmdb = installation.path("mmdb");
+        fs::create_dir(&mmdb).expect("a folder");
+        fs::write(mmdb.join("city.mmdb"), city_database()).expect("a file");
+        fs::write(mmdb.join("asn.mmdb"), asn_database()).expect("a file");
+        installation
+    }
+
+    /// Without any database.
+    pub fn without_databases() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// With the hosts of [`SCAN`], located.
+    pub fn located() -> Self {
+        let installation = Self::imported();
+        let drained = installation.run(&["worker", "--drain"]);
+        assert_eq!(drained.code, Some(0), "{drained:?}");
+        installation
+    }
+
+    /// With the hosts of [`SCAN`], not yet located.
+    pub fn imported() -> Self {
+        let installation = Self::new();
+        let imported = installation.run(&["import", installation.write("scan.json", SCAN).as_str()]);
+        assert_eq!(imported.code, Some(0), "{imported:?}");
+        installation
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and answers its name.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), content).expect("a file");
+        name.to_owned()
+    }
+
+    /// The built binary, in this folder, with no environment but a home.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostatlas"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        self.ended(self.command(arguments).output().expect("the binary runs"))
+    }
+
+    /// Runs it with this on standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ended {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("the binary runs");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        let input = input.to_vec();
+        let writer = thread::spawn(move || {
+            // A command that refuses its input early closes the pipe.
+            let _ = pipe.write_all(&input);
+        });
+        let output = child.wait_with_output().expect("the binary ends");
+        writer.join().expect("the writer ends");
+        self.ended(output)
+    }
+
+    /// Its output with what differs from run to run replaced.
+    pub fn ended(&self, output: std::process::Output) -> Ended {
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8").replace(&folder, "[folder]");
+        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Starts the server on a free port.
+    pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    pub fn serve_with(&self, more: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
+        Server::start(self.command(&arguments))
+    }
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+    said: Arc<Mutex<String>>,
+}
+
+impl Server {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary runs");
+        let stderr = child.stderr.take().expect("a pipe");
+        let said = Arc::new(Mutex::new(String::new()));
+        let (sender, receiver) = mpsc::channel();
+        let kept = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("hostatlas serves http://") {
+                    let _ = sender.send(rest.split_whitespace().next().unwrap_or_default().to_owned());
+                }
+                let mut kept = kept.lock().expect("not poisoned");
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        let address = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("the server did not start: {}", said.lock().expect("not poisoned"))
+        });
+        Self { child, address, said }
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().expect("not poisoned").clone()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Sends a signal by the name that `kill` knows, and waits for the end.
+    pub fn stop(mut self, signal: &str) -> Option<i32> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("kill runs");
+        assert!(sent.success());
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that follows no redirect and keeps no cookie.
+pub fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .expect("a client")
+}
+
+/// The JSON of an answer that is expected to succeed.
+pub async fn get_json(server: &Server, path: &str) -> serde_json::Value {
+    let answer = client().get(server.url(path)).send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    answer.json().await.expect("JSON")
+}
+
+/// Posts JSON and answers status and body.
+pub async fn post_json(server: &Server, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+    let answer = client().post(server.url(path)).json(body).send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    let text = answer.text().await.expect("a body");
+    (status, serde_json::from_str(&text).unwrap_or(serde_json::Value::Null))
+}
+
+/// Asks again until `accepts`; fails after [`PATIENCE`].
+pub async fn until(server: &Server, path: &str, accepts: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let answer = get_json(server, path).await;
+        if accepts(&answer) {
+            return answer;
+        }
+        assert!(std::time::Instant::now() < deadline, "{path} stays {answer}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn city(name: &str, code: &str, country: &str, latitude: f64, longitude: f64) -> Value {
+    let names = |name: &str| Value::map([("names", Value::map([("en", Value::from(name))]))]);
+    Value::map([
+        ("city", names(name)),
+        (
+            "country",
+            Value::map([
+                ("iso_code", Value::from(code)),
+                ("names", Value::map([("en", Value::from(country))])),
+            ]),
+        ),
+        (
+            "location",
+            Value::map([
+                ("latitude", Value::from(latitude)),
+                ("longitude", Value::from(longitude)),
+                ("time_zone", Value::from("Europe/London")),
+            ]),
+        ),
+    ])
+}
+
+fn city_database() -> Vec<u8> {
+    let mut writer = Writer::builder("Test-City").ip_version(IpVersion::V6).build_epoch(1_795_000_000).build();
+    let ranges = [
+        ("193.61.0.0/16", city("London", "GB", "United Kingdom", 51.5085, -0.12574)),
+        ("8.8.8.0/24", city("Mountain View", "US", "United States", 37.4223, -122.085)),
+        ("2a00:1450::/32", city("Dublin", "IE", "Ireland", 53.3331, -6.24889)),
+    ];
+    for (range, record) in ranges {
+        writer.insert(range.parse().expect("a range"), &record).expect("a free range");
+    }
+    writer.to_bytes().expect("a database")
+}
+
+fn asn_database() -> Vec<u8> {
+    let mut writer = Writer::builder("Test-ASN").ip_version(IpVersion::V6).build_epoch(1_795_000_000).build();
+    let ranges = [("193.61.0.0/16", 786_u32, "Jisc Services Limited"), ("8.8.8.0/24", 15_169, "Google LLC")];
+    for (range, number, organization) in ranges {
+        let record = Value::map([
+            ("autonomous_system_number", Value::from(number)),
+            ("autonomous_system_organization", Value::from(organization)),
+        ]);
+        writer.insert(range.parse().expect("a range"), &record).expect("a free range");
+    }
+    writer.to_bytes().expect("a database")
+}
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}

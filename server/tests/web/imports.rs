@@ -1,0 +1,27 @@
+use serde_json::json;
+
+use crate::support::{Installation, client, get_json};
+
+#[tokio::test]
+async fn imports_are_listed_newest_first_with_what_they_did() {
+    let installation = Installation::imported();
+    let again = installation.run(&["import", "scan.json"]);
+    assert_eq!(again.code, Some(0));
+    let server = installation.serve();
+
+    let list = get_json(&server, "/api/v1/imports").await;
+    let first = get_json(&server, &format!("/api/v1/imports/{}", list["items"][1]["id"])).await;
+
+    let fact = |index: usize, name: &str| list["items"][index][name].clone();
+    assert_eq!([fact(0, "hosts_new"), fact(1, "hosts_new")], [json!(0), json!(6)]);
+    assert_eq!((&first["source"], &first["state"], &first["format"]), (&json!("scan.json"), &json!("done"), &json!("masscan-json")));
+    assert_eq!(first["lines"]["ok"], 7);
+}
+
+#[tokio::test]
+async fn an_unknown_import_is_404() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let answer = client().get(server.url("/api/v1/imports/5")).send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 404);
+}

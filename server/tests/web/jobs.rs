@@ -1,0 +1,107 @@
+use serde_json::json;
+
+use crate::support::{Installation, client, get_json, post_json, until};
+
+#[tokio::test]
+async fn jobs_are_counted_listed_and_shown() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+
+    let stats = get_json(&server, "/api/v1/jobs/stats").await;
+    let list = get_json(&server, "/api/v1/jobs?state=available&kind=geolocation&cursor=").await;
+    let job = &list["items"][0];
+    let shown = get_json(&server, &format!("/api/v1/jobs/{}", job["id"])).await;
+
+    assert_eq!(stats["geolocation"]["available"], 5);
+    assert_eq!(stats["geolocation"]["total"], 5);
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(5));
+    assert_eq!((&shown["kind"], &shown["state"], &shown["priority"]), (&json!("geolocation"), &json!("available"), &json!(2)));
+    assert_eq!(&shown, job);
+}
+
+#[tokio::test]
+async fn all_matching_jobs_are_cancelled_and_retried() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+    let matching = |state: &str| json!({"filter": {"kind": "geolocation", "state": state}});
+
+    let (_, cancelled) = post_json(&server, "/api/v1/jobs/cancel", &matching("available")).await;
+    let (_, retried) = post_json(&server, "/api/v1/jobs/retry", &matching("cancelled")).await;
+
+    assert_eq!((&cancelled["changed"], &retried["changed"]), (&json!(5), &json!(5)));
+    assert_eq!(get_json(&server, "/api/v1/jobs/stats").await["geolocation"]["available"], 5);
+}
+
+#[tokio::test]
+async fn jobs_are_changed_by_number() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+    let id = get_json(&server, "/api/v1/jobs?limit=1").await["items"][0]["id"].clone();
+
+    let (_, cancelled) = post_json(&server, "/api/v1/jobs/cancel", &json!({"ids": [id]})).await;
+
+    assert_eq!(cancelled, json!({"changed": 1, "skipped": 0}));
+}
+
+#[tokio::test]
+async fn a_paused_kind_waits_until_it_is_resumed() {
+    let installation = Installation::imported();
+    let paused = installation.run(&["jobs", "pause", "geolocation"]);
+    assert_eq!(paused.code, Some(0));
+    let server = installation.serve();
+    let kinds = get_json(&server, "/api/v1/jobs/kinds").await;
+    let geolocation = kinds["items"].as_array().expect("kinds").iter().find(|kind| kind["kind"] == "geolocation");
+    assert!(geolocation.expect("the kind")["paused_at"].is_string());
+
+    let (status, _) = post_json(&server, "/api/v1/jobs/kinds/geolocation/resume", &json!(null)).await;
+
+    assert_eq!(status, 204);
+    until(&server, "/api/v1/jobs/stats", |stats| stats["geolocation"]["completed"] == 5).await;
+}
+
+#[tokio::test]
+async fn lookups_are_queued_by_query_by_address_and_for_all() {
+    let installation = Installation::located();
+    let server = installation.serve_with(&["--no-worker"]);
+
+    let (status, matching) = post_json(&server, "/api/v1/jobs", &json!({"q": "country:GB", "force": true})).await;
+    let (_, by_address) = post_json(&server, "/api/v1/jobs", &json!({"ips": ["8.8.8.8", "193.61.170.1"]})).await;
+    let (_, all) = post_json(&server, "/api/v1/jobs", &json!({"all": true})).await;
+
+    assert_eq!(status, 202);
+    assert_eq!(matching, json!({"considered": 3, "queued": 3, "duplicate": 0}));
+    assert_eq!(by_address, json!({"considered": 2, "queued": 1, "duplicate": 1}));
+    assert_eq!(all, json!({"considered": 5, "queued": 1, "duplicate": 4}));
+}
+
+#[tokio::test]
+async fn requests_that_name_nothing_change_nothing() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+    let cases = [
+        ("/api/v1/jobs", json!({}), 400),
+        ("/api/v1/jobs", json!({"q": "colour:red"}), 400),
+        ("/api/v1/jobs", json!({"kind": "banner_grab", "all": true}), 400),
+        ("/api/v1/jobs", json!({"ips": "8.8.8.8"}), 422),
+        ("/api/v1/jobs/cancel", json!({}), 400),
+        ("/api/v1/jobs/cancel", json!({"state": "available"}), 422),
+        ("/api/v1/jobs/cancel", json!({"filter": {"state": "sleeping"}}), 400),
+        ("/api/v1/jobs/kinds/coffee/pause", json!(null), 400),
+    ];
+    for (path, body, expected) in cases {
+        let (status, problem) = post_json(&server, path, &body).await;
+        assert_eq!((status, problem["status"].as_u64()), (expected, Some(u64::from(expected))), "{path} {body}");
+    }
+    assert_eq!(get_json(&server, "/api/v1/jobs/stats").await["geolocation"]["available"], 5);
+}
+
+#[tokio::test]
+async fn an_unknown_job_is_404_and_a_word_is_no_number() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+    let status = |path: &str| {
+        let url = server.url(path);
+        async move { client().get(url).send().await.expect("an answer").status().as_u16() }
+    };
+    assert_eq!((status("/api/v1/jobs/999").await, status("/api/v1/jobs/x").await), (404, 400));
+}

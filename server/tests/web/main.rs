@@ -1,0 +1,15 @@
+//! The whole server on a free port: a file a noun.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod coverage;
+mod events;
+mod hosts;
+mod imports;
+mod jobs;
+mod map;
+mod runs;
+mod security;
+mod serving;
+mod ssr;
