@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use hostatlas_domain::Topic;
 use leptos::{prelude::*, web_sys::VisibilityState};
 use wasm_bindgen::{JsCast, closure::Closure};
@@ -5,28 +7,31 @@ use web_sys::EventSource;
 
 use crate::browser::{self, REFRESH};
 
+thread_local! {
+    // A browser's object belongs to its thread. Kept in a `StoredValue` it would be dropped on another one by the
+    // server, which panics.
+    static CONNECTION: RefCell<Option<EventSource>> = const { RefCell::new(None) };
+}
+
 /// Listens to `/api/v1/events` and tells the page's other islands; the one connection of a page.
 ///
 /// It stops while it is paused and while the page is hidden, and catches up afterwards.
 #[island]
 pub fn LiveChip() -> impl IntoView {
     let paused = RwSignal::new(false);
-    let connection = StoredValue::new_local(None::<EventSource>);
     let update = move |catch_up: bool| {
         let listens = !paused.get_untracked() && browser::document().visibility_state() == VisibilityState::Visible;
-        let listening = connection.with_value(Option::is_some);
+        let listening = CONNECTION.with_borrow(Option::is_some);
         if listens && !listening {
-            connection.set_value(listen());
+            CONNECTION.set(listen());
             if catch_up {
                 Topic::ALL.iter().for_each(|topic| browser::announce(&browser::topic_event(topic.slug())));
                 browser::announce(REFRESH);
             }
         } else if !listens && listening {
-            connection.update_value(|source| {
-                if let Some(source) = source.take() {
-                    source.close();
-                }
-            });
+            if let Some(source) = CONNECTION.take() {
+                source.close();
+            }
         }
     };
     Effect::new(move |_| {

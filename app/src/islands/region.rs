@@ -20,8 +20,8 @@ pub fn LiveRegion(
     /// The topics to listen to, separated by blanks.
     topics: String,
 ) -> impl IntoView {
-    let running = StoredValue::new_local(false);
-    let again = StoredValue::new_local(false);
+    let running = StoredValue::new(false);
+    let again = StoredValue::new(false);
     let refresh = move || {
         if running.get_value() {
             again.set_value(true);
