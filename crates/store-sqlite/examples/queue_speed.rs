@@ -1,8 +1,8 @@
 //! How fast the queue and the writing of locations are, as one JSON document on stdout.
 //!
-//! `cargo run --release -p hostatlas-store-sqlite --example queue_speed -- [HOSTS] [DIRECTORY]`, by default a million
-//! hosts in the directory for temporary files. Every figure comes with the counts that it must end with: a run that
-//! lost a job or a host fails.
+//! `cargo run --release -p hostatlas-store-sqlite --example queue_speed -- [HOSTS] [DIRECTORY] [queue|direct]`, by
+//! default a million hosts in the directory for temporary files, and both parts. Every figure comes with the counts
+//! that it must end with: a run that lost a job or a host fails.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,43 +34,54 @@ async fn main() {
     let hosts: u32 = arguments.next().map_or(1_000_000, |text| text.parse().expect("a number of hosts"));
     let parent = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::tempdir_in(parent).expect("a directory for the databases");
+    let part = arguments.next();
+    let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let answers: Vec<_> = (0..PLACES).map(answer).collect();
+    let mut report = json!({ "hosts": hosts });
+    if wanted("queue") {
+        report["queue"] = queue(&open(folder.path(), "queue.db").await, hosts, &answers).await;
+    }
+    if wanted("direct") {
+        report["direct"] = direct(&open(folder.path(), "direct.db").await, hosts, &answers).await;
+    }
+    println!("{report:#}");
+}
 
-    let queue = open(folder.path(), "queue.db").await;
-    let import = measure(hosts, import(&queue, hosts)).await;
-    let seconds_of_claims = claim_latency(&queue).await;
-    let one_step = measure(hosts, one_step(&queue, &answers, 10_000)).await;
-    let coverage = queue.coverage(DEFAULT_MAX_AGE).await.expect("coverage");
-    assert_eq!((coverage.located, coverage.pending), (u64::from(hosts), 0), "every host is located");
-    let enqueue = measure(hosts, enqueue(&queue)).await;
-    let no_op = measure(hosts, lease_and_finish(&queue, 1_000)).await;
-    let counts = queue.jobs_stats().await.expect("stats").geolocation;
+async fn queue(store: &SqliteStore, hosts: u32, answers: &[Arc<Located>]) -> Value {
+    let import = measure(hosts, import(store, hosts)).await;
+    let latency = claim_latency(store).await;
+    let one_step = measure(hosts, one_step(store, answers, 10_000)).await;
+    assert_all_located(store, hosts).await;
+    let enqueue = measure(hosts, enqueue(store)).await;
+    let no_op = measure(hosts, lease_and_finish(store, 1_000)).await;
+    let counts = store.jobs_stats().await.expect("stats").geolocation;
     assert_eq!((counts.completed, counts.total), (2 * u64::from(hosts), 2 * u64::from(hosts)), "every job is done");
-    let prune = measure(2 * hosts, prune(&queue)).await;
-    let findings = queue.check().await.expect("a check").findings;
-    assert_eq!(findings, [], "the database agrees with itself");
-    queue.close().await;
-
-    let direct = open(folder.path(), "direct.db").await;
-    measure(hosts, self::import(&direct, hosts)).await;
-    let apply = measure(hosts, apply(&direct, &answers, 20_000)).await;
-    let refresh = measure(hosts, self::apply(&direct, &answers, 20_000)).await;
-    let coverage = direct.coverage(DEFAULT_MAX_AGE).await.expect("coverage");
-    assert_eq!((coverage.located, coverage.pending), (u64::from(hosts), 0), "every host is located");
-    direct.close().await;
-
-    let report = json!({
-        "hosts": hosts,
+    let prune = measure(2 * hosts, prune(store)).await;
+    store.close().await;
+    json!({
         "import, with a job for each host": import,
-        "claim of one job behind all": seconds_of_claims,
+        "claim of one job behind all": latency,
         "peek, locate and finish, 10,000 at a time": one_step,
         "enqueue all": enqueue,
         "claim and finish, 1,000 at a time": no_op,
         "prune": prune,
-        "locate directly, 20,000 at a time": apply,
-        "refresh directly, 20,000 at a time": refresh,
-    });
-    println!("{report:#}");
+    })
+}
+
+async fn direct(store: &SqliteStore, hosts: u32, answers: &[Arc<Located>]) -> Value {
+    import(store, hosts).await;
+    let locate = measure(hosts, apply(store, answers, 20_000)).await;
+    let refresh = measure(hosts, apply(store, answers, 20_000)).await;
+    assert_all_located(store, hosts).await;
+    store.close().await;
+    json!({ "locate, 20,000 at a time": locate, "refresh, 20,000 at a time": refresh })
+}
+
+async fn assert_all_located(store: &SqliteStore, hosts: u32) {
+    let coverage = store.coverage(DEFAULT_MAX_AGE).await.expect("coverage");
+    assert_eq!((coverage.located, coverage.pending), (u64::from(hosts), 0), "every host is located");
+    let findings = store.check().await.expect("a check").findings;
+    assert_eq!(findings, [], "the database agrees with itself");
 }
 
 /// Runs and tells how many a second that was, and what one cost.
@@ -157,18 +168,27 @@ fn claim(limit: u32, mode: ClaimMode, except: Vec<JobId>) -> ClaimJobs {
     }
 }
 
-/// One job of a million, claimed and given back.
+/// One job of a million, claimed and given back; and, to compare, what the smallest write takes.
 async fn claim_latency(store: &SqliteStore) -> Value {
-    let mut times = Vec::new();
+    let (mut claims, mut commits) = (Vec::new(), Vec::new());
     for round in 0..1_000 {
         let began = Instant::now();
-        let params = ClaimJobs { oldest_first: round % 10 == 0, kinds: JobKind::ALL.to_vec(), ..claim(1, ClaimMode::Lease, vec![]) };
+        let oldest_first = round % 10 == 0;
+        let params = ClaimJobs { oldest_first, kinds: JobKind::ALL.to_vec(), ..claim(1, ClaimMode::Lease, vec![]) };
         let jobs = store.jobs_claim(params).await.expect("a claim");
-        times.push(began.elapsed().as_secs_f64() * 1e3);
+        claims.push(began.elapsed());
         store.jobs_release(jobs.iter().map(|job| (job.id, job.token)).collect()).await.expect("released");
+        let began = Instant::now();
+        store.kind_pause(JobKind::SslCert, round % 2 == 0).await.expect("paused or resumed");
+        commits.push(began.elapsed());
     }
-    times.sort_by(f64::total_cmp);
-    json!({ "p50_ms": times[times.len() / 2], "p99_ms": times[times.len() * 99 / 100] })
+    json!({ "claim": percentiles(claims), "smallest write": percentiles(commits) })
+}
+
+fn percentiles(mut times: Vec<Duration>) -> Value {
+    times.sort_unstable();
+    let at = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;
+    json!({ "p50_ms": at(50), "p99_ms": at(99) })
 }
 
 fn ends(jobs: Vec<ClaimedJob>, effect: impl Fn(HostId) -> Option<Attempt>) -> Vec<Finished> {
@@ -208,14 +228,15 @@ async fn enqueue(store: &SqliteStore) {
     }
 }
 
+/// Claims the next batch while the last is finished: both are one commit.
 async fn lease_and_finish(store: &SqliteStore, batch: u32) {
-    loop {
-        let jobs = store.jobs_claim(claim(batch, ClaimMode::Lease, Vec::new())).await.expect("a claim");
-        if jobs.is_empty() {
-            return;
-        }
+    let claim = || store.jobs_claim(claim(batch, ClaimMode::Lease, Vec::new()));
+    let mut jobs = claim().await.expect("a claim");
+    while !jobs.is_empty() {
         let params = FinishJobs { fence: Fence::Running, finished: ends(jobs, |_| None), age: Duration::ZERO };
-        assert_eq!(store.jobs_finish(params).await.expect("a finish"), [], "nobody else works here");
+        let (lost, next) = tokio::join!(store.jobs_finish(params), claim());
+        assert_eq!(lost.expect("a finish"), [], "nobody else works here");
+        jobs = next.expect("a claim");
     }
 }
 

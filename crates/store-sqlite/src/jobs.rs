@@ -22,8 +22,9 @@ use hostatlas_store::{
 
 use crate::{SqliteStore, database::Size, error::corrupt};
 
-/// Up to so many jobs an operation may share its commit with others.
-const SMALL_BATCH: usize = 200;
+/// Up to so many jobs an operation may share its commit with others: so the end of one batch of a worker and the claim
+/// of its next are one commit.
+const SMALL_BATCH: usize = 1_000;
 
 fn size_of(jobs: usize) -> Size {
     if jobs <= SMALL_BATCH { Size::Small } else { Size::Bulk }

@@ -11,6 +11,7 @@ mod database;
 mod error;
 mod filesystem;
 mod hosts;
+mod ids;
 mod imports;
 mod jobs;
 mod locations;

@@ -116,3 +116,16 @@ pub(crate) async fn pending(connection: &mut SqliteConnection, hosts: &[i64]) ->
     .await
     .map_err(engine)
 }
+
+/// How many of these hosts, all of which have a live geolocation job until this transaction, are pending.
+pub(crate) async fn pending_of_live(connection: &mut SqliteConnection, hosts: &[i64]) -> Result<i64, StoreError> {
+    if hosts.is_empty() {
+        return Ok(0);
+    }
+    let counted: Option<i64> = sqlx::query_scalar("SELECT n FROM counter WHERE name = 'pending_live' AND key = 0")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(engine)?;
+    // Where no such host is counted at all, none of these needs to be looked at.
+    if counted.unwrap_or(0) == 0 { Ok(0) } else { pending(connection, hosts).await }
+}

@@ -95,7 +95,7 @@ async fn candidates(
     }
     let limit = i64::from(params.limit);
     let except = i64::try_from(params.except.len()).unwrap_or(i64::MAX);
-    let packed: Option<String> = sqlx::query_scalar(statement(kinds, params.oldest_first))
+    let packed: Option<String> = sqlx::query_scalar(statement(kinds, params.oldest_first, except > 0))
         .bind(now)
         .bind(limit.saturating_add(except))
         .bind(id_array(params.except.iter().map(|job| job.0)))
@@ -139,11 +139,12 @@ impl Candidate {
         let token = LeaseToken(row.number()?);
         let host = HostId(row.number()?);
         let key = u128::from_str_radix(row.text(), 16).map_err(|_| corrupt("an address"))?;
-        let (kind, state) = (kind_of(row.number()?)?, state_of(row.number()?)?);
-        let port = port(row.number()?, row.number()?)?;
-        let mut small = || u32::try_from(row.number()?).map_err(|_| corrupt("a count of a job"));
-        let (attempt, max_attempts, crash_count) = (small()?, small()?, small()?);
-        let (force, satisfied) = (small()? != 0, small()? != 0);
+        let (what, counts) = (row.number()?, row.number()?);
+        let (kind, state) = (kind_of(what >> 28)?, state_of((what >> 25) & 7)?);
+        let port = port((what >> 8) & 0xffff, what & 0xff)?;
+        let (force, satisfied) = (what & (1 << 24) != 0, counts & 1 != 0);
+        let part = |shift: u32| u32::try_from((counts >> shift) & 0xffff).map_err(|_| corrupt("a count of a job"));
+        let (attempt, max_attempts, crash_count) = (part(33)?, part(17)?, part(1)?);
         let job = ClaimedJob {
             id,
             token,
@@ -172,17 +173,22 @@ pub(super) fn port(port: i64, protocol: i64) -> Result<Option<(PortNumber, Proto
 }
 
 /// The statement for a set of kinds: ?1 now, ?2 the limit and what is left out, ?3 what is left out, ?4 the limit.
-fn statement(kinds: Kinds, oldest_first: bool) -> &'static str {
-    static STATEMENTS: [OnceLock<String>; 2 * ALL_SETS] = [const { OnceLock::new() }; 2 * ALL_SETS];
-    let at = usize::from(kinds) % ALL_SETS + if oldest_first { ALL_SETS } else { 0 };
+fn statement(kinds: Kinds, oldest_first: bool, leaves_out: bool) -> &'static str {
+    static STATEMENTS: [OnceLock<String>; 4 * ALL_SETS] = [const { OnceLock::new() }; 4 * ALL_SETS];
+    let at = usize::from(kinds) % ALL_SETS
+        + if oldest_first { ALL_SETS } else { 0 }
+        + if leaves_out { 2 * ALL_SETS } else { 0 };
     STATEMENTS[at].get_or_init(|| {
+        let source = if oldest_first { oldest(kinds) } else { most_urgent(kinds) };
+        let except = if leaves_out { "id NOT IN (SELECT value FROM json_each(?3))" } else { "?3 IS NOT NULL" };
+        // Small columns share numbers: each field of text costs as much as reading its row.
         format!(
-            "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), j.kind, j.state, \
-             j.port, j.protocol, j.attempt, j.max_attempts, j.crash_count, j.force, \
-             h.location_state = 1 AND h.located_at > j.created_at), ';') \
-             FROM (SELECT id FROM ({}) WHERE id NOT IN (SELECT value FROM json_each(?3)) LIMIT ?4) AS c \
-             CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host",
-            if oldest_first { oldest(kinds) } else { most_urgent(kinds) }
+            "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), \
+             (j.kind << 28) | (j.state << 25) | (j.force << 24) | (j.port << 8) | j.protocol, \
+             (j.attempt << 33) | (j.max_attempts << 17) | (j.crash_count << 1) \
+             | (h.location_state = 1 AND h.located_at > j.created_at)), ';') \
+             FROM (SELECT id FROM ({source}) WHERE {except} LIMIT ?4) AS c \
+             CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host"
         )
     })
 }

@@ -1,7 +1,5 @@
 //! Ending attempts.
 
-use std::collections::HashSet;
-
 use hostatlas_domain::{JobId, JobKind, JobState, LeaseToken, Timestamp, Topic, UnlocatedReason, truncate_bytes};
 use hostatlas_store::{Attempt, Fence, FinishJobs, Finished, Settled, StoreError};
 use sqlx::SqliteConnection;
@@ -11,7 +9,10 @@ use crate::{
     counters::JobDelta,
     database::touch,
     error::engine,
-    locations::{Applied, Caches, Learned, Write, apply_attempts, geolocation_live, one_of_each_host, pending},
+    ids::IdSet,
+    locations::{
+        Applied, Caches, Learned, Write, apply_attempts, geolocation_live, one_of_each_host, pending_of_live,
+    },
     packed::{id_array, push_number, push_row, push_text, rows, separate},
 };
 
@@ -45,15 +46,15 @@ pub(super) async fn finish(
     let started_at = Timestamp::from_millis(now).minus(age).as_millis();
     let mut ends = Ends::new(fence, now);
     let mut writes = Vec::new();
-    for (job, finished) in held {
-        let end = ends.add(&job, &finished.settled);
-        let discarded = match finished.settled {
+    for (job, finished) in &held {
+        let end = ends.add(job, &finished.settled);
+        let discarded = match &finished.settled {
             Settled::Discarded(_, reason) if end == JobState::Discarded && job.kind == JobKind::Geolocation => {
-                Some(Attempt::Unlocated { reason, database_build: None })
+                Some(Attempt::Unlocated { reason: *reason, database_build: None })
             }
             _ => None,
         };
-        if let Some(attempt) = finished.effect {
+        if let Some(attempt) = finished.effect.clone() {
             writes.push(Write { host: job.host, attempt, only_pending: false });
         } else if let Some(attempt) = discarded {
             writes.push(Write { host: job.host, attempt, only_pending: true });
@@ -125,38 +126,38 @@ async fn read(connection: &mut SqliteConnection, jobs: &[(JobId, LeaseToken)]) -
 #[derive(Debug, Default)]
 pub(super) struct Geolocations {
     /// Hosts whose job was live.
-    pub(super) live: HashSet<i64>,
+    pub(super) live: IdSet,
     /// Of those, hosts whose job is live no more.
     pub(super) ended: Vec<i64>,
 }
 
 /// The ends of a batch, as parameters.
-struct Ends {
+struct Ends<'f> {
     now: i64,
     /// 1 if the attempt is counted only now.
     uncounted: i64,
     counts: JobDelta,
     geolocations: Geolocations,
-    /// Job to result.
-    completed: String,
+    /// Jobs and their results.
+    completed: Vec<(i64, &'f str)>,
     /// Job, state, when to run, what is added to its attempts, why it waits, what failed.
     others: String,
 }
 
-impl Ends {
+impl<'f> Ends<'f> {
     fn new(fence: Fence, now: i64) -> Self {
         Self {
             now,
             uncounted: i64::from(fence == Fence::Waiting),
             counts: JobDelta::default(),
             geolocations: Geolocations::default(),
-            completed: String::new(),
+            completed: Vec::new(),
             others: String::new(),
         }
     }
 
     /// Notes an end; answers the state that the job goes to.
-    fn add(&mut self, job: &Held, settled: &Settled) -> JobState {
+    fn add(&mut self, job: &Held, settled: &'f Settled) -> JobState {
         let (end, run_at, attempts, result, error) = if job.rerun {
             let error = match settled {
                 Settled::Retryable(_, error) | Settled::Discarded(error, _) => Some(error),
@@ -184,21 +185,13 @@ impl Ends {
             }
         }
         match settled {
-            Settled::Completed(result) if end == JobState::Completed => self.push_completed(job.id, result),
+            Settled::Completed(result) if end == JobState::Completed => self.completed.push((job.id, truncate_bytes(result, RESULT_MOST))),
             _ => {
                 let (result, error) = (result.map(String::as_str), error.map(String::as_str));
                 self.push_other(&[Some(job.id), Some(end.number().into()), run_at, Some(attempts)], result, error);
             }
         }
         end
-    }
-
-    fn push_completed(&mut self, id: i64, result: &str) {
-        separate(&mut self.completed);
-        self.completed.push('"');
-        push_number(&mut self.completed, id);
-        self.completed.push_str("\":");
-        push_text(&mut self.completed, truncate_bytes(result, RESULT_MOST));
     }
 
     fn push_other(&mut self, numbers: &[Option<i64>], result: Option<&str>, error: Option<&str>) {
@@ -214,23 +207,38 @@ impl Ends {
         self.others.push(']');
     }
 
-    async fn write(&self, connection: &mut SqliteConnection, started_at: i64) -> Result<(), StoreError> {
-        if !self.completed.is_empty() {
-            sqlx::query(
-                "UPDATE job SET state = 4, finished_at = ?2, leased_until = NULL, claimed_by = NULL, \
+    async fn write_completed(&self, connection: &mut SqliteConnection, started_at: i64) -> Result<(), StoreError> {
+        let Some((_, first)) = self.completed.first() else { return Ok(()) };
+        let all_equal = self.completed.iter().all(|(_, result)| result == first);
+        // A batch whose jobs all found the same needs no text for each.
+        let (statement, jobs) = if all_equal {
+            let statement = "UPDATE job SET state = 4, finished_at = ?2, leased_until = NULL, claimed_by = NULL, \
+                 lease_token = lease_token + ?3, attempt = min(attempt + ?3, max_attempts), \
+                 started_at = iif(?3, ?4, started_at), result = nullif(?5, '') \
+                 WHERE id IN (SELECT value FROM json_each(?1))";
+            (statement, id_array(self.completed.iter().map(|(id, _)| *id)))
+        } else {
+            let statement = "UPDATE job SET state = 4, finished_at = ?2, leased_until = NULL, claimed_by = NULL, \
                  lease_token = lease_token + ?3, attempt = min(attempt + ?3, max_attempts), \
                  started_at = iif(?3, ?4, started_at), result = nullif(x.result, '') \
                  FROM (SELECT cast(key AS INTEGER) AS id, value AS result FROM json_each(?1)) AS x \
-                 WHERE job.id = x.id",
-            )
-            .bind(format!("{{{}}}", self.completed))
+                 WHERE job.id = x.id AND ?5 IS NOT NULL";
+            (statement, results(&self.completed))
+        };
+        sqlx::query(statement)
+            .bind(jobs)
             .bind(self.now)
             .bind(self.uncounted)
             .bind(started_at)
-            .execute(&mut *connection)
+            .bind(*first)
+            .execute(connection)
             .await
             .map_err(engine)?;
-        }
+        Ok(())
+    }
+
+    async fn write(&self, connection: &mut SqliteConnection, started_at: i64) -> Result<(), StoreError> {
+        self.write_completed(connection, started_at).await?;
         if !self.others.is_empty() {
             // Who came to an end did not kill its worker: an earlier crash is forgiven.
             sqlx::query(
@@ -255,6 +263,20 @@ impl Ends {
     }
 }
 
+/// `{"1":"text"}` of jobs and their results.
+fn results(completed: &[(i64, &str)]) -> String {
+    let mut json = String::from("{");
+    for (id, result) in completed {
+        separate(&mut json);
+        json.push('"');
+        push_number(&mut json, *id);
+        json.push_str("\":");
+        push_text(&mut json, result);
+    }
+    json.push('}');
+    json
+}
+
 /// Writes the counters of ended jobs and of what was written about their hosts.
 pub(super) async fn settle_counts(
     connection: &mut SqliteConnection,
@@ -262,14 +284,14 @@ pub(super) async fn settle_counts(
     geolocations: &Geolocations,
     counts: JobDelta,
 ) -> Result<Learned, StoreError> {
-    let left: HashSet<i64> = applied.left_pending.iter().copied().collect();
+    let left: IdSet = applied.left_pending.iter().copied().collect();
     // Hosts that are pending no more leave the count if they had a live job: those of this batch had.
     let (here, elsewhere): (Vec<i64>, Vec<i64>) = left.iter().partition(|host| geolocations.live.contains(host));
     let mut fewer = i64::try_from(here.len()).unwrap_or(i64::MAX);
     fewer += geolocation_live(connection, &elsewhere).await?;
     // Hosts that stay pending leave it with their job.
     let without: Vec<i64> = geolocations.ended.iter().copied().filter(|host| !left.contains(host)).collect();
-    fewer += pending(connection, &without).await?;
+    fewer += pending_of_live(connection, &without).await?;
     applied.coverage.pending_live(-fewer);
 
     counts.write(connection).await?;

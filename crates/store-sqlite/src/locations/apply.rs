@@ -1,9 +1,6 @@
 //! Writing answers: what `locations_apply` and `jobs_finish` share.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use hostatlas_domain::{LocationState, Precision, ProviderName, Timestamp, Topic, UnlocatedReason};
 use hostatlas_store::{AppliedLocations, Attempt, StoreError};
@@ -17,7 +14,9 @@ use crate::{
     counters::{CoverageDelta, hour_of},
     database::next_map_number,
     error::{corrupt, engine},
-    packed::{Row, id_array, push_number, push_row, rows, separate},
+    ids::{IdMap, IdSet},
+    packed::{Row, id_array, push_row, rows},
+    rows::update,
 };
 
 /// How many attempts of one batch the list of recent results keeps.
@@ -80,7 +79,7 @@ pub(crate) async fn apply_attempts(
     let hosts = Hosts::read(connection, writes).await?;
     let mut batch = Batch { attempted_at, applied: Applied { learned, ..Applied::default() }, ..Batch::default() };
     batch.decide(writes, &answers, hosts);
-    batch.write(connection, &answers).await?;
+    batch.write(connection).await?;
     Ok(batch.applied)
 }
 
@@ -109,7 +108,7 @@ struct Hosts {
     /// Those that are not simply pending, sorted.
     before: Vec<Before>,
     /// If some do not exist: those that do.
-    existing: Option<HashSet<i64>>,
+    existing: Option<IdSet>,
 }
 
 impl Hosts {
@@ -177,7 +176,7 @@ struct LocatedGroup {
     provider: ProviderName,
     database_build: Option<i64>,
     /// Host, place, network, accuracy.
-    rows: String,
+    rows: Vec<[Option<i64>; 4]>,
 }
 
 /// What a batch comes to.
@@ -186,10 +185,10 @@ struct Batch {
     attempted_at: i64,
     located: Vec<LocatedGroup>,
     /// Host, reason, database build.
-    unlocated: String,
+    unlocated: Vec<[Option<i64>; 3]>,
     /// Located hosts whose refresh failed.
     touched: Vec<i64>,
-    place_hosts: HashMap<i64, i64>,
+    place_hosts: IdMap<i64>,
     /// Host, from, to, provider.
     moves: String,
     /// Host, state, reason, place, provider.
@@ -215,7 +214,7 @@ impl Batch {
                 continue;
             }
             let recent = index % self.recent_step == 0;
-            match (&write.attempt, answers.of(index)) {
+            match (&write.attempt, &answers[index]) {
                 (Attempt::Located(_), Some(answer)) => self.locate(write.host, before.as_ref(), *answer, recent),
                 (Attempt::Unlocated { reason, database_build }, _) => {
                     let build = database_build.map(Timestamp::as_millis);
@@ -251,10 +250,10 @@ impl Batch {
             |group: &LocatedGroup| group.provider == answer.provider && group.database_build == answer.database_build;
         let at = self.located.iter().position(same).unwrap_or_else(|| {
             let (provider, database_build) = (answer.provider, answer.database_build);
-            self.located.push(LocatedGroup { provider, database_build, rows: String::new() });
+            self.located.push(LocatedGroup { provider, database_build, rows: Vec::new() });
             self.located.len() - 1
         });
-        push_row(&mut self.located[at].rows, &[Some(host), Some(answer.place), answer.network, accuracy]);
+        self.located[at].rows.push([Some(host), Some(answer.place), answer.network, accuracy]);
     }
 
     fn miss(
@@ -279,7 +278,7 @@ impl Batch {
         self.leave(host, before);
         self.applied.coverage.state(LocationState::Unlocated, 1);
         self.applied.coverage.reason(reason, 1);
-        push_row(&mut self.unlocated, &[Some(host), number, database_build]);
+        self.unlocated.push([Some(host), number, database_build]);
     }
 
     /// Takes a host out of the counts that it was in.
@@ -305,70 +304,43 @@ impl Batch {
         }
     }
 
-    async fn write(&mut self, connection: &mut SqliteConnection, answers: &Answers) -> Result<(), StoreError> {
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         for group in &self.located {
             write_located(connection, group, self.attempted_at).await?;
         }
         self.write_unlocated(connection).await?;
-        self.write_place_hosts(connection, answers).await?;
+        self.write_place_hosts(connection).await?;
         self.write_moves(connection).await?;
         self.write_recent(connection).await
     }
 
     async fn write_unlocated(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        if !self.unlocated.is_empty() {
-            sqlx::query(
-                "UPDATE host SET location_state = 2, reason = x.reason, database_build = x.build, attempted_at = ?2 \
-                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS reason, value ->> 2 AS build FROM json_each(?1)) AS x \
-                 WHERE host.id = x.id",
-            )
-            .bind(format!("[{}]", self.unlocated))
+        let head = "UPDATE host SET location_state = 2, attempted_at = ?, reason = x.column2, \
+                    database_build = x.column3 FROM (";
+        let tail = ") AS x WHERE host.id = x.column1";
+        update(connection, [head, tail], &[Some(self.attempted_at)], &self.unlocated).await?;
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        sqlx::query("UPDATE host SET attempted_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(id_array(self.touched.iter().copied()))
             .bind(self.attempted_at)
-            .execute(&mut *connection)
+            .execute(connection)
             .await
             .map_err(engine)?;
-        }
-        if !self.touched.is_empty() {
-            sqlx::query("UPDATE host SET attempted_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))")
-                .bind(id_array(self.touched.iter().copied()))
-                .bind(self.attempted_at)
-                .execute(connection)
-                .await
-                .map_err(engine)?;
-        }
         Ok(())
     }
 
-    async fn write_place_hosts(
-        &mut self,
-        connection: &mut SqliteConnection,
-        answers: &Answers,
-    ) -> Result<(), StoreError> {
-        debug_assert!(self.located.is_empty() || !answers.distinct.is_empty(), "located by an answer");
-        let mut places: Vec<(i64, i64)> = self.place_hosts.drain().filter(|(_, hosts)| *hosts != 0).collect();
+    async fn write_place_hosts(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let changed = self.place_hosts.drain().filter(|(_, hosts)| *hosts != 0);
+        let mut places: Vec<_> = changed.map(|(place, hosts)| [Some(place), Some(hosts)]).collect();
         if places.is_empty() {
             return Ok(());
         }
         places.sort_unstable();
-        let mut json = String::from("{");
-        for (place, hosts) in places {
-            separate(&mut json);
-            json.push('"');
-            push_number(&mut json, place);
-            json.push_str("\":");
-            push_number(&mut json, hosts);
-        }
-        json.push('}');
         let number = next_map_number(connection).await?;
-        sqlx::query(
-            "UPDATE place SET hosts = place.hosts + x.hosts, changed = ?2 \
-             FROM (SELECT cast(key AS INTEGER) AS id, value AS hosts FROM json_each(?1)) AS x WHERE place.id = x.id",
-        )
-        .bind(json)
-        .bind(number)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
+        let head = "UPDATE place SET changed = ?, hosts = place.hosts + x.column2 FROM (";
+        update(connection, [head, ") AS x WHERE place.id = x.column1"], &[Some(number)], &places).await?;
         self.applied.places_changed = true;
         Ok(())
     }
@@ -416,18 +388,9 @@ async fn write_located(
     group: &LocatedGroup,
     attempted_at: i64,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE host SET location_state = 1, reason = NULL, place = x.place, network = x.network, provider = ?2, \
-         accuracy_km = x.accuracy, database_build = ?3, located_at = ?4, attempted_at = ?4 \
-         FROM (SELECT value ->> 0 AS id, value ->> 1 AS place, value ->> 2 AS network, value ->> 3 AS accuracy \
-         FROM json_each(?1)) AS x WHERE host.id = x.id",
-    )
-    .bind(format!("[{}]", group.rows))
-    .bind(group.provider.number())
-    .bind(group.database_build)
-    .bind(attempted_at)
-    .execute(connection)
-    .await
-    .map_err(engine)?;
-    Ok(())
+    let head = "UPDATE host SET location_state = 1, reason = NULL, provider = ?, database_build = ?, located_at = ?, \
+                attempted_at = ?, place = x.column2, network = x.column3, accuracy_km = x.column4 FROM (";
+    let provider = Some(group.provider.number().into());
+    let constants = [provider, group.database_build, Some(attempted_at), Some(attempted_at)];
+    update(connection, [head, ") AS x WHERE host.id = x.column1"], &constants, &group.rows).await
 }

@@ -11,10 +11,11 @@ use sqlx::SqliteConnection;
 
 use super::{
     apply::Write,
-    cache::{Caches, KnownPlace, Learned},
+    cache::{Caches, KnownPlace, Learned, identity},
 };
 use crate::{
     error::engine,
+    ids::{IdMap, IdSet},
     packed::{push_number, push_row, push_text, rows, separate},
 };
 
@@ -30,19 +31,8 @@ pub(super) struct Answer {
     pub(super) database_build: Option<i64>,
 }
 
-/// The answers of a batch: each once, and which one each write got.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    pub(super) distinct: Vec<Answer>,
-    of_write: Vec<u32>,
-}
-
-impl Answers {
-    /// The answer of the write at this position; none if it is not located.
-    pub(super) fn of(&self, write: usize) -> Option<&Answer> {
-        self.of_write.get(write).and_then(|index| self.distinct.get(*index as usize))
-    }
-}
+/// The answers of a batch, one for each write; none where it is not located.
+pub(super) type Answers = Vec<Option<Answer>>;
 
 /// Finds or makes the places and networks of all answers.
 pub(super) async fn resolve(
@@ -50,76 +40,84 @@ pub(super) async fn resolve(
     writes: &[Write],
     caches: &Caches,
 ) -> Result<(Answers, Learned), StoreError> {
-    let (located, of_write) = distinct(writes);
-    let (mut places, mut networks) = known(caches, &located);
-    let mut learned = Learned::default();
-
-    let unknown: HashSet<&Place> =
-        located.iter().map(|answer| &answer.place).filter(|place| !places.contains_key(*place)).collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<&Place> = unknown.into_iter().collect();
-        let found = find_or_make_places(connection, &unknown, &timezones(&located)).await?;
-        learned.places.extend(unknown.iter().zip(&found).map(|(place, known)| ((*place).clone(), *known)));
-        places.extend(unknown.into_iter().zip(found));
+    let mut answers = known_answers(caches, writes);
+    let located = unknown(writes, &answers);
+    if located.is_empty() {
+        return Ok((answers, Learned::default()));
     }
-    let unknown: HashSet<&Network> = located
-        .iter()
-        .map(|answer| &answer.network)
-        .filter(|network| !network.is_empty() && !networks.contains_key(*network))
-        .collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<&Network> = unknown.into_iter().collect();
-        let found = find_or_make_networks(connection, &unknown).await?;
-        learned.networks.extend(unknown.iter().zip(&found).map(|(network, id)| ((*network).clone(), *id)));
-        networks.extend(unknown.into_iter().zip(found));
+    let mut learned = Learned::default();
+    let (mut places, mut networks) = known_parts(caches, &located);
+    let missing: HashSet<&Place> =
+        located.iter().map(|answer| &answer.place).filter(|place| !places.contains_key(*place)).collect();
+    if !missing.is_empty() {
+        let missing: Vec<&Place> = missing.into_iter().collect();
+        let found = find_or_make_places(connection, &missing, &timezones(&located)).await?;
+        learned.places.extend(missing.iter().zip(&found).map(|(place, known)| ((*place).clone(), *known)));
+        places.extend(missing.into_iter().zip(found));
+    }
+    let is_missing = |network: &&Network| !network.is_empty() && !networks.contains_key(*network);
+    let missing: HashSet<&Network> = located.iter().map(|answer| &answer.network).filter(is_missing).collect();
+    if !missing.is_empty() {
+        let missing: Vec<&Network> = missing.into_iter().collect();
+        let found = find_or_make_networks(connection, &missing).await?;
+        learned.networks.extend(missing.iter().zip(&found).map(|(network, id)| ((*network).clone(), *id)));
+        networks.extend(missing.into_iter().zip(found));
     }
     fill_timezones(connection, &located, &places, &mut learned).await?;
 
-    let distinct = located
-        .iter()
-        .filter_map(|answer| {
-            Some(Answer {
-                place: places.get(&answer.place)?.id,
-                network: networks.get(&answer.network).copied(),
-                units: answer.place.coordinate.units(),
-                precision: answer.place.precision,
-                provider: answer.provider,
-                accuracy_km: answer.accuracy_km,
-                database_build: answer.database_build.map(hostatlas_domain::Timestamp::as_millis),
-            })
-        })
-        .collect();
-    Ok((Answers { distinct, of_write }, learned))
+    let mut resolved: IdMap<Answer> = IdMap::default();
+    for located in located {
+        let Some(place) = places.get(&located.place) else { continue };
+        let answer = Answer {
+            place: place.id,
+            network: networks.get(&located.network).copied(),
+            units: located.place.coordinate.units(),
+            precision: located.place.precision,
+            provider: located.provider,
+            accuracy_km: located.accuracy_km,
+            database_build: located.database_build.map(hostatlas_domain::Timestamp::as_millis),
+        };
+        resolved.insert(identity(located), answer);
+        learned.answers.push((Arc::clone(located), answer));
+    }
+    for (answer, write) in answers.iter_mut().zip(writes) {
+        if let (None, Attempt::Located(located)) = (&answer, &write.attempt) {
+            *answer = resolved.get(&identity(located)).copied();
+        }
+    }
+    Ok((answers, learned))
 }
 
-/// Each answer once. Equal answers share their `Arc`, so comparing pointers is enough; where they do not, the place
-/// is merely looked up twice.
-fn distinct(writes: &[Write]) -> (Vec<&Located>, Vec<u32>) {
-    let mut located: Vec<&Located> = Vec::new();
-    let mut seen: HashMap<*const Located, u32> = HashMap::new();
-    let of_write = writes
-        .iter()
-        .map(|write| match &write.attempt {
-            Attempt::Located(answer) => *seen.entry(Arc::as_ptr(answer)).or_insert_with(|| {
-                located.push(answer);
-                u32::try_from(located.len() - 1).unwrap_or(u32::MAX)
-            }),
-            Attempt::Unlocated { .. } => u32::MAX,
-        })
-        .collect();
-    (located, of_write)
+fn known_answers(caches: &Caches, writes: &[Write]) -> Answers {
+    let known = caches.known();
+    let answer = |write: &Write| match &write.attempt {
+        Attempt::Located(located) => known.answer(located),
+        Attempt::Unlocated { .. } => None,
+    };
+    writes.iter().map(answer).collect()
+}
+
+/// The answers that have no rows yet, each once. Equal answers share their `Arc`, so comparing where they are is
+/// enough; where they do not, the place is merely looked up twice.
+fn unknown<'w>(writes: &'w [Write], answers: &Answers) -> Vec<&'w Arc<Located>> {
+    let mut seen = IdSet::default();
+    let located = |(write, answer): (&'w Write, &Option<Answer>)| match (&write.attempt, answer) {
+        (Attempt::Located(located), None) if seen.insert(identity(located)) => Some(located),
+        _ => None,
+    };
+    writes.iter().zip(answers).filter_map(located).collect()
 }
 
 type Found<'a> = (HashMap<&'a Place, KnownPlace>, HashMap<&'a Network, i64>);
 
-fn known<'a>(caches: &Caches, located: &[&'a Located]) -> Found<'a> {
+fn known_parts<'a>(caches: &Caches, located: &[&'a Arc<Located>]) -> Found<'a> {
     let known = caches.known();
     let places = located.iter().filter_map(|answer| Some((&answer.place, *known.places.get(&answer.place)?)));
     let networks = located.iter().filter_map(|answer| Some((&answer.network, *known.networks.get(&answer.network)?)));
     (places.collect(), networks.collect())
 }
 
-fn timezones<'a>(located: &[&'a Located]) -> HashMap<&'a Place, &'a str> {
+fn timezones<'a>(located: &[&'a Arc<Located>]) -> HashMap<&'a Place, &'a str> {
     located.iter().filter_map(|answer| Some((&answer.place, answer.timezone.as_deref()?))).collect()
 }
 
@@ -246,7 +244,7 @@ async fn find_or_make_networks(
 /// Gives places the time zone that an answer knows and that they lack.
 async fn fill_timezones(
     connection: &mut SqliteConnection,
-    located: &[&Located],
+    located: &[&Arc<Located>],
     places: &HashMap<&Place, KnownPlace>,
     learned: &mut Learned,
 ) -> Result<(), StoreError> {
