@@ -8,8 +8,9 @@ use std::{
 
 use super::packed::{Buffer, NO_TEXT, Packed, SortKey, Text, parse_text, text_length};
 
-/// Memory for sightings; sorting takes half of it again for a moment.
-const RUN_BYTES: usize = 40 * 1024 * 1024;
+/// Memory for sightings; sorting takes half of it again for a moment. Half a million without banners: larger runs were
+/// not quicker, and an import has to stay within 128 MiB.
+const RUN_BYTES: usize = 16 * 1024 * 1024;
 /// Read and write buffer of one spilled run.
 const FILE_BUFFER: usize = 64 * 1024;
 

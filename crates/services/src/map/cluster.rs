@@ -4,7 +4,7 @@ use hostatlas_domain::{BoundingBox, PlaceId, Precision};
 
 use super::{
     index::{AreaGroups, PlaceTable},
-    marks::{Mark, world_pixels},
+    marks::{Mark, radius, world_pixels},
 };
 
 /// Zooms above this show the same as this.
@@ -35,52 +35,100 @@ pub(super) struct View<'a> {
 /// The marks of a view: points first by cells, then joined until none covers another; areas apart from points, one
 /// for each country or region, joined only with each other.
 pub(super) fn cluster(view: &View<'_>) -> Vec<Mark> {
-    let inside = view.places_inside();
-    let (areas, points): (Vec<u32>, Vec<u32>) =
-        inside.into_iter().partition(|&index| view.places.precision(index) != Precision::City);
-    let areas = view.area_marks(&areas);
-    let mut marks = space_out(areas, MOST_AREAS);
+    let (areas, points) = view.inside();
+    let mut marks = space_out(view.area_marks(&areas), MOST_AREAS);
     let room = MOST_MARKS - marks.len();
     marks.extend(space_out(view.point_marks(&points), room));
     marks
 }
 
+/// The places of one cell, summed up: a mark for each of 100,000 places would take longer than all the rest.
+#[derive(Clone)]
+struct Cell {
+    x: f64,
+    y: f64,
+    hosts: u64,
+    places: u64,
+    stale: u64,
+    top: u32,
+    top_hosts: u64,
+    west: i32,
+    south: i32,
+    east: i32,
+    north: i32,
+}
+
+impl Cell {
+    const EMPTY: Self = Self {
+        x: 0.0,
+        y: 0.0,
+        hosts: 0,
+        places: 0,
+        stale: 0,
+        top: 0,
+        top_hosts: 0,
+        west: i32::MAX,
+        south: i32::MAX,
+        east: i32::MIN,
+        north: i32::MIN,
+    };
+}
+
+/// A place where it falls on the map, its longitude past 180 degrees where the box crosses the antimeridian.
+struct Point {
+    x: f64,
+    y: f64,
+    longitude: i32,
+}
+
 impl View<'_> {
-    /// The places in the box that have hosts.
-    fn places_inside(&self) -> Vec<u32> {
+    /// The places in the box that have hosts: those that stand for an area, and the others.
+    fn inside(&self) -> (Vec<u32>, Vec<u32>) {
         let BoundingBox { west, south, east, north } = self.bbox;
+        let crosses = west > east;
         let (west, east) = (first_unit(west), last_unit(east));
         let (south, north) = (first_unit(south), last_unit(north));
-        let crosses = self.bbox.west > self.bbox.east;
         self.places.select(|latitude, longitude| {
-            let across =
-                if crosses { longitude >= west || longitude <= east } else { longitude >= west && longitude <= east };
+            let (after, before) = (longitude >= west, longitude <= east);
+            let across = if crosses { after || before } else { after && before };
             across && latitude >= south && latitude <= north
         })
     }
 
-    fn mark(&self, index: u32) -> Mark {
-        let place = self.places.get(index);
+    fn point(&self, index: u32) -> Point {
         let world = world_pixels(self.zoom);
         let scale = world / 4_294_967_296.0;
-        let (latitude, longitude) = place.coordinate.units();
-        // What lies east of the antimeridian in a box that crosses it goes on past 180 degrees.
-        let beyond = self.bbox.west > self.bbox.east && longitude < first_unit(self.bbox.west);
+        let longitude = self.places.longitude(index);
         let (x, y) = self.places.projected(index);
-        let (turn, turn_units) = if beyond { (world, 36_000_000) } else { (0.0, 0) };
+        let (x, y) = (f64::from(x) * scale, f64::from(y) * scale);
+        if self.bbox.west > self.bbox.east && longitude < first_unit(self.bbox.west) {
+            return Point { x: x + world, y, longitude: longitude + 36_000_000 };
+        }
+        Point { x, y, longitude }
+    }
+
+    fn stale(&self, id: PlaceId, hosts: u64) -> u64 {
+        if self.stale.is_empty() { 0 } else { self.stale.get(&id).map_or(0, |stale| (*stale).min(hosts)) }
+    }
+
+    fn mark(&self, index: u32) -> Mark {
+        let place = self.places.get(index);
+        let latitude = place.coordinate.units().0;
+        let Point { x, y, longitude } = self.point(index);
         Mark {
             area: place.precision != Precision::City,
-            x: f64::from(x) * scale + turn,
-            y: f64::from(y) * scale,
+            x,
+            y,
             hosts: place.hosts,
             places: 1,
-            stale: self.stale.get(&place.id).map_or(0, |stale| (*stale).min(place.hosts)),
+            stale: self.stale(place.id, place.hosts),
             top: place.id,
             top_hosts: place.hosts,
             precision: place.precision,
-            west: longitude + turn_units,
+            radius: radius(place.hosts),
+            west: longitude,
             south: latitude,
-            east: longitude + turn_units,
+            east: longitude,
             north: latitude,
         }
     }
@@ -110,44 +158,72 @@ impl View<'_> {
         self.point_marks_by_table(indexes)
     }
 
-    /// A table of cells over the box: a hash for each of 100,000 places would take longer than all the rest.
+    /// Sums the places up in a table of cells that covers them.
     fn point_marks_by_table(&self, indexes: &[u32]) -> Vec<Mark> {
+        let points: Vec<Point> = indexes.iter().map(|&index| self.point(index)).collect();
         let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
-        let world = world_pixels(self.zoom);
-        let scale = world / 4_294_967_296.0;
-        let first = first_unit(self.bbox.west);
-        let crosses = self.bbox.west > self.bbox.east;
-        let position = |index: u32| {
-            let (x, y) = self.places.projected(index);
-            let turn = if crosses && self.places.longitude(index) < first { world } else { 0.0 };
-            (f64::from(x) * scale + turn, f64::from(y) * scale)
-        };
-        for &index in indexes {
-            let (x, y) = position(index);
-            (left, right) = (left.min(x), right.max(x));
-            (top, bottom) = (top.min(y), bottom.max(y));
+        for Point { x, y, .. } in &points {
+            (left, right) = (left.min(*x), right.max(*x));
+            (top, bottom) = (top.min(*y), bottom.max(*y));
         }
-        let mut cell = CELL;
-        let span = |from: f64, to: f64, cell: f64| (to / cell).floor() - (from / cell).floor() + 1.0;
-        while span(left, right, cell) * span(top, bottom, cell) > MOST_CELLS {
-            cell *= 2.0;
+        let mut size = CELL;
+        let span = |from: f64, to: f64, size: f64| (to / size).floor() - (from / size).floor() + 1.0;
+        while span(left, right, size) * span(top, bottom, size) > MOST_CELLS {
+            size *= 2.0;
         }
-        let columns = cell_number(span(left, right, cell));
-        let (first_column, first_row) = ((left / cell).floor(), (top / cell).floor());
-        let mut cells: Vec<Option<Mark>> = vec![None; columns * cell_number(span(top, bottom, cell))];
-        for &index in indexes {
-            let (x, y) = position(index);
-            let column = cell_number((x / cell).floor() - first_column);
-            let row = cell_number((y / cell).floor() - first_row);
-            let mark = self.mark(index);
-            match &mut cells[row * columns + column] {
-                Some(known) => known.take(&mark),
-                empty => *empty = Some(mark),
-            }
+        let columns = cell_number(span(left, right, size));
+        let (first_column, first_row) = (cell_number(left / size), cell_number(top / size));
+        let mut cells = vec![Cell::EMPTY; columns * cell_number(span(top, bottom, size))];
+        for (&index, point) in indexes.iter().zip(&points) {
+            let (column, row) = (cell_number(point.x / size) - first_column, cell_number(point.y / size) - first_row);
+            self.add(&mut cells[row * columns + column], index, point);
         }
-        let mut marks: Vec<_> = cells.into_iter().flatten().collect();
+        let occupied = cells.iter().filter(|cell| cell.places > 0);
+        let mut marks: Vec<_> = occupied.map(|cell| self.cell_mark(cell)).collect();
         sort(&mut marks);
         marks
+    }
+
+    fn add(&self, cell: &mut Cell, index: u32, point: &Point) {
+        let hosts = self.places.hosts_at(index);
+        let latitude = self.places.latitude(index);
+        #[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
+        let weight = hosts as f64;
+        cell.x += point.x * weight;
+        cell.y += point.y * weight;
+        cell.hosts += hosts;
+        cell.places += 1;
+        if hosts > cell.top_hosts {
+            (cell.top, cell.top_hosts) = (index, hosts);
+        }
+        if !self.stale.is_empty() {
+            cell.stale += self.stale(self.places.id(index), hosts);
+        }
+        cell.west = cell.west.min(point.longitude);
+        cell.east = cell.east.max(point.longitude);
+        cell.south = cell.south.min(latitude);
+        cell.north = cell.north.max(latitude);
+    }
+
+    fn cell_mark(&self, cell: &Cell) -> Mark {
+        if cell.places == 1 {
+            return self.mark(cell.top);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
+        let weight = cell.hosts as f64;
+        Mark {
+            x: cell.x / weight,
+            y: cell.y / weight,
+            hosts: cell.hosts,
+            places: cell.places,
+            stale: cell.stale,
+            radius: radius(cell.hosts),
+            west: cell.west,
+            south: cell.south,
+            east: cell.east,
+            north: cell.north,
+            ..self.mark(cell.top)
+        }
     }
 }
 
@@ -187,22 +263,22 @@ fn join_overlapping(marks: &mut Vec<Mark>) {
     let mut at = 0;
     while at < marks.len() {
         let mark = &marks[at];
-        let worst = marks
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != at)
-            .filter_map(|(index, other)| mark.overlap(other).map(|overlap| (index, overlap)))
-            .max_by(|one, other| one.1.total_cmp(&other.1));
+        let mut worst: Option<(usize, f64)> = None;
+        for (index, other) in marks.iter().enumerate() {
+            let Some(overlap) = mark.overlap(other).filter(|_| index != at) else { continue };
+            if worst.is_none_or(|(_, most)| overlap > most) {
+                worst = Some((index, overlap));
+            }
+        }
         let Some((other, _)) = worst else {
             at += 1;
             continue;
         };
-        let other_mark = marks[other].clone();
-        marks[at].take(&other_mark);
-        marks.remove(other);
+        let other_mark = marks.remove(other);
         if other < at {
             at -= 1;
         }
+        marks[at].take(&other_mark);
     }
 }
 

@@ -92,14 +92,19 @@ impl PlaceTable {
         self.ids.len() as u32
     }
 
-    /// The places with hosts whose latitude and longitude (units of 0.00001 degree) fit.
+    /// The places with hosts whose latitude and longitude (units of 0.00001 degree) fit: those that stand for a
+    /// country or region, and the others.
     #[expect(clippy::cast_possible_truncation, reason = "there are fewer places than metres on the equator")]
-    pub(super) fn select(&self, fits: impl Fn(i32, i32) -> bool) -> Vec<u32> {
-        let points = self.latitudes.iter().zip(&self.longitudes).zip(&self.hosts).enumerate();
-        points
-            .filter(|(_, ((latitude, longitude), hosts))| **hosts > 0 && fits(**latitude, **longitude))
-            .map(|(index, _)| index as u32)
-            .collect()
+    pub(super) fn select(&self, fits: impl Fn(i32, i32) -> bool) -> (Vec<u32>, Vec<u32>) {
+        let (mut areas, mut points) = (Vec::new(), Vec::new());
+        let places = self.latitudes.iter().zip(&self.longitudes).zip(&self.hosts).zip(&self.precisions).enumerate();
+        for (index, (((latitude, longitude), hosts), precision)) in places {
+            if *hosts > 0 && fits(*latitude, *longitude) {
+                let chosen = if *precision == Precision::City { &mut points } else { &mut areas };
+                chosen.push(index as u32);
+            }
+        }
+        (areas, points)
     }
 
     pub(super) fn get(&self, index: u32) -> PlaceHosts {
@@ -114,8 +119,16 @@ impl PlaceTable {
         }
     }
 
-    pub(super) fn precision(&self, index: u32) -> Precision {
-        self.precisions[index as usize]
+    pub(super) fn id(&self, index: u32) -> PlaceId {
+        PlaceId(self.ids[index as usize])
+    }
+
+    pub(super) fn hosts_at(&self, index: u32) -> u64 {
+        u64::from(self.hosts[index as usize])
+    }
+
+    pub(super) fn latitude(&self, index: u32) -> i32 {
+        self.latitudes[index as usize]
     }
 
     pub(super) fn longitude(&self, index: u32) -> i32 {

@@ -43,6 +43,8 @@ pub(super) struct Mark {
     pub(super) top_hosts: u64,
     /// The coarsest precision.
     pub(super) precision: Precision,
+    /// The radius of its circle in pixels, kept since every pair of marks is compared by it.
+    pub(super) radius: f64,
     /// Units of 0.00001 degree; longitudes go on past 180 degrees where the box crosses the antimeridian.
     pub(super) west: i32,
     pub(super) south: i32,
@@ -58,6 +60,7 @@ impl Mark {
         self.x += (other.x - self.x) * share;
         self.y += (other.y - self.y) * share;
         self.hosts += other.hosts;
+        self.radius = radius(self.hosts);
         self.places += other.places;
         self.stale += other.stale;
         if (other.top_hosts, std::cmp::Reverse(other.top)) > (self.top_hosts, std::cmp::Reverse(self.top)) {
@@ -70,22 +73,12 @@ impl Mark {
         self.north = self.north.max(other.north);
     }
 
-    /// The radius of its circle in pixels, as `design/README.md` gives it.
-    pub(super) fn radius(&self) -> f64 {
-        if self.hosts < 10 {
-            return 5.0;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
-        let decades = (self.hosts as f64 / 10.0).log10();
-        (10.0 + 2.0 * decades + 0.75 * decades * decades).min(30.0)
-    }
-
-    /// By how much the two are closer than they may be, in pixels; none if they are far enough apart.
+    /// By how much the two are closer than they may be, in square pixels; none if they are far enough apart.
     pub(super) fn overlap(&self, other: &Self) -> Option<f64> {
-        let needed = (self.radius() + other.radius()).max(LEAST_DISTANCE) + ROUNDING;
+        let needed = (self.radius + other.radius).max(LEAST_DISTANCE) + ROUNDING;
         let (across, down) = (self.x - other.x, self.y - other.y);
-        let distance_squared = across * across + down * down;
-        (distance_squared < needed * needed).then(|| needed - distance_squared.sqrt())
+        let overlap = needed * needed - (across * across + down * down);
+        (overlap > 0.0).then_some(overlap)
     }
 
     /// The mark as it is sent.
@@ -95,10 +88,14 @@ impl Mark {
             (false, 1) => MapEntryKind::Place,
             (false, _) => MapEntryKind::Cluster,
         };
-        // One place keeps its exact point; the rest is rounded to a tenth of a pixel, which halves the answer.
-        let units = if self.places == 1 { 1 } else { rounding_units(zoom) };
-        let (west, east) = (floor_to(self.west, units), ceil_to(self.east, units));
-        let (south, north) = (floor_to(self.south, units), ceil_to(self.north, units));
+        // One place keeps its exact point. The rest is rounded, centres to a tenth of a pixel and bounds outwards to one,
+        // which halves the answer.
+        let (units, edge) = if self.places == 1 { (1, 1) } else { (rounding_units(zoom), 10 * rounding_units(zoom)) };
+        let (west, east) = (floor_to(self.west, edge), ceil_to(self.east, edge));
+        let (south, north) = (floor_to(self.south, edge), ceil_to(self.north, edge));
+        // Rounding must not leave the earth, nor go once around it.
+        let (south, north) = (south.max(-9_000_000), north.min(9_000_000));
+        let (west, east) = (west.max(-18_000_000), east.min(if self.east > 18_000_000 { 54_000_000 } else { 18_000_000 }));
         let (latitude, longitude) = self.centre(zoom);
         let latitude = round_to(latitude, units).clamp(south, north);
         let longitude = round_to(longitude, units).clamp(west, east);
@@ -127,12 +124,23 @@ impl Mark {
     }
 }
 
-/// How many units of 0.00001 degree make about a tenth of a pixel: a power of ten from 1 to 1000.
+/// The radius of a circle for so many hosts in pixels, as `design/README.md` gives it.
+pub(super) fn radius(hosts: u64) -> f64 {
+    if hosts < 10 {
+        return 5.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
+    let decades = (hosts as f64 / 10.0).log10();
+    (10.0 + 2.0 * decades + 0.75 * decades * decades).min(30.0)
+}
+
+/// How many units of 0.00001 degree make about a tenth of a pixel: a power of ten from 1 to 10,000.
 fn rounding_units(zoom: u8) -> i32 {
     match zoom {
-        0..=3 => 1000,
-        4..=6 => 100,
-        7..=10 => 10,
+        0..=1 => 10_000,
+        2..=4 => 1_000,
+        5..=7 => 100,
+        8..=10 => 10,
         _ => 1,
     }
 }

@@ -62,7 +62,7 @@ proptest! {
             for (other_mark, other) in entries[..index].iter().filter(|(other, _)| other.area == mark.area) {
                 let [(x, y), (other_x, other_y)] = [entry, other].map(|entry| pixels(entry.latitude, entry.longitude, zoom));
                 let distance = (x - other_x).hypot(y - other_y);
-                let needed = (mark.radius() + other_mark.radius()).max(24.0);
+                let needed = (radius(mark.hosts) + radius(other_mark.hosts)).max(24.0);
                 prop_assert!(distance >= needed, "{distance} < {needed}: {entry:?} {other:?}");
             }
         }
