@@ -173,6 +173,9 @@ pub(super) fn port(port: i64, protocol: i64) -> Result<Option<(PortNumber, Proto
 }
 
 /// The statement for a set of kinds: ?1 now, ?2 the limit and what is left out, ?3 what is left out, ?4 the limit.
+///
+/// A limit is `?2 + 0`, since the engine plans by the value of a bare parameter, and compiles the statement anew each
+/// time that one is bound: 170 instead of 7 microseconds.
 fn statement(kinds: Kinds, oldest_first: bool, leaves_out: bool) -> &'static str {
     static STATEMENTS: [OnceLock<String>; 4 * ALL_SETS] = [const { OnceLock::new() }; 4 * ALL_SETS];
     let at = usize::from(kinds) % ALL_SETS
@@ -187,7 +190,7 @@ fn statement(kinds: Kinds, oldest_first: bool, leaves_out: bool) -> &'static str
              (j.kind << 28) | (j.state << 25) | (j.force << 24) | (j.port << 8) | j.protocol, \
              (j.attempt << 33) | (j.max_attempts << 17) | (j.crash_count << 1) \
              | (h.location_state = 1 AND h.located_at > j.created_at)), ';') \
-             FROM (SELECT id FROM ({source}) WHERE {except} LIMIT ?4) AS c \
+             FROM (SELECT id FROM ({source}) WHERE {except} LIMIT ?4 + 0) AS c \
              CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host"
         )
     })
@@ -206,7 +209,7 @@ fn levels() -> std::ops::RangeInclusive<u8> {
 fn seek(kind: u8, priority: u8) -> String {
     format!(
         "SELECT * FROM (SELECT id, run_at FROM job WHERE state < 3 AND kind = {kind} AND priority = {priority} \
-         AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2)"
+         AND run_at <= ?1 ORDER BY run_at, id LIMIT ?2 + 0)"
     )
 }
 
@@ -217,7 +220,7 @@ fn most_urgent(kinds: Kinds) -> String {
         if seeks.len() == 1 {
             seeks.concat()
         } else {
-            format!("SELECT * FROM ({} ORDER BY run_at, id LIMIT ?2)", seeks.join(" UNION ALL "))
+            format!("SELECT * FROM ({} ORDER BY run_at, id LIMIT ?2 + 0)", seeks.join(" UNION ALL "))
         }
     };
     levels().map(level).collect::<Vec<_>>().join(" UNION ALL ")
@@ -225,7 +228,7 @@ fn most_urgent(kinds: Kinds) -> String {
 
 fn oldest(kinds: Kinds) -> String {
     let seeks: Vec<_> = members(kinds).flat_map(|kind| levels().map(move |level| seek(kind, level))).collect();
-    format!("{} ORDER BY run_at, id LIMIT ?2", seeks.join(" UNION ALL "))
+    format!("{} ORDER BY run_at, id LIMIT ?2 + 0", seeks.join(" UNION ALL "))
 }
 
 /// How long until a job of these kinds is due.

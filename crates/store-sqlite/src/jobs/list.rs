@@ -100,7 +100,7 @@ async fn search(
         None => {}
     }
     // Job after job by id, and not for ever: a rare kind may have its next job millions of rows away.
-    let end: Option<i64> = sqlx::query_scalar("SELECT id FROM job WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2")
+    let end: Option<i64> = sqlx::query_scalar("SELECT id FROM job WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 + 0")
         .bind(before)
         .bind(SEARCHED_MOST - 1)
         .fetch_optional(connection)

@@ -224,7 +224,7 @@ pub(super) async fn pause(
     touch(connection, &[Topic::Jobs]).await
 }
 
-/// Deletes finished jobs that are old enough: one seek a state.
+/// Deletes finished jobs that are old enough: one seek a state. (`?3 + 0`: see `claim`.)
 pub(super) async fn prune(
     connection: &mut SqliteConnection,
     now: i64,
@@ -234,11 +234,11 @@ pub(super) async fn prune(
     let packed: Option<String> = sqlx::query_scalar(
         "SELECT group_concat(concat_ws(',', id, kind, state), ';') FROM (SELECT * FROM ( \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 4 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3) UNION ALL \
+         WHERE state > 3 AND state = 4 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 5 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3) UNION ALL \
+         WHERE state > 3 AND state = 5 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 6 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3)) LIMIT ?3)",
+         WHERE state > 3 AND state = 6 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3 + 0)) LIMIT ?3 + 0)",
     )
     .bind(now.minus(policy.completed_after).as_millis())
     .bind(now.minus(policy.discarded_after).as_millis())

@@ -115,7 +115,7 @@ pub(super) async fn recent(
         "SELECT h.address, r.location_state, r.reason, r.provider, r.attempted_at, \
          p.latitude_e5, p.longitude_e5, p.precision, p.city, p.region, p.country_code \
          FROM recent_result AS r CROSS JOIN host AS h ON h.id = r.host LEFT JOIN place AS p ON p.id = r.place \
-         ORDER BY r.id DESC LIMIT ?1",
+         ORDER BY r.id DESC LIMIT ?1 + 0",
     )
     .bind(limit.min(RECENT_MOST))
     .fetch_all(connection)
