@@ -10,14 +10,14 @@ use crate::api::{authorize, services};
 use hostatlas_services::Permission;
 
 /// A page of the host list: those that match `q`, by `sort` where `q` is empty, from `cursor` on.
-#[server(prefix = "/api/fn", endpoint = "hosts/search", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "hosts/search")]
 pub async fn search_hosts(q: String, sort: HostSort, cursor: String, limit: u32) -> Result<Page<HostSummary>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.hosts().search(&q, sort, Some(&cursor), limit).await?)
 }
 
 /// All that is known of a host.
-#[server(prefix = "/api/fn", endpoint = "hosts/get", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "hosts/get")]
 pub async fn get_host(ip: String) -> Result<Host, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.hosts().get(&ip).await?)

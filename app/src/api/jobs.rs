@@ -29,28 +29,28 @@ pub fn job_filter(state: &str, kind: &str, ip: &str) -> Result<JobFilter, ApiErr
 }
 
 /// A page of the jobs in `state`, of `kind`, of `ip`, newest first; empty ones do not matter.
-#[server(prefix = "/api/fn", endpoint = "jobs/list", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "jobs/list")]
 pub async fn list_jobs(state: String, kind: String, ip: String, cursor: String, limit: u32) -> Result<Page<Job>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().list(job_filter(&state, &kind, &ip)?, Some(&cursor), limit).await?)
 }
 
 /// One job.
-#[server(prefix = "/api/fn", endpoint = "jobs/get", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "jobs/get")]
 pub async fn get_job(id: JobId) -> Result<Job, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().get(id).await?)
 }
 
 /// All counts.
-#[server(prefix = "/api/fn", endpoint = "jobs/stats", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "jobs/stats")]
 pub async fn get_job_stats() -> Result<JobStats, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().stats().await?)
 }
 
 /// Each kind with its counts and pause.
-#[server(prefix = "/api/fn", endpoint = "jobs/kinds", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "jobs/kinds")]
 pub async fn get_job_kinds() -> Result<Vec<KindStatus>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().kinds().await?)

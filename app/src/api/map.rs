@@ -10,7 +10,7 @@ use crate::api::{authorize, services};
 use hostatlas_services::Permission;
 
 /// The marks of a box (`west,south,east,north`) at a zoom.
-#[server(prefix = "/api/fn", endpoint = "map/answer", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "map/answer")]
 pub async fn answer_map(bbox: String, zoom: u8, q: String) -> Result<MapAnswer, ApiError> {
     authorize(Permission::ViewHosts)?;
     let bbox = bbox
@@ -22,7 +22,7 @@ pub async fn answer_map(bbox: String, zoom: u8, q: String) -> Result<MapAnswer, 
 }
 
 /// A page of the hosts of a place.
-#[server(prefix = "/api/fn", endpoint = "map/place_hosts", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "map/place_hosts")]
 pub async fn place_hosts(id: PlaceId, cursor: String, limit: u32) -> Result<Page<HostSummary>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.map().place_hosts(id, Some(&cursor), limit).await?)

@@ -42,7 +42,7 @@ pub async fn cancel_run(id: RunId) -> Result<Run, ApiError> {
 }
 
 /// The latest run.
-#[server(prefix = "/api/fn", endpoint = "runs/latest", input = leptos::server_fn::codec::GetUrl)]
+#[server(prefix = "/api/fn", endpoint = "runs/latest")]
 pub async fn latest_run() -> Result<Option<Run>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.runs().latest().await?)

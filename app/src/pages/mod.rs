@@ -38,26 +38,19 @@ fn parameter(name: &str) -> String {
 }
 
 /// Waits for what a page shows, and shows why there is nothing if that fails.
-fn page<T, F, V>(load: F, show: impl Fn(T) -> V + Send + Sync + 'static) -> impl IntoView
+fn page<T, V>(
+    load: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    show: impl FnOnce(T) -> V + Send + 'static,
+) -> impl IntoView
 where
     T: Send + 'static,
-    F: Future<Output = Result<T, ApiError>> + Send + 'static,
     V: IntoView + 'static,
 {
-    let load = StoredValue::new(std::sync::Mutex::new(Some(Box::pin(load))));
-    let show = StoredValue::new(show);
-    let shown = move || {
-        let load = load.with_value(|load| load.lock().ok().and_then(|mut load| load.take()));
-        Suspend::new(async move {
-            let loaded = match load {
-                Some(load) => load.await,
-                None => Err(ApiError::new(hostatlas_domain::ProblemCode::Internal, "the page was asked for twice")),
-            };
-            match loaded {
-                Ok(loaded) => show.with_value(|show| show(loaded)).into_any(),
-                Err(error) => view! { <problem::ProblemView error /> }.into_any(),
-            }
-        })
-    };
-    view! { <Suspense>{shown}</Suspense> }
+    // Not inside a <Suspense>: that would ask twice, and there is nothing to show before the answer.
+    Suspend::new(async move {
+        match load.await {
+            Ok(loaded) => show(loaded).into_any(),
+            Err(error) => view! { <problem::ProblemView error /> }.into_any(),
+        }
+    })
 }
