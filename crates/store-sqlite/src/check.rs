@@ -8,21 +8,30 @@ use sqlx::SqliteConnection;
 use crate::{database::Database, error::engine};
 
 /// A check reads everything.
-const TIMEOUT: Duration = Duration::from_secs(3_600);
+const TIMEOUT: Duration = Duration::from_hours(1);
 /// Findings of one kind that are told one by one; a broken index would name every row.
 const MOST_FINDINGS: u32 = 20;
 
 /// Each query answers the counters, and the counts that they must equal, that differ: name, counted, real.
 const COUNTERS: [(&str, &str); 8] = [
     ("hosts by state", "SELECT 'state', location_state, count(*) FROM host GROUP BY 2"),
-    ("unlocated hosts by reason", "SELECT 'reason', reason, count(*) FROM host WHERE location_state = 2 GROUP BY 2"),
-    ("special addresses by class", "SELECT 'class', class, count(*) FROM host WHERE location_state = 3 GROUP BY 2"),
+    (
+        "unlocated hosts by reason",
+        "SELECT 'reason', reason, count(*) FROM host WHERE location_state = 2 GROUP BY 2",
+    ),
+    (
+        "special addresses by class",
+        "SELECT 'class', class, count(*) FROM host WHERE location_state = 3 GROUP BY 2",
+    ),
     (
         "located hosts by precision",
         "SELECT 'precision', precision, count(*) FROM host JOIN place ON place.id = place WHERE location_state = 1 \
          GROUP BY 2",
     ),
-    ("located hosts by provider", "SELECT 'provider', provider, count(*) FROM host WHERE location_state = 1 GROUP BY 2"),
+    (
+        "located hosts by provider",
+        "SELECT 'provider', provider, count(*) FROM host WHERE location_state = 1 GROUP BY 2",
+    ),
     (
         "located hosts by hour",
         "SELECT 'located_hour', located_at / 3600000, count(*) FROM host WHERE location_state = 1 GROUP BY 2",
@@ -42,8 +51,16 @@ const LAWS: [(&str, &str, &str); 8] = [
         "jobs are running without a lease",
         "SELECT count(*) FROM job WHERE state = 3 AND (leased_until IS NULL OR claimed_by IS NULL)",
     ),
-    ("queue", "jobs hold a lease without running", "SELECT count(*) FROM job WHERE state <> 3 AND leased_until IS NOT NULL"),
-    ("queue", "finished jobs have no end", "SELECT count(*) FROM job WHERE state > 3 AND finished_at IS NULL"),
+    (
+        "queue",
+        "jobs hold a lease without running",
+        "SELECT count(*) FROM job WHERE state <> 3 AND leased_until IS NOT NULL",
+    ),
+    (
+        "queue",
+        "finished jobs have no end",
+        "SELECT count(*) FROM job WHERE state > 3 AND finished_at IS NULL",
+    ),
     (
         "queue",
         "jobs are about a host that is gone",
@@ -54,8 +71,16 @@ const LAWS: [(&str, &str, &str); 8] = [
         "located hosts have no place or time",
         "SELECT count(*) FROM host WHERE location_state = 1 AND (place IS NULL OR located_at IS NULL)",
     ),
-    ("host", "unlocated hosts have no reason", "SELECT count(*) FROM host WHERE location_state = 2 AND reason IS NULL"),
-    ("host", "special addresses are not what their class says", "SELECT count(*) FROM host WHERE (class <> 0) <> (location_state = 3)"),
+    (
+        "host",
+        "unlocated hosts have no reason",
+        "SELECT count(*) FROM host WHERE location_state = 2 AND reason IS NULL",
+    ),
+    (
+        "host",
+        "special addresses are not what their class says",
+        "SELECT count(*) FROM host WHERE (class <> 0) <> (location_state = 3)",
+    ),
     (
         "service",
         "services belong to a host that is gone",
@@ -129,7 +154,8 @@ async fn job_counts(connection: &mut SqliteConnection, report: &mut CheckReport)
     for (kind, state, counted, real) in rows {
         report.checked += 1;
         if counted != real {
-            let detail = format!("jobs of kind {kind} in state {state} are counted as {counted} and are {real}");
+            let detail =
+                format!("jobs of kind {kind} in state {state} are counted as {counted} and are {real}");
             report.findings.push(Finding { check: "counter".to_owned(), detail });
         }
     }
@@ -137,7 +163,8 @@ async fn job_counts(connection: &mut SqliteConnection, report: &mut CheckReport)
 }
 
 async fn place_hosts(connection: &mut SqliteConnection, report: &mut CheckReport) -> Result<(), StoreError> {
-    let places: i64 = sqlx::query_scalar("SELECT count(*) FROM place").fetch_one(&mut *connection).await.map_err(engine)?;
+    let places: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM place").fetch_one(&mut *connection).await.map_err(engine)?;
     report.checked += places.cast_unsigned();
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
         "SELECT id, sum(counted), sum(n) FROM

@@ -67,7 +67,9 @@ impl Database {
     pub(crate) async fn write<T, F>(&self, size: Size, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let queue = if size == Size::Small { &self.small } else { &self.bulk };
@@ -79,7 +81,9 @@ impl Database {
     pub(crate) async fn outside<T, F>(&self, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.bulk.send(Box::new(Task::outside(operation, reply))).await.map_err(|_| closed())?;
@@ -90,7 +94,9 @@ impl Database {
     pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         self.read_within(READ_TIMEOUT, operation).await
     }
@@ -99,7 +105,9 @@ impl Database {
     pub(crate) async fn read_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, i64) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         let now = self.now();
         let reading = async {
@@ -111,6 +119,12 @@ impl Database {
         tokio::time::timeout(timeout, reading).await.map_err(|_| StoreError::Busy)?
     }
 
+    /// How many small operations wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.small.max_capacity() - self.small.capacity()
+    }
+
     /// Milliseconds since 1970; never goes back.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now()
@@ -118,13 +132,14 @@ impl Database {
 
     /// Ends the writer after what was already handed to it, and closes every connection.
     pub(crate) async fn close(&self) {
+        // The last connection to close puts the log into the database and removes it; one that only reads cannot.
+        self.readers.close().await;
         drop(self.stop.lock().await.take());
         if let Some(writer) = self.writer.lock().await.take()
             && let Err(error) = writer.await
         {
             tracing::error!(%error, "The database writer ended in a panic");
         }
-        self.readers.close().await;
     }
 }
 

@@ -72,7 +72,9 @@ pub(crate) fn corrupt(what: &str) -> StoreError {
 pub(crate) fn opening(path: &Path, error: sqlx::Error) -> StoreError {
     let location = path.display().to_string();
     match extended_code(&error).map(|extended| extended & 0xff) {
-        Some(code::NOTADB | code::CORRUPT) => StoreError::NotADatabase { location, reason: error.to_string() },
+        Some(code::NOTADB | code::CORRUPT) => {
+            StoreError::NotADatabase { location, reason: error.to_string() }
+        }
         Some(code::CANTOPEN) => StoreError::Unreachable { location, reason: error.to_string() },
         _ => engine(error),
     }

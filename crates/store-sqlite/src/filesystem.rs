@@ -4,8 +4,23 @@ use std::{fs, path::Path};
 
 /// File systems over a network: their locks do not hold, or not everywhere, and a shared-memory index cannot work.
 const OVER_A_NETWORK: [&str; 17] = [
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "lustre",
-    "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs",
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "fuse.glusterfs",
+    "fuse.s3fs",
+    "fuse.sshfs",
+    "gfs2",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "smb3",
+    "smbfs",
 ];
 
 /// The network file system that `directory` is on, if it is on one and the system tells.

@@ -2,7 +2,9 @@
 //! [`crate::undo`].
 
 use async_trait::async_trait;
-use hostatlas_domain::{Cursor, Import, ImportId, ImportReport, ImportState, LineCounts, Page, Timestamp, Topic, Undone};
+use hostatlas_domain::{
+    Cursor, Import, ImportId, ImportReport, ImportState, LineCounts, Page, Timestamp, Topic, Undone,
+};
 use hostatlas_store::{FinishImport, ImportStore, RecordSightings, Recorded, StartImport, StoreError};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -20,7 +22,9 @@ const MOST_ROWS: u32 = 1000;
 impl ImportStore for SqliteStore {
     async fn import_start(&self, params: StartImport) -> Result<ImportId, StoreError> {
         self.database
-            .write(Size::Small, move |connection, now| Box::pin(async move { start(connection, now, &params).await }))
+            .write(Size::Small, move |connection, now| {
+                Box::pin(async move { start(connection, now, &params).await })
+            })
             .await
     }
 
@@ -36,7 +40,9 @@ impl ImportStore for SqliteStore {
 
     async fn import_finish(&self, params: FinishImport) -> Result<Import, StoreError> {
         self.database
-            .write(Size::Small, move |connection, now| Box::pin(async move { finish(connection, now, &params).await }))
+            .write(Size::Small, move |connection, now| {
+                Box::pin(async move { finish(connection, now, &params).await })
+            })
             .await
     }
 
@@ -54,7 +60,11 @@ impl ImportStore for SqliteStore {
     }
 }
 
-async fn start(connection: &mut SqliteConnection, now: i64, params: &StartImport) -> Result<ImportId, StoreError> {
+async fn start(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: &StartImport,
+) -> Result<ImportId, StoreError> {
     let id = sqlx::query_scalar(
         "INSERT INTO import (source, format, started_at, reported_at) VALUES (?1, ?2, ?3, ?3) RETURNING id",
     )
@@ -68,7 +78,11 @@ async fn start(connection: &mut SqliteConnection, now: i64, params: &StartImport
     Ok(ImportId(id))
 }
 
-async fn finish(connection: &mut SqliteConnection, now: i64, params: &FinishImport) -> Result<Import, StoreError> {
+async fn finish(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: &FinishImport,
+) -> Result<Import, StoreError> {
     let first_bad = serde_json::to_string(&params.first_bad).map_err(other)?;
     let LineCounts { ok, repaired, duplicate, skipped, bad } = params.lines;
     let mut update = sqlx::query(
@@ -99,7 +113,11 @@ async fn get(connection: &mut SqliteConnection, id: ImportId) -> Result<Import, 
     row.map_err(engine)?.as_ref().map_or(Err(StoreError::UnknownImport(id)), read)
 }
 
-async fn list(connection: &mut SqliteConnection, before: i64, limit: u32) -> Result<Page<Import>, StoreError> {
+async fn list(
+    connection: &mut SqliteConnection,
+    before: i64,
+    limit: u32,
+) -> Result<Page<Import>, StoreError> {
     let limit = limit.clamp(1, MOST_ROWS);
     let rows = sqlx::query("SELECT * FROM import WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
         .bind(before)

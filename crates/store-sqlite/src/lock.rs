@@ -204,7 +204,8 @@ mod tests {
     #[tokio::test]
     async fn small_operations_that_never_end_do_not_starve_bulk_ones() {
         let (_directory, locks) = locks();
-        let _waiting = attempt(&locks.small, File::try_lock_shared).expect("a lock file").expect("a free lock");
+        let _waiting =
+            attempt(&locks.small, File::try_lock_shared).expect("a lock file").expect("a free lock");
         assert!(locks.bulk().await.is_ok());
     }
 
@@ -215,7 +216,10 @@ mod tests {
         let refusal = locks.worker("later").err().expect("a held role").to_string();
         assert_eq!(
             refusal,
-            format!("another process is the worker: process {} since 2026-11-23 14:00:00 UTC", std::process::id())
+            format!(
+                "another process is the worker: process {} since 2026-11-23 14:00:00 UTC",
+                std::process::id()
+            )
         );
         drop(role);
         assert!(locks.worker("later").is_ok());

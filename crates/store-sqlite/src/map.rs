@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use hostatlas_domain::{
-    Coordinate, CountryCode, HostFilter, Place, PlaceId, Precision, Topic, TopicChange,
-};
+use hostatlas_domain::{Coordinate, CountryCode, HostFilter, Place, PlaceId, Precision, Topic, TopicChange};
 use hostatlas_store::{MapStore, PlaceHosts, StoreError};
 use sqlx::SqliteConnection;
 
@@ -28,7 +26,11 @@ impl MapStore for SqliteStore {
         self.database.read(move |connection, _| Box::pin(named(connection, ids))).await
     }
 
-    async fn places_matching(&self, filter: HostFilter, max_age: Duration) -> Result<Vec<(PlaceId, u64)>, StoreError> {
+    async fn places_matching(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+    ) -> Result<Vec<(PlaceId, u64)>, StoreError> {
         self.database
             .read(move |connection, now| {
                 Box::pin(async move { hosts::places_matching(connection, now, &filter, max_age).await })
@@ -41,7 +43,10 @@ impl MapStore for SqliteStore {
     }
 }
 
-async fn changed(connection: &mut SqliteConnection, since: i64) -> Result<(Vec<PlaceHosts>, i64), StoreError> {
+async fn changed(
+    connection: &mut SqliteConnection,
+    since: i64,
+) -> Result<(Vec<PlaceHosts>, i64), StoreError> {
     let number: i64 = sqlx::query_scalar("SELECT number FROM change WHERE topic = ?1")
         .bind(Topic::Map.number())
         .fetch_one(&mut *connection)

@@ -35,9 +35,6 @@ const READERS: u32 = 4;
 /// index once, and a larger cache did not make it faster.
 const READER_CACHE_KIB: u32 = 2 * 1024;
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// Pages of write-ahead log after which a commit copies them into the database: four times the default, since bulk
-/// work rewrites the same pages, but short enough that no commit waits for more than 16 MiB.
-const CHECKPOINT_PAGES: u32 = 4000;
 /// What the write-ahead log is cut to once it has been copied.
 const JOURNAL_LIMIT: u32 = 64 << 20;
 /// Operations that may wait before callers do.
@@ -85,7 +82,8 @@ impl SqliteStore {
         check_engine(&mut connection).await?;
         prepare(&mut connection, &path, &locks, options.mode).await?;
 
-        let reading = connect_options(&path).read_only(true).pragma("cache_size", format!("-{READER_CACHE_KIB}"));
+        let reading =
+            connect_options(&path).read_only(true).pragma("cache_size", format!("-{READER_CACHE_KIB}"));
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(5))
@@ -104,6 +102,7 @@ impl SqliteStore {
             small: small_commands,
             bulk: bulk_commands,
             broken: None,
+            unlooked: 0,
         };
         let writer = tokio::spawn(writer.run(stopped));
         let database = Database::new(Parts { path, locks, readers, clock, small, bulk, writer, stop });
@@ -115,7 +114,8 @@ impl SqliteStore {
 fn path_of(location: &str) -> Result<PathBuf, StoreError> {
     let unreachable =
         |reason: &str| StoreError::Unreachable { location: location.to_owned(), reason: reason.to_owned() };
-    let name = location.strip_prefix("sqlite:").map_or(location, |rest| rest.strip_prefix("//").unwrap_or(rest));
+    let name =
+        location.strip_prefix("sqlite:").map_or(location, |rest| rest.strip_prefix("//").unwrap_or(rest));
     if name.is_empty() {
         return Err(unreachable("it names no file: use sqlite://hostatlas.db"));
     }
@@ -178,7 +178,8 @@ async fn connect_writer(path: &Path, mode: Mode, locks: &Locks) -> Result<Sqlite
         .create_if_missing(mode == Mode::Create)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", JOURNAL_LIMIT.to_string())
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        // The writer task does that, outside its transactions.
+        .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
     if mode != Mode::Create {
         return writing.connect().await.map_err(|error| opening(path, error));

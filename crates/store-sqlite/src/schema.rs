@@ -53,7 +53,11 @@ pub(crate) async fn inspect(connection: &mut SqliteConnection, path: &Path) -> R
 }
 
 /// Brings the database to [`WANTED`]. Several processes may do this at once: all but one find it done.
-pub(crate) async fn migrate(connection: &mut SqliteConnection, path: &Path, locks: &Locks) -> Result<(), StoreError> {
+pub(crate) async fn migrate(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    locks: &Locks,
+) -> Result<(), StoreError> {
     if inspect(connection, path).await? == Found::Version(WANTED) {
         return Ok(());
     }
@@ -73,7 +77,11 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection, path: &Path, lock
     Ok(())
 }
 
-async fn apply(connection: &mut SqliteConnection, number: i64, statements: &'static str) -> Result<(), StoreError> {
+async fn apply(
+    connection: &mut SqliteConnection,
+    number: i64,
+    statements: &'static str,
+) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
     sqlx::raw_sql(statements).execute(&mut *transaction).await.map_err(engine)?;
     let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}");
@@ -96,7 +104,11 @@ async fn copy(connection: &mut SqliteConnection, path: &Path, version: i64) -> R
     if part.exists() {
         fs::remove_file(&part).map_err(|error| beside(&part, &error))?;
     }
-    sqlx::query("VACUUM INTO ?1").bind(part.display().to_string()).execute(connection).await.map_err(engine)?;
+    sqlx::query("VACUUM INTO ?1")
+        .bind(part.display().to_string())
+        .execute(connection)
+        .await
+        .map_err(engine)?;
     let synced = fs::File::open(&part).and_then(|file| file.sync_all());
     synced.and_then(|()| fs::rename(&part, &whole)).map_err(|error| beside(&part, &error))
 }
@@ -113,7 +125,10 @@ mod tests {
         let path = directory.path().join("test.db");
         let options = SqliteConnectOptions::new().create_if_missing(true);
         let mut connection = options.clone().filename(&path).connect().await.expect("a database");
-        sqlx::raw_sql("CREATE TABLE kept (n); INSERT INTO kept VALUES (7)").execute(&mut connection).await.expect("rows");
+        sqlx::raw_sql("CREATE TABLE kept (n); INSERT INTO kept VALUES (7)")
+            .execute(&mut connection)
+            .await
+            .expect("rows");
         // What an earlier attempt left behind when it was killed.
         fs::write(directory.path().join("test.db.before-migration-2.part"), b"half").expect("a file");
 

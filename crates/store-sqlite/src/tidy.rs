@@ -85,7 +85,7 @@ impl Load {
 
     /// The next index to make. One at a time: each holds the write lock for up to a second per million rows.
     fn missing(&self) -> Option<&'static ListIndex> {
-        let may = |index: &&ListIndex| !self.is_importing && !(index.moves && self.pending_live > BULK);
+        let may = |index: &&ListIndex| !(self.is_importing || index.moves && self.pending_live > BULK);
         INDEXES.iter().filter(may).find(|index| !self.has(index))
     }
 }
@@ -146,8 +146,10 @@ async fn shorten_log(database: &Database) -> Result<bool, StoreError> {
     database
         .outside(|connection, _| {
             Box::pin(async move {
-                let (busy, _, _): (i64, i64, i64) =
-                    sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await.map_err(engine)?;
+                let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+                    .fetch_one(connection)
+                    .await
+                    .map_err(engine)?;
                 Ok(busy == 0)
             })
         })

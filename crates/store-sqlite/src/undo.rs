@@ -4,7 +4,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use hostatlas_domain::{
-    AddressClass, ImportId, JobKind, JobState, LocationState, Precision, ProviderName, Topic, Undone, UnlocatedReason,
+    AddressClass, ImportId, JobKind, JobState, LocationState, Precision, ProviderName, Topic, Undone,
+    UnlocatedReason,
 };
 use hostatlas_store::StoreError;
 use sqlx::SqliteConnection;
@@ -23,7 +24,7 @@ const SERVICES_AT_ONCE: i64 = 5_000;
 /// Jobs looked at in a transaction.
 const JOBS_AT_ONCE: i64 = 20_000;
 /// A search for the next rows may read the whole table.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(600);
+const SEARCH_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// See [`hostatlas_store::ImportStore::import_undo`].
 pub(crate) async fn undo(database: &Database, id: ImportId) -> Result<Undone, StoreError> {
@@ -34,8 +35,9 @@ pub(crate) async fn undo(database: &Database, id: ImportId) -> Result<Undone, St
         .read_within(SEARCH_TIMEOUT, move |connection, _| Box::pin(next_hosts(connection, id.0, after)))
         .await?
     {
-        let removed =
-            database.write(Size::Bulk, move |connection, _| Box::pin(take_hosts(connection, id.0, hosts))).await?;
+        let removed = database
+            .write(Size::Bulk, move |connection, _| Box::pin(take_hosts(connection, id.0, hosts)))
+            .await?;
         undone.hosts += removed.hosts;
         undone.services += removed.services;
         undone.jobs += removed.jobs;
@@ -46,8 +48,9 @@ pub(crate) async fn undo(database: &Database, id: ImportId) -> Result<Undone, St
         .read_within(SEARCH_TIMEOUT, move |connection, _| Box::pin(next_services(connection, id.0, after)))
         .await?
     {
-        undone.services +=
-            database.write(Size::Bulk, move |connection, _| Box::pin(take_services(connection, id.0, services))).await?;
+        undone.services += database
+            .write(Size::Bulk, move |connection, _| Box::pin(take_services(connection, id.0, services)))
+            .await?;
         after = last;
     }
     let mut after = Some(0);
@@ -97,7 +100,11 @@ async fn next_hosts(
 type Counted = (i64, u8, Option<u8>, u8, Option<i64>, Option<u8>, Option<i64>, Option<u8>);
 
 /// Removes those of `hosts` that only `import` saw, and takes it off the others.
-async fn take_hosts(connection: &mut SqliteConnection, import: i64, hosts: String) -> Result<Undone, StoreError> {
+async fn take_hosts(
+    connection: &mut SqliteConnection,
+    import: i64,
+    hosts: String,
+) -> Result<Undone, StoreError> {
     let removed: Vec<Counted> = sqlx::query_as(
         "SELECT host.id, location_state, reason, class, place, provider, located_at, precision
          FROM json_each(?1) AS wanted CROSS JOIN host ON host.id = wanted.value LEFT JOIN place ON place.id = place
@@ -150,7 +157,9 @@ async fn remove(connection: &mut SqliteConnection, removed: &[Counted]) -> Resul
             coverage.pending_live(-1);
         }
     }
-    let services = delete(connection, "DELETE FROM service WHERE host IN (SELECT value FROM json_each(?1))", &ids).await?;
+    let services =
+        delete(connection, "DELETE FROM service WHERE host IN (SELECT value FROM json_each(?1))", &ids)
+            .await?;
     for statement in [
         "DELETE FROM service_change WHERE host IN (SELECT value FROM json_each(?1))",
         "DELETE FROM location_change WHERE host IN (SELECT value FROM json_each(?1))",
@@ -158,7 +167,8 @@ async fn remove(connection: &mut SqliteConnection, removed: &[Counted]) -> Resul
     ] {
         delete(connection, statement, &ids).await?;
     }
-    let hosts = delete(connection, "DELETE FROM host WHERE id IN (SELECT value FROM json_each(?1))", &ids).await?;
+    let hosts =
+        delete(connection, "DELETE FROM host WHERE id IN (SELECT value FROM json_each(?1))", &ids).await?;
 
     jobs.write(connection).await?;
     coverage.write(connection).await?;
@@ -174,30 +184,45 @@ async fn remove(connection: &mut SqliteConnection, removed: &[Counted]) -> Resul
     Ok(Undone { hosts, services, jobs: live.len() as u64 })
 }
 
-async fn delete(connection: &mut SqliteConnection, statement: &'static str, ids: &str) -> Result<u64, StoreError> {
+async fn delete(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    ids: &str,
+) -> Result<u64, StoreError> {
     let deleted = sqlx::query(statement).bind(ids.to_owned()).execute(connection).await.map_err(engine)?;
     Ok(deleted.rows_affected())
 }
 
-fn uncount(host: &Counted, coverage: &mut CoverageDelta, places: &mut HashMap<i64, i64>) -> Result<(), StoreError> {
+fn uncount(
+    host: &Counted,
+    coverage: &mut CoverageDelta,
+    places: &mut HashMap<i64, i64>,
+) -> Result<(), StoreError> {
     let (_, state, reason, class, place, provider, located_at, precision) = *host;
     let state = LocationState::from_number(state).ok_or_else(|| corrupt("a location state"))?;
     coverage.state(state, -1);
     match state {
         LocationState::Pending => {}
         LocationState::Unlocated => {
-            let reason = reason.and_then(UnlocatedReason::from_number).ok_or_else(|| corrupt("an unlocated reason"))?;
+            let reason = reason
+                .and_then(UnlocatedReason::from_number)
+                .ok_or_else(|| corrupt("an unlocated reason"))?;
             coverage.reason(reason, -1);
         }
         LocationState::NotApplicable => {
             coverage.class(AddressClass::from_number(class).ok_or_else(|| corrupt("an address class"))?, -1);
         }
         LocationState::Located => {
-            let precision = precision.and_then(Precision::from_number).ok_or_else(|| corrupt("a precision"))?;
-            let provider = provider.and_then(ProviderName::from_number).ok_or_else(|| corrupt("a provider"))?;
+            let precision =
+                precision.and_then(Precision::from_number).ok_or_else(|| corrupt("a precision"))?;
+            let provider =
+                provider.and_then(ProviderName::from_number).ok_or_else(|| corrupt("a provider"))?;
             coverage.precision(precision, -1);
             coverage.provider(provider, -1);
-            coverage.located_hour(hour_of(located_at.ok_or_else(|| corrupt("a located host without a time"))?), -1);
+            coverage.located_hour(
+                hour_of(located_at.ok_or_else(|| corrupt("a located host without a time"))?),
+                -1,
+            );
             *places.entry(place.ok_or_else(|| corrupt("a located host without a place"))?).or_default() += 1;
         }
     }
@@ -254,7 +279,11 @@ async fn next_services(
 }
 
 /// Removes those of `services` that only `import` saw, and takes it off the others; answers how many were removed.
-async fn take_services(connection: &mut SqliteConnection, import: i64, services: String) -> Result<u64, StoreError> {
+async fn take_services(
+    connection: &mut SqliteConnection,
+    import: i64,
+    services: String,
+) -> Result<u64, StoreError> {
     let removed: Vec<ServiceKey> = sqlx::query_as(
         "DELETE FROM service WHERE import_count = 1 AND last_import = ?2 AND (host, port, protocol) IN
              (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))
@@ -298,15 +327,17 @@ async fn take_services(connection: &mut SqliteConnection, import: i64, services:
 }
 
 /// Removes jobs whose host is gone, among the next jobs after `from`; answers how many, and where to go on.
-async fn take_orphans(connection: &mut SqliteConnection, from: i64) -> Result<(u64, Option<i64>), StoreError> {
-    let last: Option<i64> = sqlx::query_scalar(
-        "SELECT max(id) FROM (SELECT id FROM job WHERE id > ?1 ORDER BY id LIMIT ?2)",
-    )
-    .bind(from)
-    .bind(JOBS_AT_ONCE)
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(engine)?;
+async fn take_orphans(
+    connection: &mut SqliteConnection,
+    from: i64,
+) -> Result<(u64, Option<i64>), StoreError> {
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT max(id) FROM (SELECT id FROM job WHERE id > ?1 ORDER BY id LIMIT ?2)")
+            .bind(from)
+            .bind(JOBS_AT_ONCE)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(engine)?;
     let Some(last) = last else { return Ok((0, None)) };
     let removed: Vec<(u8, u8)> = sqlx::query_as(
         "DELETE FROM job WHERE id > ?1 AND id <= ?2 AND NOT EXISTS (SELECT 1 FROM host WHERE host.id = job.host)

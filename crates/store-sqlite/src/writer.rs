@@ -1,6 +1,10 @@
 //! The task that owns the only connection that writes.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::{Duration, Instant}};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use hostatlas_store::StoreError;
@@ -19,6 +23,14 @@ const GROUP_SIZE: usize = 256;
 const GROUP_TIME: Duration = Duration::from_millis(5);
 /// After so many groups in a row a waiting bulk operation has its turn.
 const GROUPS_IN_A_ROW: u32 = 8;
+/// Pages of write-ahead log from which they are copied into the database: 16 MiB, four times the engine's default,
+/// since bulk work rewrites the same pages.
+const CHECKPOINT_PAGES: i64 = 4_000;
+/// Pages from which that is done under the lock. A checkpoint beside other processes' writes never comes to the end
+/// of the log, and the log begins anew only at its end.
+const LONG_LOG_PAGES: i64 = 16_000;
+/// After so many groups the log is looked at; a bulk operation looks each time.
+const GROUPS_PER_LOOK: u32 = 32;
 
 /// One operation on its way through the writer.
 pub(crate) trait Command: Send {
@@ -99,6 +111,8 @@ pub(crate) struct Writer {
     pub(crate) bulk: mpsc::Receiver<Box<dyn Command>>,
     /// Set for good once the disk did not confirm a write.
     pub(crate) broken: Option<Failure>,
+    /// Groups since the log was looked at.
+    pub(crate) unlooked: u32,
 }
 
 /// What is to be done next.
@@ -177,9 +191,11 @@ impl Writer {
         let began = Instant::now();
         let succeeded = command.run(&mut self.connection, self.clock.now()).await;
         let lost = self.finish(succeeded).await;
+        let pages = self.bound_log().await;
         drop(lock);
         tracing::trace!(milliseconds = began.elapsed().as_millis(), "Bulk transaction");
         command.settle(lost.as_ref());
+        self.shorten_log(pages).await;
     }
 
     /// Small operations as they come, one commit.
@@ -195,9 +211,41 @@ impl Writer {
             return first.refuse(error.into_error());
         }
         let (commands, lost) = self.fill(first).await;
+        self.unlooked += 1;
+        let pages = if self.unlooked >= GROUPS_PER_LOOK { self.bound_log().await } else { 0 };
         drop(lock);
         for command in commands {
             command.settle(lost.as_ref());
+        }
+        self.shorten_log(pages).await;
+    }
+
+    /// How many pages the log has, at most [`LONG_LOG_PAGES`]. The lock is held.
+    async fn bound_log(&mut self) -> i64 {
+        self.unlooked = 0;
+        let pages = self.checkpoint("PRAGMA wal_checkpoint(NOOP)").await;
+        if pages < LONG_LOG_PAGES {
+            return pages;
+        }
+        self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await;
+        0
+    }
+
+    /// Copies the log into the database once it is long. The engine would do so within the commit: there its callers
+    /// and every other process would wait for it.
+    async fn shorten_log(&mut self, pages: i64) {
+        if pages >= CHECKPOINT_PAGES {
+            self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await;
+        }
+    }
+
+    async fn checkpoint(&mut self, statement: &'static str) -> i64 {
+        match sqlx::query_as::<_, (i64, i64, i64)>(statement).fetch_one(&mut self.connection).await {
+            Ok((_, pages, _)) => pages,
+            Err(error) => {
+                tracing::warn!(%error, "The write-ahead log could not be copied into the database");
+                0
+            }
         }
     }
 
@@ -260,5 +308,159 @@ impl Writer {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::of(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_store::AdminStore;
+
+    use super::*;
+    use crate::{Mode, OpenOptions, SqliteStore, database::Size, error::engine};
+
+    async fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let location = directory.path().join("hostatlas.db").display().to_string();
+        let store =
+            SqliteStore::open(OpenOptions::new(location, Mode::Create)).await.expect("a new database");
+        (directory, Arc::new(store))
+    }
+
+    /// What an operation does after it has written its row.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Succeed,
+        Fail,
+        Panic,
+    }
+
+    fn insert(
+        connection: &mut SqliteConnection,
+        number: i64,
+        then: Then,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO network (asn, organization, isp) VALUES (?1, '', '')")
+                .bind(number)
+                .execute(connection)
+                .await
+                .map_err(engine)?;
+            match then {
+                Then::Succeed => Ok(()),
+                Then::Fail => Err(StoreError::Conflict("as asked".to_owned())),
+                Then::Panic => panic!("as asked"),
+            }
+        })
+    }
+
+    async fn numbers(store: &SqliteStore) -> Vec<i64> {
+        let read = store.database.read(|connection, _| {
+            Box::pin(async move {
+                sqlx::query_scalar("SELECT asn FROM network ORDER BY asn")
+                    .fetch_all(connection)
+                    .await
+                    .map_err(engine)
+            })
+        });
+        read.await.expect("rows")
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_fails_takes_nothing_of_its_group_with_it() {
+        let (_directory, store) = store().await;
+        // Holds the writer until all others wait, so that they share a group.
+        let (release, released) = oneshot::channel::<()>();
+        let holding = Arc::clone(&store);
+        let holder = tokio::spawn(async move {
+            let hold = holding.database.write(Size::Small, move |_, _| {
+                Box::pin(async move {
+                    released.await.expect("a release");
+                    Ok(())
+                })
+            });
+            hold.await
+        });
+        let waiting: Vec<_> = [(1, Then::Succeed), (2, Then::Fail), (3, Then::Panic), (4, Then::Succeed)]
+            .map(|(number, then)| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let database = &store.database;
+                    database
+                        .write(Size::Small, move |connection, _| insert(connection, number, then))
+                        .await
+                        .is_ok()
+                })
+            })
+            .into();
+        while store.database.waiting() < 4 {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).expect("a holder");
+
+        let mut succeeded = Vec::new();
+        for task in waiting {
+            succeeded.push(task.await.expect("no panic"));
+        }
+        holder.await.expect("no panic").expect("an empty operation");
+        assert_eq!(succeeded, [true, false, false, true]);
+        assert_eq!(numbers(&store).await, [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_loses_nothing_that_was_acknowledged() {
+        let (_directory, store) = store().await;
+        let write = |number| {
+            let store = Arc::clone(&store);
+            async move {
+                store
+                    .database
+                    .write(Size::Small, move |connection, _| insert(connection, number, Then::Succeed))
+                    .await
+            }
+        };
+        let limit = |statement: &'static str| {
+            store.database.outside(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(statement).execute(connection).await.map_err(engine)?;
+                    Ok(())
+                })
+            })
+        };
+        write(1).await.expect("a row");
+        // The engine answers a file that may not grow as it answers a full disk.
+        limit("PRAGMA max_page_count = 1").await.expect("a limit");
+        let flooded = store.database.write(Size::Bulk, |connection, _| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO import (source, format, started_at, reported_at)
+                     VALUES (hex(zeroblob(99999)), 'plain', 0, 0)",
+                )
+                .execute(connection)
+                .await
+                .map_err(engine)?;
+                Ok(())
+            })
+        });
+        let error = flooded.await.expect_err("a full disk");
+        assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
+
+        limit("PRAGMA max_page_count = 1000000").await.expect("a limit");
+        write(2).await.expect("a row");
+        assert_eq!(numbers(&store).await, [1, 2]);
+        assert_eq!(store.check().await.expect("a check").findings, []);
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_in_before_closing_is_written() {
+        let (_directory, store) = store().await;
+        let bulk = Arc::clone(&store);
+        let mut late = Box::pin(async move {
+            bulk.database.write(Size::Bulk, |connection, _| insert(connection, 7, Then::Succeed)).await
+        });
+        assert!(futures::poll!(late.as_mut()).is_pending());
+
+        store.close().await;
+
+        assert!(late.await.is_ok());
     }
 }

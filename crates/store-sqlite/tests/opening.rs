@@ -31,13 +31,17 @@ async fn a_missing_file_is_made_only_by_those_who_may() {
     let path = directory.path().join("hostatlas.db");
     for mode in [Mode::Existing, Mode::Migrate, Mode::Inspect] {
         let error = refusal(&path, mode).await;
-        assert!(matches!(&error, StoreError::Unreachable { location, .. } if Path::new(location) == path), "{error}");
+        assert!(
+            matches!(&error, StoreError::Unreachable { location, .. } if Path::new(location) == path),
+            "{error}"
+        );
     }
     assert!(!path.exists());
 
     open(&path, Mode::Create).await.expect("a new database").close().await;
 
-    let status = open(&path, Mode::Existing).await.expect("the database").schema_status().await.expect("a status");
+    let status =
+        open(&path, Mode::Existing).await.expect("the database").schema_status().await.expect("a status");
     assert_eq!((status.found, status.wanted), (1, 1));
     assert!(status.engine.starts_with("SQLite 3."), "{}", status.engine);
 }
@@ -120,8 +124,10 @@ async fn what_was_acknowledged_survives_closing_and_a_closed_store_says_so() {
     let path = directory.path().join("hostatlas.db");
     let store = open(&path, Mode::Create).await.expect("a new database");
     let id = store.import_start(import()).await.expect("an import");
+    store.import_get(id).await.expect("the import");
     store.close().await;
     assert!(store.import_start(import()).await.is_err());
+    assert!(!directory.path().join("hostatlas.db-wal").exists(), "the log was not put into the database");
 
     let again = open(&path, Mode::Existing).await.expect("the database");
     assert_eq!(again.import_get(id).await.expect("the import").source, "scan.json");

@@ -17,7 +17,8 @@ struct Shared {
 async fn shared() -> Shared {
     let directory = tempfile::tempdir().expect("a directory");
     let location = directory.path().join("hostatlas.db").display().to_string();
-    let one = SqliteStore::open(OpenOptions::new(location.clone(), Mode::Create)).await.expect("a new database");
+    let one =
+        SqliteStore::open(OpenOptions::new(location.clone(), Mode::Create)).await.expect("a new database");
     let other = SqliteStore::open(OpenOptions::new(location, Mode::Existing)).await.expect("the database");
     Shared { _directory: directory, one, other }
 }
@@ -30,7 +31,9 @@ fn import() -> StartImport {
 fn observations(start: u32, step: u32, count: u32) -> Vec<Observation> {
     (0..count)
         .map(|index| Observation {
-            address: Address::from(std::net::IpAddr::from((0x0800_0000 + start + index * step).to_be_bytes())),
+            address: Address::from(std::net::IpAddr::from(
+                (0x0800_0000 + start + index * step).to_be_bytes(),
+            )),
             port: Some(ObservedPort {
                 port: PortNumber::try_from(443).expect("a port"),
                 protocol: Protocol::Tcp,
@@ -85,7 +88,10 @@ async fn one_process_has_the_worker_role() {
     let role = shared.one.worker_role().await.expect("a free role");
     let refusal = shared.other.worker_role().await.err().expect("a held role");
     let holder = format!("process {} since ", std::process::id());
-    assert!(matches!(&refusal, StoreError::WorkerRoleHeld { holder: name } if name.starts_with(&holder)), "{refusal}");
+    assert!(
+        matches!(&refusal, StoreError::WorkerRoleHeld { holder: name } if name.starts_with(&holder)),
+        "{refusal}"
+    );
     drop(role);
     assert!(shared.other.worker_role().await.is_ok());
 }
@@ -130,7 +136,10 @@ async fn a_caller_that_goes_away_leaves_a_whole_transaction() {
 async fn undoing_an_import_takes_back_what_only_it_brought() {
     let shared = shared().await;
     let store = &shared.one;
-    let ids = [store.import_start(import()).await.expect("an import"), store.import_start(import()).await.expect("one")];
+    let ids = [
+        store.import_start(import()).await.expect("an import"),
+        store.import_start(import()).await.expect("one"),
+    ];
     // The first 1000 hosts are the first import's, the next 500 both's, the last 500 the second's.
     for (id, start, count) in [(ids[0], 0, 1_500), (ids[1], 1_000, 1_000)] {
         let params = RecordSightings {

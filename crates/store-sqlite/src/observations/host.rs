@@ -96,7 +96,11 @@ async fn latest_id(connection: &mut SqliteConnection) -> Result<i64, StoreError>
 }
 
 /// Makes those that are not known; answers how many.
-async fn make(connection: &mut SqliteConnection, import: i64, hosts: &[BatchHost]) -> Result<u64, StoreError> {
+async fn make(
+    connection: &mut SqliteConnection,
+    import: i64,
+    hosts: &[BatchHost],
+) -> Result<u64, StoreError> {
     let head = "INSERT INTO host (address, first_seen, last_seen, class, location_state, first_import, last_import) \
                 VALUES";
     let tail = "ON CONFLICT DO NOTHING";
@@ -109,7 +113,8 @@ async fn make(connection: &mut SqliteConnection, import: i64, hosts: &[BatchHost
     }
     let row = format!("(?,?,?,?,?,{import},{import})");
     insert(connection, [head, &row, tail], hosts, |query, host| {
-        let state = if host.class.is_public() { LocationState::Pending } else { LocationState::NotApplicable };
+        let state =
+            if host.class.is_public() { LocationState::Pending } else { LocationState::NotApplicable };
         query
             .bind(host.address.to_key().to_vec())
             .bind(host.first_seen)
@@ -149,12 +154,13 @@ async fn find(
             continue;
         }
         let (first_seen, last_seen, last_import) = (row.number()?, row.number()?, row.number()?);
-        let state = LocationState::from_number(small(row.number()?)?).ok_or_else(|| corrupt("a location state"))?;
+        let state =
+            LocationState::from_number(small(row.number()?)?).ok_or_else(|| corrupt("a location state"))?;
         let reason = match row.number()? {
             -1 => None,
-            number => {
-                Some(UnlocatedReason::from_number(small(number)?).ok_or_else(|| corrupt("an unlocated reason"))?)
-            }
+            number => Some(
+                UnlocatedReason::from_number(small(number)?).ok_or_else(|| corrupt("an unlocated reason"))?,
+            ),
         };
         let time = |millis: i64| (millis >= 0).then(|| Timestamp::from_millis(millis));
         let facts = LocationFacts {
@@ -178,7 +184,11 @@ fn small(number: i64) -> Result<u8, StoreError> {
 }
 
 /// Writes what changes of known hosts.
-async fn widen(connection: &mut SqliteConnection, import: i64, hosts: &[BatchHost]) -> Result<(), StoreError> {
+async fn widen(
+    connection: &mut SqliteConnection,
+    import: i64,
+    hosts: &[BatchHost],
+) -> Result<(), StoreError> {
     let changed: Vec<_> = hosts
         .iter()
         .filter(|host| {

@@ -49,8 +49,14 @@ pub(super) async fn queue(
 }
 
 /// A job for each new public host; none of them can have one.
-async fn locate_new(connection: &mut SqliteConnection, now: i64, hosts: &[BatchHost]) -> Result<u64, StoreError> {
-    let Some(first) = hosts.iter().filter(|host| host.is_new()).map(|host| host.id).min() else { return Ok(0) };
+async fn locate_new(
+    connection: &mut SqliteConnection,
+    now: i64,
+    hosts: &[BatchHost],
+) -> Result<u64, StoreError> {
+    let Some(first) = hosts.iter().filter(|host| host.is_new()).map(|host| host.id).min() else {
+        return Ok(0);
+    };
     let made = sqlx::query(
         "INSERT INTO job (kind, host, priority, run_at, created_at)
          SELECT ?1, id, ?2, ?3, ?3 FROM host WHERE id >= ?4 AND location_state = 0 ORDER BY id",
@@ -102,7 +108,8 @@ async fn probe(
             wanted.push((host.id, 0, 0));
             continue;
         }
-        let seen = params.observations[host.observations.clone()].iter().filter_map(|seen| seen.port.as_ref());
+        let seen =
+            params.observations[host.observations.clone()].iter().filter_map(|seen| seen.port.as_ref());
         let wants = |seen: &&ObservedPort| seen.open && (kind == JobKind::BannerGrab || speaks_tls(seen));
         wanted.extend(seen.filter(wants).map(|seen| (host.id, seen.port.get(), seen.protocol.number())));
     }

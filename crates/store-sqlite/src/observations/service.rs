@@ -39,7 +39,12 @@ struct Written {
 }
 
 /// What to write about a service that was seen, and whether a known one opened or closed. Nothing where nothing changes.
-fn merge(seen: &ObservedPort, first_seen: i64, last_seen: i64, known: Option<&Known>) -> Option<(Written, bool)> {
+fn merge(
+    seen: &ObservedPort,
+    first_seen: i64,
+    last_seen: i64,
+    known: Option<&Known>,
+) -> Option<(Written, bool)> {
     let takes_banner = seen.banner.is_some();
     let Some(known) = known else {
         return seen.open.then_some((Written { is_open: true, first_seen, last_seen, takes_banner }, false));
@@ -75,12 +80,14 @@ pub(super) async fn record(
 ) -> Result<Services, StoreError> {
     let known = find(connection, import, observations, hosts).await?;
     let mut services = Services::default();
-    let (mut plain, mut with_banner, mut changes) = (Vec::with_capacity(observations.len()), Vec::new(), Vec::new());
+    let (mut plain, mut with_banner, mut changes) =
+        (Vec::with_capacity(observations.len()), Vec::new(), Vec::new());
     for host in hosts {
         for (index, observation) in host.observations.clone().zip(&observations[host.observations.clone()]) {
             let Some(seen) = &observation.port else { continue };
             let known = known.get(&index);
-            let (first_seen, last_seen) = (observation.first_seen.as_millis(), observation.last_seen.as_millis());
+            let (first_seen, last_seen) =
+                (observation.first_seen.as_millis(), observation.last_seen.as_millis());
             let Some((written, flips)) = merge(seen, first_seen, last_seen, known) else { continue };
             services.made += u64::from(known.is_none());
             services.seen += u64::from(known.is_none_or(|known| !known.is_touched));
@@ -115,7 +122,9 @@ async fn find(
         for index in host.observations.clone() {
             if let Some(seen) = &observations[index].port {
                 indexes.push(index);
-                keys.push((host.id << 24) | (i64::from(seen.port.get()) << 8) | i64::from(seen.protocol.number()));
+                keys.push(
+                    (host.id << 24) | (i64::from(seen.port.get()) << 8) | i64::from(seen.protocol.number()),
+                );
             }
         }
         keys
@@ -203,7 +212,8 @@ mod tests {
     use super::*;
 
     fn port(open: bool, has_banner: bool) -> ObservedPort {
-        let banner = has_banner.then(|| ObservedBanner { service: "ssh".to_owned(), bytes: b"SSH-2.0".to_vec() });
+        let banner =
+            has_banner.then(|| ObservedBanner { service: "ssh".to_owned(), bytes: b"SSH-2.0".to_vec() });
         ObservedPort { port: 22.try_into().expect("a port"), protocol: Protocol::Tcp, open, banner }
     }
 
