@@ -17,7 +17,7 @@ use hostatlas_domain::{
 use hostatlas_store::{
     AdminStore, ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJobs, Fence, FinishJobs, Finished,
     HostSelection, HostStore, ImportStore, JobStore, LocationStore, LocationWrite, Observation, PrunePolicy,
-    RecordSightings, SelectHosts, Settled, StartImport, WorkerId,
+    RecordSightings, SelectHosts, SelectedHost, Settled, StartImport, WorkerId,
 };
 use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use serde_json::{Value, json};
@@ -245,18 +245,19 @@ async fn prune(store: &SqliteStore) {
     while store.jobs_prune(policy).await.expect("pruned") > 0 {}
 }
 
+/// Selects the next hosts while the last are written.
 async fn apply(store: &SqliteStore, answers: &[Arc<Located>], batch: u32) {
-    let mut after = None;
-    loop {
-        let params = SelectHosts { selection: HostSelection::All, after, limit: batch };
-        let hosts = store.hosts_select(params).await.expect("hosts");
-        let Some(last) = hosts.last() else { return };
-        after = Some(last.address);
-        let mut writes: Vec<_> = hosts
-            .iter()
-            .map(|host| LocationWrite { host: host.id, attempt: answer_of(answers, host.id) })
-            .collect();
+    let select = |after| {
+        store.hosts_select(SelectHosts { selection: HostSelection::All, after, limit: batch })
+    };
+    let mut hosts = select(None).await.expect("hosts");
+    while let Some(last) = hosts.last() {
+        let next = select(Some(last.address));
+        let write = |host: &SelectedHost| LocationWrite { host: host.id, attempt: answer_of(answers, host.id) };
+        let mut writes: Vec<_> = hosts.iter().map(write).collect();
         writes.sort_by_key(|write| write.host);
-        store.locations_apply(ApplyLocations { writes, age: Duration::ZERO }).await.expect("applied");
+        let (applied, next) = tokio::join!(store.locations_apply(ApplyLocations { writes, age: Duration::ZERO }), next);
+        applied.expect("applied");
+        hosts = next.expect("hosts");
     }
 }

@@ -77,7 +77,9 @@ pub(crate) async fn apply_attempts(
     let attempted_at = Timestamp::from_millis(now).minus(age).as_millis();
     let (answers, learned) = resolve(connection, writes, caches).await?;
     let hosts = Hosts::read(connection, writes).await?;
-    let mut batch = Batch { attempted_at, applied: Applied { learned, ..Applied::default() }, ..Batch::default() };
+    let left = places_left(connection, writes, &answers, &hosts).await?;
+    let applied = Applied { learned, ..Applied::default() };
+    let mut batch = Batch { attempted_at, left, applied, ..Batch::default() };
     batch.decide(writes, &answers, hosts);
     batch.write(connection).await?;
     Ok(batch.applied)
@@ -97,13 +99,12 @@ struct Before {
 #[derive(Clone, Copy, Debug)]
 struct LocationBefore {
     place: i64,
-    units: (i32, i32),
-    precision: Precision,
     provider: ProviderName,
     located_at: i64,
 }
 
 /// The hosts of a batch as they are.
+#[derive(Default)]
 struct Hosts {
     /// Those that are not simply pending, sorted.
     before: Vec<Before>,
@@ -117,10 +118,10 @@ impl Hosts {
         // Of a host that nobody attempted there is nothing to tell; in bulk work that is nearly all of them.
         let (count, packed): (i64, Option<String>) = sqlx::query_as(
             "SELECT count(*), group_concat(iif(h.location_state <> 0 OR h.attempted_at IS NOT NULL, \
-             concat_ws(',', h.id, h.location_state, coalesce(h.attempted_at, 0), coalesce(h.reason, -1), \
-             coalesce(h.place, 0), coalesce(p.latitude_e5, 0), coalesce(p.longitude_e5, 0), \
-             coalesce(p.precision, 0), coalesce(h.provider, 0), coalesce(h.located_at, 0)), NULL), ';') \
-             FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value LEFT JOIN place AS p ON p.id = h.place",
+             concat_ws(',', h.id, (h.location_state << 16) | (coalesce(h.reason, 255) << 8) \
+             | coalesce(h.provider, 255), coalesce(h.attempted_at, 0), coalesce(h.place, 0), \
+             coalesce(h.located_at, 0)), NULL), ';') \
+             FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value",
         )
         .bind(&ids)
         .fetch_one(&mut *connection)
@@ -144,30 +145,66 @@ impl Hosts {
 
 impl Before {
     fn of(mut row: Row<'_>) -> Result<Self, StoreError> {
-        let host = row.number()?;
-        let state = small(row.number()?).and_then(LocationState::from_number);
-        let state = state.ok_or_else(|| corrupt("a location state"))?;
-        let attempted_at = row.number()?;
-        let reason = small(row.number()?).and_then(UnlocatedReason::from_number);
-        let place = row.number()?;
-        let units = (row.number()?, row.number()?);
-        let units = i32::try_from(units.0).and_then(|latitude| Ok((latitude, i32::try_from(units.1)?)));
-        let precision = small(row.number()?).and_then(Precision::from_number);
-        let provider = small(row.number()?).and_then(ProviderName::from_number);
-        let located_at = row.number()?;
-        let location = match (state, units, precision, provider) {
-            (LocationState::Located, Ok(units), Some(precision), Some(provider)) => {
-                Some(LocationBefore { place, units, precision, provider, located_at })
-            }
-            (LocationState::Located, ..) => return Err(corrupt("a location")),
+        let (host, small) = (row.number()?, row.number()?);
+        let byte = |shift: u32| u8::try_from((small >> shift) & 0xff).ok();
+        let state = byte(16).and_then(LocationState::from_number).ok_or_else(|| corrupt("a location state"))?;
+        let reason = byte(8).and_then(UnlocatedReason::from_number);
+        let provider = byte(0).and_then(ProviderName::from_number);
+        let (attempted_at, place, located_at) = (row.number()?, row.number()?, row.number()?);
+        let location = match (state, provider) {
+            (LocationState::Located, Some(provider)) => Some(LocationBefore { place, provider, located_at }),
+            (LocationState::Located, None) => return Err(corrupt("a location")),
             _ => None,
         };
         Ok(Self { host, state, attempted_at, reason, location })
     }
 }
 
-fn small(number: i64) -> Option<u8> {
-    u8::try_from(number).ok()
+/// What a place is counted and measured by.
+#[derive(Clone, Copy, Debug)]
+struct PlaceBefore {
+    units: (i32, i32),
+    precision: Precision,
+}
+
+/// The places that hosts of the batch would leave. A refresh leaves most where they are, so these are few.
+async fn places_left(
+    connection: &mut SqliteConnection,
+    writes: &[Write],
+    answers: &Answers,
+    hosts: &Hosts,
+) -> Result<IdMap<PlaceBefore>, StoreError> {
+    let mut before = hosts.before.iter().peekable();
+    let mut left = IdSet::default();
+    for (write, answer) in writes.iter().zip(answers) {
+        let location = before.next_if(|before| before.host == write.host).and_then(|before| before.location);
+        if let (Some(location), Some(answer)) = (location, answer)
+            && location.place != answer.place
+        {
+            left.insert(location.place);
+        }
+    }
+    if left.is_empty() {
+        return Ok(IdMap::default());
+    }
+    let packed: Option<String> = sqlx::query_scalar(
+        "SELECT group_concat(concat_ws(',', p.id, p.latitude_e5, p.longitude_e5, p.precision), ';') \
+         FROM json_each(?1) AS x CROSS JOIN place AS p ON p.id = x.value",
+    )
+    .bind(id_array(left))
+    .fetch_one(connection)
+    .await
+    .map_err(engine)?;
+    rows(packed.as_deref())
+        .map(|mut row| {
+            let place = row.number()?;
+            let mut unit = || i32::try_from(row.number()?).map_err(|_| corrupt("a coordinate"));
+            let units = (unit()?, unit()?);
+            let precision = u8::try_from(row.number()?).ok().and_then(Precision::from_number);
+            let precision = precision.ok_or_else(|| corrupt("a precision"))?;
+            Ok((place, PlaceBefore { units, precision }))
+        })
+        .collect()
 }
 
 /// Located hosts of one provider and database: what they share is bound once.
@@ -183,6 +220,8 @@ struct LocatedGroup {
 #[derive(Default)]
 struct Batch {
     attempted_at: i64,
+    /// The places that hosts leave.
+    left: IdMap<PlaceBefore>,
     located: Vec<LocatedGroup>,
     /// Host, reason, database build.
     unlocated: Vec<[Option<i64>; 3]>,
@@ -226,7 +265,7 @@ impl Batch {
     }
 
     fn locate(&mut self, host: i64, before: Option<&Before>, answer: Answer, recent: bool) {
-        self.leave(host, before);
+        self.leave(host, before, Some(&answer));
         let coverage = &mut self.applied.coverage;
         coverage.state(LocationState::Located, 1);
         coverage.precision(answer.precision, 1);
@@ -236,10 +275,13 @@ impl Batch {
         self.applied.summary.located += 1;
 
         let provider = Some(answer.provider.number().into());
-        let from = before.and_then(|before| before.location);
-        if let Some(from) = from.filter(|from| from.units != answer.units) {
+        let from = before.and_then(|before| before.location).map(|from| from.place);
+        // Another name for the same point is no move.
+        if let Some(from) = from.filter(|from| self.left.get(from).is_some_and(|left| left.units != answer.units))
+            && from != answer.place
+        {
             self.applied.summary.moved += 1;
-            push_row(&mut self.moves, &[Some(host), Some(from.place), Some(answer.place), provider]);
+            push_row(&mut self.moves, &[Some(host), Some(from), Some(answer.place), provider]);
         }
         if recent {
             let state = Some(LocationState::Located.number().into());
@@ -275,14 +317,14 @@ impl Batch {
             self.touched.push(host);
             return;
         }
-        self.leave(host, before);
+        self.leave(host, before, None);
         self.applied.coverage.state(LocationState::Unlocated, 1);
         self.applied.coverage.reason(reason, 1);
         self.unlocated.push([Some(host), number, database_build]);
     }
 
-    /// Takes a host out of the counts that it was in.
-    fn leave(&mut self, host: i64, before: Option<&Before>) {
+    /// Takes a host out of the counts that it was in, for an answer that puts it somewhere.
+    fn leave(&mut self, host: i64, before: Option<&Before>, answer: Option<&Answer>) {
         let coverage = &mut self.applied.coverage;
         let Some(before) = before else {
             coverage.state(LocationState::Pending, -1);
@@ -297,7 +339,11 @@ impl Batch {
             coverage.reason(reason, -1);
         }
         if let Some(location) = before.location {
-            coverage.precision(location.precision, -1);
+            let stays = answer.filter(|answer| answer.place == location.place).map(|answer| answer.precision);
+            let left = || self.left.get(&location.place).map(|left| left.precision);
+            if let Some(precision) = stays.or_else(left) {
+                coverage.precision(precision, -1);
+            }
             coverage.provider(location.provider, -1);
             coverage.located_hour(hour_of(location.located_at), -1);
             *self.place_hosts.entry(location.place).or_default() -= 1;

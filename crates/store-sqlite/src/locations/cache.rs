@@ -11,8 +11,8 @@ use crate::ids::IdMap;
 
 /// How many ids of each table are kept: as many places as the hosts of a large scan stand on, in some 30 MiB.
 const CAPACITY: usize = 1 << 17;
-/// How many whole answers are kept. They live as long as they are in here.
-const ANSWERS: usize = 1 << 16;
+/// How many whole answers a generation keeps. They live as long as they are in here.
+const GENERATION: usize = 1 << 16;
 
 /// A place that is in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) struct Caches {
 
 #[derive(Default)]
 pub(super) struct Known {
-    answers: IdMap<(Arc<Located>, Answer)>,
+    answers: Answers,
     pub(super) places: HashMap<Place, KnownPlace>,
     pub(super) networks: HashMap<Network, i64>,
 }
@@ -53,11 +53,9 @@ impl Caches {
         let mut known = self.known();
         insert(&mut known.places, learned.places);
         insert(&mut known.networks, learned.networks);
-        if known.answers.len() + learned.answers.len() > ANSWERS {
-            known.answers.clear();
+        for (located, answer) in learned.answers {
+            known.answers.insert(located, answer);
         }
-        let answers = learned.answers.into_iter().take(ANSWERS);
-        known.answers.extend(answers.map(|(located, answer)| (identity(&located), (located, answer))));
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -69,8 +67,34 @@ impl Caches {
 impl Known {
     /// The rows of this very answer, compared by where it is in memory: what is in here cannot be freed, so nothing
     /// else can be there.
-    pub(super) fn answer(&self, located: &Arc<Located>) -> Option<Answer> {
-        self.answers.get(&identity(located)).map(|(_, answer)| *answer)
+    pub(super) fn answer(&mut self, located: &Arc<Located>) -> Option<Answer> {
+        self.answers.get(located)
+    }
+}
+
+/// Answers in two generations: what is not asked for while the younger one fills is forgotten.
+#[derive(Default)]
+struct Answers {
+    young: IdMap<(Arc<Located>, Answer)>,
+    old: IdMap<(Arc<Located>, Answer)>,
+}
+
+impl Answers {
+    fn get(&mut self, located: &Arc<Located>) -> Option<Answer> {
+        let identity = identity(located);
+        if let Some((_, answer)) = self.young.get(&identity) {
+            return Some(*answer);
+        }
+        let (located, answer) = self.old.remove(&identity)?;
+        self.insert(located, answer);
+        Some(answer)
+    }
+
+    fn insert(&mut self, located: Arc<Located>, answer: Answer) {
+        if self.young.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(identity(&located), (located, answer));
     }
 }
 
@@ -85,4 +109,42 @@ fn insert<K: Eq + Hash, V>(known: &mut HashMap<K, V>, learned: Vec<(K, V)>) {
         known.clear();
     }
     known.extend(learned.into_iter().take(CAPACITY));
+}
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_domain::{Coordinate, Precision, ProviderName};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_asked_for_survives_any_number_of_others() {
+        let located = |units: i32| {
+            let coordinate = Coordinate::from_units(units, 1).expect("on earth");
+            let place = Place { coordinate, precision: Precision::City, city: None, region: None, country: None };
+            let (network, timezone, provider) = (Network::default(), None, ProviderName::Mmdb);
+            Arc::new(Located { place, network, timezone, provider, accuracy_km: None, database_build: None })
+        };
+        let answer = |place| Answer {
+            place,
+            network: None,
+            units: (0, 1),
+            precision: Precision::City,
+            provider: ProviderName::Mmdb,
+            accuracy_km: None,
+            database_build: None,
+        };
+        let (asked, forgotten) = (located(1), located(2));
+        let mut answers = Answers::default();
+        answers.insert(Arc::clone(&asked), answer(7));
+        answers.insert(Arc::clone(&forgotten), answer(8));
+        for number in 0..3 * GENERATION {
+            answers.insert(located(3), answer(9));
+            if number % 1_000 == 0 {
+                assert_eq!(answers.get(&asked).map(|answer| answer.place), Some(7));
+            }
+        }
+        assert!(answers.get(&forgotten).is_none(), "it would be kept for ever");
+        assert!(answers.young.len() <= GENERATION && answers.old.len() <= GENERATION);
+    }
 }

@@ -89,7 +89,7 @@ pub(super) async fn resolve(
 }
 
 fn known_answers(caches: &Caches, writes: &[Write]) -> Answers {
-    let known = caches.known();
+    let mut known = caches.known();
     let answer = |write: &Write| match &write.attempt {
         Attempt::Located(located) => known.answer(located),
         Attempt::Unlocated { .. } => None,
