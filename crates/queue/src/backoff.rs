@@ -3,7 +3,7 @@ use std::time::Duration;
 /// First delay. Long enough that a provider restart is over before we return.
 pub const BACKOFF_BASE: Duration = Duration::from_secs(15);
 /// Longest delay. A job that waits longer than this is better discarded and seen.
-pub const BACKOFF_CAP: Duration = Duration::from_secs(6 * 60 * 60);
+pub const BACKOFF_CAP: Duration = Duration::from_hours(6);
 /// A retry at once would meet the same failure.
 const SHORTEST_DELAY: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn backoff_doubles_then_stops_at_the_cap() {
-        let delays: Vec<u64> = [0, 1, 2, 3, 11, 12, u32::MAX].map(|attempt| backoff(attempt).as_secs()).into();
+        let delays: Vec<u64> =
+            [0, 1, 2, 3, 11, 12, u32::MAX].map(|attempt| backoff(attempt).as_secs()).into();
         assert_eq!(delays, [15, 15, 30, 60, 15_360, 21_600, 21_600]);
     }
 

@@ -9,7 +9,9 @@ use std::{
 
 use futures::FutureExt;
 use hostatlas_domain::UnlocatedReason;
-use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, Fence, FinishJobs, Finished, JobStore, Settled, StoreError};
+use hostatlas_store::{
+    Attempt, ClaimMode, ClaimedJob, Fence, FinishJobs, Finished, JobStore, Settled, StoreError,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -58,7 +60,12 @@ impl Tally {
 }
 
 /// Runs one claimed batch to its end: work, decision, fenced write.
-pub(crate) async fn run(context: BatchContext, jobs: Vec<ClaimedJob>, mode: ClaimMode, claimed: Instant) -> Result<(), StoreError> {
+pub(crate) async fn run(
+    context: BatchContext,
+    jobs: Vec<ClaimedJob>,
+    mode: ClaimMode,
+    claimed: Instant,
+) -> Result<(), StoreError> {
     let stop = context.abort.child_token();
     if mode == ClaimMode::Lease {
         context.leases.hold(jobs.iter().map(|job| (job.id, job.token)), claimed, &stop);
@@ -74,7 +81,11 @@ pub(crate) async fn run(context: BatchContext, jobs: Vec<ClaimedJob>, mode: Clai
 }
 
 /// What the handler says; none if it was stopped before it could say anything.
-async fn work(context: &BatchContext, jobs: &[ClaimedJob], stop: &CancellationToken) -> Option<Vec<(Outcome, Option<Attempt>)>> {
+async fn work(
+    context: &BatchContext,
+    jobs: &[ClaimedJob],
+    stop: &CancellationToken,
+) -> Option<Vec<(Outcome, Option<Attempt>)>> {
     let handler = &context.handler;
     let running = AssertUnwindSafe(handler.run(jobs, stop.child_token())).catch_unwind();
     let bounded = tokio::time::timeout(handler.deadline(), running);
@@ -152,7 +163,11 @@ async fn write(
         match context.store.jobs_finish(params).await {
             Ok(refused) => return Ok(refused),
             Err(error) if worked.elapsed() < GIVE_UP_AFTER && !context.abort.is_cancelled() => {
-                warn!(error = &error as &dyn std::error::Error, "{} finished jobs could not be written yet", finished.len());
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "{} finished jobs could not be written yet",
+                    finished.len()
+                );
                 tokio::time::sleep(FINISH_RETRY).await;
             }
             Err(error) => return Err(error),
@@ -164,6 +179,7 @@ async fn release(context: &BatchContext, jobs: &[ClaimedJob], mode: ClaimMode) -
     if mode == ClaimMode::Peek {
         return Ok(());
     }
-    let held = jobs.iter().filter(|job| context.leases.holds(job.id)).map(|job| (job.id, job.token)).collect();
+    let held =
+        jobs.iter().filter(|job| context.leases.holds(job.id)).map(|job| (job.id, job.token)).collect();
     context.store.jobs_release(held).await
 }

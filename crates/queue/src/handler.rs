@@ -12,7 +12,7 @@ const LONGEST_RESULT: usize = 256;
 /// Bytes of an error that are kept.
 const LONGEST_ERROR: usize = 1024;
 /// A snooze is bounded, so that a provider's absurd "come back later" cannot hide a job for good.
-const LONGEST_SNOOZE: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_SNOOZE: Duration = Duration::from_hours(24);
 
 /// Does the work of one kind.
 #[async_trait]
@@ -115,7 +115,7 @@ mod tests {
             settled,
             [
                 Settled::Retryable(Duration::from_secs(15), "refused".to_owned()),
-                Settled::Retryable(Duration::from_secs(960), "refused".to_owned()),
+                Settled::Retryable(Duration::from_mins(16), "refused".to_owned()),
                 Settled::Discarded("refused".to_owned(), UnlocatedReason::Unreachable),
             ]
         );
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_snooze_never_hides_a_job_for_more_than_a_day() {
         let settled = settle(Outcome::Snooze(Duration::MAX, "quota".to_owned()), &job(1), 0.5);
-        assert_eq!(settled, Settled::Snoozed(Duration::from_secs(86_400), "quota".to_owned()));
+        assert_eq!(settled, Settled::Snoozed(Duration::from_hours(24), "quota".to_owned()));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use crate::leases::{HEARTBEAT, Leases};
 /// How often leases that ran out are looked for.
 const RESCUE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often finished jobs that are old enough are deleted.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 /// Jobs deleted in one transaction: small, so that claims get in between.
 pub const PRUNE_BATCH: u32 = 1_000;
 /// For how long completed and cancelled jobs are kept.
-pub const COMPLETED_KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub const COMPLETED_KEPT_FOR: Duration = Duration::from_hours(24);
 /// For how long discarded jobs are kept: somebody should see them.
-pub const DISCARDED_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const DISCARDED_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// Renews leases until `stop`.
 pub(crate) async fn heartbeat(store: Arc<dyn JobStore>, leases: Arc<Leases>, stop: CancellationToken) {
@@ -29,10 +29,16 @@ pub(crate) async fn rescue(store: Arc<dyn JobStore>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(RESCUE_INTERVAL)).await.is_some() {
         match store.jobs_rescue(Rescue::Expired).await {
             Ok(rescued) if rescued.rescued + rescued.discarded > 0 => {
-                warn!(rescued = rescued.rescued, discarded = rescued.discarded, "Leases ran out; their jobs wait again");
+                warn!(
+                    rescued = rescued.rescued,
+                    discarded = rescued.discarded,
+                    "Leases ran out; their jobs wait again"
+                );
             }
             Ok(_) => {}
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "Leases that ran out could not be looked for"),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "Leases that ran out could not be looked for");
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ const PEEK_DEPTH: usize = 2;
 /// After an unclean start, jobs are leased until so many of them went well...
 const PROVEN_JOBS: u64 = 10_000;
 /// ...or for so long. Only a lease leaves a trace of which jobs kill their worker.
-const PROVEN_AFTER: Duration = Duration::from_secs(60);
+const PROVEN_AFTER: Duration = Duration::from_mins(1);
 /// A drain that meets so many errors one after the other is given up.
 const DRAIN_ERRORS: u32 = 5;
 
@@ -169,7 +169,10 @@ impl Lane {
             Ok((_, Ok(()))) => {}
             Ok((_, Err(error))) => {
                 progress.errors += 1;
-                error!(error = &error as &dyn std::error::Error, "A batch of finished jobs could not be written; it will run again");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "A batch of finished jobs could not be written; it will run again"
+                );
             }
             Err(error) => error!(error = &error as &dyn std::error::Error, "A batch broke down"),
         }
@@ -181,7 +184,10 @@ impl Lane {
             return Err(error);
         }
         if progress.errors == 1 {
-            error!(error = &error as &dyn std::error::Error, "Jobs cannot be claimed; trying again every few seconds");
+            error!(
+                error = &error as &dyn std::error::Error,
+                "Jobs cannot be claimed; trying again every few seconds"
+            );
         }
         let pause = POLL_INTERVAL.saturating_mul(progress.errors.min(5));
         self.shutdown.run_until_cancelled(tokio::time::sleep(spread(pause, rand::random()))).await;
@@ -189,7 +195,11 @@ impl Lane {
     }
 
     /// Waits for work. Answers whether a drain is over.
-    async fn idle(&self, progress: &mut Progress, woken: impl Future<Output = ()>) -> Result<bool, StoreError> {
+    async fn idle(
+        &self,
+        progress: &mut Progress,
+        woken: impl Future<Output = ()>,
+    ) -> Result<bool, StoreError> {
         let kinds = [self.context.handler.kind()];
         let next = match self.context.store.jobs_next_due(&kinds).await {
             Ok(next) => next,

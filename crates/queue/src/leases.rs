@@ -31,7 +31,12 @@ struct Held {
 
 impl Leases {
     /// Notes leases that were just taken; `stop` fires when one of them is lost for good.
-    pub(crate) fn hold(&self, jobs: impl Iterator<Item = (JobId, LeaseToken)>, claimed: Instant, stop: &CancellationToken) {
+    pub(crate) fn hold(
+        &self,
+        jobs: impl Iterator<Item = (JobId, LeaseToken)>,
+        claimed: Instant,
+        stop: &CancellationToken,
+    ) {
         let mut held = self.lock();
         for (id, token) in jobs {
             held.insert(id, Held { token, renewed: claimed, stop: stop.clone() });
@@ -59,10 +64,16 @@ impl Leases {
         }
         let asked = Instant::now();
         // A store that hangs must not keep the next heartbeat, or the end of untrusted work, from coming.
-        let renewed = tokio::time::timeout(HEARTBEAT / 2, store.jobs_renew(RenewJobs { jobs: jobs.clone(), lease: LEASE })).await;
+        let renewed = tokio::time::timeout(
+            HEARTBEAT / 2,
+            store.jobs_renew(RenewJobs { jobs: jobs.clone(), lease: LEASE }),
+        )
+        .await;
         match renewed {
             Ok(Ok(lost)) => self.apply(&jobs, &lost, asked),
-            Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "The heartbeat of {} jobs failed", jobs.len()),
+            Ok(Err(error)) => {
+                warn!(error = &error as &dyn std::error::Error, "The heartbeat of {} jobs failed", jobs.len());
+            }
             Err(_) => warn!("The heartbeat of {} jobs took too long", jobs.len()),
         }
         self.drop_untrusted();

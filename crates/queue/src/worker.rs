@@ -94,7 +94,11 @@ impl QueueWorker {
         let rescued = self.store.jobs_rescue(Rescue::All).await.map_err(RunError::Store)?;
         let after_crash = rescued.rescued + rescued.discarded > 0;
         if after_crash {
-            warn!(rescued = rescued.rescued, discarded = rescued.discarded, "The worker before this one died; its jobs wait again");
+            warn!(
+                rescued = rescued.rescued,
+                discarded = rescued.discarded,
+                "The worker before this one died; its jobs wait again"
+            );
         }
         let leases = Arc::new(Leases::default());
         let tally = Arc::new(Tally::default());

@@ -7,7 +7,7 @@ use hostatlas_store::{CheckReport, SchemaStatus};
 use crate::{Error, Services};
 
 /// A database older than this gets a note: places move by a few percent a month.
-const OLD_DATABASE: Duration = Duration::from_secs(45 * 86_400);
+const OLD_DATABASE: Duration = Duration::from_hours(45 * 24);
 
 /// Running the installation.
 #[derive(Clone)]
@@ -80,12 +80,18 @@ impl Admin {
         let mut report = DoctorReport::default();
         let schema = self.schema_status().await?;
         let size = schema.bytes.map(|bytes| format!(", {}", mebibytes(bytes))).unwrap_or_default();
-        let detail = format!("`{}` ({}{size}) is at migration {}", schema.location, schema.engine, schema.found);
+        let detail =
+            format!("`{}` ({}{size}) is at migration {}", schema.location, schema.engine, schema.found);
         if schema.found == schema.wanted {
             report.add(Severity::Ok, "database", detail, None);
         } else {
             let remedy = Some("run `hostatlas db migrate`");
-            report.add(Severity::Error, "database", format!("{detail}, this program needs {}", schema.wanted), remedy);
+            report.add(
+                Severity::Error,
+                "database",
+                format!("{detail}, this program needs {}", schema.wanted),
+                remedy,
+            );
         }
         self.add_files(&mut report);
         self.add_jobs(&mut report).await?;
@@ -105,7 +111,10 @@ impl Admin {
         let remedy = self.services.locator().database_directory().map_or_else(
             || "name a city database (MMDB) with `HOSTATLAS_MMDB_CITY`".to_owned(),
             |directory| {
-                format!("put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`", directory.display())
+                format!(
+                    "put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`",
+                    directory.display()
+                )
             },
         );
         let detail = "no database of places is in use: hosts cannot be located".to_owned();
@@ -124,15 +133,19 @@ impl Admin {
             report.add(Severity::Note, "places", format!("`{name}` is not in use"), None);
             return;
         }
-        let built = file.database_build.map(|build| (build, self.services.now().since(build)));
+        let age = file.database_build.map(|build| self.services.now().since(build));
         let kind = file.database_type.as_deref().unwrap_or("unnamed type");
-        let detail = match built {
+        let detail = match file.database_build.zip(age) {
             Some((build, age)) => {
-                format!("`{name}` ({kind}) was built {}, {} days ago", build.to_date(), age.as_secs() / 86_400)
+                format!(
+                    "`{name}` ({kind}) was built {}, {} days ago",
+                    build.to_date(),
+                    age.as_secs() / 86_400
+                )
             }
             None => format!("`{name}` ({kind}) does not say when it was built"),
         };
-        if built.is_some_and(|(_, age)| age > OLD_DATABASE) {
+        if age.is_some_and(|age| age > OLD_DATABASE) {
             let remedy = Some("replace it by a newer one (by rename): it is taken up while the server runs");
             report.add(Severity::Note, "places", detail, remedy);
         } else {
@@ -149,15 +162,24 @@ impl Admin {
                 let detail = format!("`{}` is paused, {waiting} jobs wait", kind.kind);
                 report.add(Severity::Warning, "jobs", detail, Some(&remedy));
             } else if waiting > 0 && !kind.served {
-                let detail = format!("{waiting} `{}` jobs wait, and no worker of this version serves them", kind.kind);
-                report.add(Severity::Note, "jobs", detail, Some("they run once a version serves them, or cancel them"));
+                let detail =
+                    format!("{waiting} `{}` jobs wait, and no worker of this version serves them", kind.kind);
+                report.add(
+                    Severity::Note,
+                    "jobs",
+                    detail,
+                    Some("they run once a version serves them, or cancel them"),
+                );
             } else if waiting > 0 {
                 let detail = format!("{waiting} `{}` jobs wait", kind.kind);
                 let remedy = Some("a running `hostatlas serve` or `hostatlas worker` takes them in turn");
                 report.add(Severity::Note, "jobs", detail, remedy);
             }
             if kind.counts.discarded > 0 {
-                let remedy = format!("see `hostatlas jobs list --state discarded --kind {}`, then `jobs retry`", kind.kind);
+                let remedy = format!(
+                    "see `hostatlas jobs list --state discarded --kind {}`, then `jobs retry`",
+                    kind.kind
+                );
                 let detail = format!("{} `{}` jobs were given up", kind.counts.discarded, kind.kind);
                 report.add(Severity::Warning, "jobs", detail, Some(&remedy));
             }
@@ -217,7 +239,8 @@ fn maker(file: &DatabaseStatus) -> Option<Attribution> {
     if let Some((_, text, url)) = known.iter().find(|(word, ..)| described.contains(word)) {
         return Some(attribution(text, url));
     }
-    (file.role == Some(Role::Asn)).then(|| attribution("Autonomous systems: RouteViews", "https://www.routeviews.org"))
+    (file.role == Some(Role::Asn))
+        .then(|| attribution("Autonomous systems: RouteViews", "https://www.routeviews.org"))
 }
 
 fn add_hosts(report: &mut DoctorReport, coverage: &Coverage) {
@@ -243,7 +266,12 @@ fn add_hosts(report: &mut DoctorReport, coverage: &Coverage) {
         let count = coverage.unlocated_reasons.get(reason.slug()).copied().unwrap_or(0);
         if count > 0 {
             let remedy = format!("see `hostatlas hosts search reason:{}`", reason.slug());
-            report.add(Severity::Note, "hosts", format!("{count} unlocated: {}", reason.label()), Some(&remedy));
+            report.add(
+                Severity::Note,
+                "hosts",
+                format!("{count} unlocated: {}", reason.label()),
+                Some(&remedy),
+            );
         }
     }
 }

@@ -20,7 +20,6 @@ impl Services {
     ///
     /// Until accounts exist it grants the local operator everything: the server binds to loopback only, and has
     /// checked Host and Origin before it comes here.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "accounts will need both")]
     pub fn authorize(&self, permission: Permission) -> Result<(), Error> {
         match permission {
             Permission::ViewHosts

@@ -1,4 +1,6 @@
-use hostatlas_domain::{Coverage, CountryCoverage, LocationState, ProviderCoverage, RecentResult, UnlocatedReason};
+use hostatlas_domain::{
+    CountryCoverage, Coverage, LocationState, ProviderCoverage, RecentResult, UnlocatedReason,
+};
 
 use crate::{Error, Services, request::parse_limit};
 
@@ -86,7 +88,8 @@ impl CoverageService {
     }
 
     fn add_database_reason(&self, coverage: &Coverage, reasons: &mut Vec<EmptyReason>) {
-        let without = coverage.unlocated_reasons.get(UnlocatedReason::NoDatabase.slug()).copied().unwrap_or(0);
+        let without =
+            coverage.unlocated_reasons.get(UnlocatedReason::NoDatabase.slug()).copied().unwrap_or(0);
         let has_places = self.services.locator().database_build().is_some();
         if has_places && without == 0 {
             return;
@@ -95,10 +98,19 @@ impl CoverageService {
         if count == 0 {
             return;
         }
-        let whose = if has_places { "No database for their address family is installed" } else { "No database of places is installed" };
+        let whose = if has_places {
+            "No database for their address family is installed"
+        } else {
+            "No database of places is installed"
+        };
         let place = self.services.locator().database_directory().map_or_else(
             || "name a file with `HOSTATLAS_MMDB_CITY`".to_owned(),
-            |directory| format!("put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`", directory.display()),
+            |directory| {
+                format!(
+                    "put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`",
+                    directory.display()
+                )
+            },
         );
         reasons.push(EmptyReason::new(
             "no_database",
@@ -109,22 +121,48 @@ impl CoverageService {
         ));
     }
 
-    async fn add_job_reasons(&self, coverage: &Coverage, reasons: &mut Vec<EmptyReason>) -> Result<(), Error> {
+    async fn add_job_reasons(
+        &self,
+        coverage: &Coverage,
+        reasons: &mut Vec<EmptyReason>,
+    ) -> Result<(), Error> {
         for kind in self.services.jobs().kinds().await?.into_iter().filter(|kind| kind.served) {
             let (waiting, running) = (kind.counts.waiting(), kind.counts.running);
             let href = format!("/jobs?kind={}", kind.kind);
             if waiting > 0 && kind.paused_at.is_some() {
                 let sentence = format!("{waiting} {} jobs wait because the kind is paused.", kind.kind);
-                reasons.push(EmptyReason::new("jobs_paused", waiting, sentence, "Resume on the jobs page", &href));
+                reasons.push(EmptyReason::new(
+                    "jobs_paused",
+                    waiting,
+                    sentence,
+                    "Resume on the jobs page",
+                    &href,
+                ));
             } else if waiting + running > 0 {
-                let sentence = format!("{} {} jobs are queued; a worker takes them in turn.", waiting + running, kind.kind);
-                reasons.push(EmptyReason::new("jobs_waiting", waiting + running, sentence, "See the queue", &href));
+                let sentence = format!(
+                    "{} {} jobs are queued; a worker takes them in turn.",
+                    waiting + running,
+                    kind.kind
+                );
+                reasons.push(EmptyReason::new(
+                    "jobs_waiting",
+                    waiting + running,
+                    sentence,
+                    "See the queue",
+                    &href,
+                ));
             }
         }
         if coverage.pending_unqueued > 0 {
             let count = coverage.pending_unqueued;
             let sentence = format!("{count} hosts were never looked up, and no job for them is queued.");
-            reasons.push(EmptyReason::new("no_jobs", count, sentence, "Queue jobs for them", "/coverage#actions"));
+            reasons.push(EmptyReason::new(
+                "no_jobs",
+                count,
+                sentence,
+                "Queue jobs for them",
+                "/coverage#actions",
+            ));
         }
         Ok(())
     }
@@ -143,7 +181,8 @@ fn add_unlocated_reasons(coverage: &Coverage, reasons: &mut Vec<EmptyReason>) {
         reasons.push(EmptyReason::new(
             "not_applicable",
             coverage.not_applicable,
-            "Private and special-purpose addresses have no place, and no provider is asked about them.".to_owned(),
+            "Private and special-purpose addresses have no place, and no provider is asked about them."
+                .to_owned(),
             "Show these hosts",
             &format!("/hosts?q=state:{}", LocationState::NotApplicable.slug()),
         ));

@@ -94,7 +94,9 @@ impl Error {
     pub fn problem(&self) -> Problem {
         let code = self.code();
         let detail = match self {
-            Self::Internal(_) => "Something went wrong on our side; the request id leads to the log.".to_owned(),
+            Self::Internal(_) => {
+                "Something went wrong on our side; the request id leads to the log.".to_owned()
+            }
             Self::Database(StoreError::NotWritable { .. }) => {
                 "The database cannot be written: the disk is full or the file is read-only.".to_owned()
             }
@@ -116,8 +118,12 @@ impl Error {
             Self::InvalidRequest { .. } | Self::Scan { .. } => ProblemCode::InvalidRequest,
             Self::NotSupported { .. } => ProblemCode::NotSupported,
             Self::NotFound { .. } => ProblemCode::NotFound,
-            Self::Conflict { .. } | Self::NotApplicable { .. } | Self::WorkerRoleHeld { .. } => ProblemCode::Conflict,
-            Self::Unavailable { .. } | Self::Interrupted { .. } | Self::Database(_) => ProblemCode::Unavailable,
+            Self::Conflict { .. } | Self::NotApplicable { .. } | Self::WorkerRoleHeld { .. } => {
+                ProblemCode::Conflict
+            }
+            Self::Unavailable { .. } | Self::Interrupted { .. } | Self::Database(_) => {
+                ProblemCode::Unavailable
+            }
             Self::Internal(_) => ProblemCode::Internal,
         }
     }
@@ -132,9 +138,9 @@ impl Error {
             | Self::Unavailable { hint, .. }
             | Self::Interrupted { hint, .. } => hint.clone(),
             Self::NotApplicable { class, .. } => Some(class.explanation().to_owned()),
-            Self::WorkerRoleHeld { .. } => {
-                Some("stop that process first, or let it do the work: it takes jobs of every process".to_owned())
-            }
+            Self::WorkerRoleHeld { .. } => Some(
+                "stop that process first, or let it do the work: it takes jobs of every process".to_owned(),
+            ),
             Self::Scan { source, .. } => Some(scan_hint(source).to_owned()),
             Self::Database(error) => database_hint(error),
             Self::Internal(_) => None,
@@ -154,19 +160,29 @@ impl Error {
 const fn scan_hint(error: &ScanError) -> &'static str {
     match error {
         ScanError::NotAScan { .. } => "name its format with `--format` if you know it better",
-        ScanError::Read(_) => "check that the file is there and readable, then import it again: what was stored stays",
+        ScanError::Read(_) => {
+            "check that the file is there and readable, then import it again: what was stored stays"
+        }
         ScanError::Damaged(_) => "decompress it again from its source; what came before the damage is stored",
     }
 }
 
 fn database_hint(error: &StoreError) -> Option<String> {
     let hint = match error {
-        StoreError::Unreachable { .. } => "check the path and its permissions, or name another with `HOSTATLAS_DATABASE_URL`",
-        StoreError::NotADatabase { .. } => "name the right file with `HOSTATLAS_DATABASE_URL`; this one was not touched",
+        StoreError::Unreachable { .. } => {
+            "check the path and its permissions, or name another with `HOSTATLAS_DATABASE_URL`"
+        }
+        StoreError::NotADatabase { .. } => {
+            "name the right file with `HOSTATLAS_DATABASE_URL`; this one was not touched"
+        }
         StoreError::SchemaNewer { .. } => "use the version of hostatlas that wrote it, or a later one",
         StoreError::SchemaBehind { .. } => "run `hostatlas db migrate`",
-        StoreError::EngineTooOld { .. } => "use the SQLite that hostatlas brings along: it can lose no committed write",
-        StoreError::NotWritable { .. } => "free space, or make the file and its directory writable; what was acknowledged is safe",
+        StoreError::EngineTooOld { .. } => {
+            "use the SQLite that hostatlas brings along: it can lose no committed write"
+        }
+        StoreError::NotWritable { .. } => {
+            "free space, or make the file and its directory writable; what was acknowledged is safe"
+        }
         StoreError::Busy => "another process writes without a pause: try again in a moment",
         _ => return None,
     };
@@ -220,11 +236,16 @@ mod tests {
     fn what_the_engine_says_stays_inside() {
         let errors = [
             Error::from(StoreError::Engine("no such table: secret".into())),
-            Error::from(StoreError::Unreachable { location: "/secret".to_owned(), reason: "secret".to_owned() }),
+            Error::from(StoreError::Unreachable {
+                location: "/secret".to_owned(),
+                reason: "secret".to_owned(),
+            }),
         ];
         for error in errors {
             let problem = error.problem();
-            assert!(!problem.detail.contains("secret") && !problem.hint.unwrap_or_default().contains("secret"));
+            assert!(
+                !problem.detail.contains("secret") && !problem.hint.unwrap_or_default().contains("secret")
+            );
         }
     }
 

@@ -14,8 +14,9 @@ use tracing::warn;
 
 use crate::Services;
 
-/// How often the store is asked what changed: well within the two seconds that pages promise.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the poller waits for a nudge before it asks the store anyway: what another process commits has to reach a
+/// page within two seconds.
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
 /// The least time between two polls, however often they are asked for: this is what coalesces.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often database files are checked for replacement: one `stat` a file.
@@ -57,7 +58,8 @@ impl Hub {
         self.nudge.notify_one();
     }
 
-    fn start(&self, services: &Services) {
+    /// Begins to poll, the first time.
+    pub(crate) fn start(&self, services: &Services) {
         if !self.started.swap(true, Ordering::AcqRel) {
             tokio::spawn(poll(services.clone()));
         }
@@ -77,8 +79,12 @@ impl Events {
     }
 
     /// As [`Events::subscribe`], and an event for each of these jobs whenever it changed.
-    pub fn subscribe_with_jobs(&self, jobs: Vec<JobId>) -> impl Stream<Item = Event> + Send + 'static + use<> {
-        let watched = jobs.into_iter().map(|id| self.watch_job(id).skip(1).map(move |_| Event::Job(id)).boxed());
+    pub fn subscribe_with_jobs(
+        &self,
+        jobs: Vec<JobId>,
+    ) -> impl Stream<Item = Event> + Send + 'static + use<> {
+        let watched =
+            jobs.into_iter().map(|id| self.watch_job(id).skip(1).map(move |_| Event::Job(id)).boxed());
         stream::select(self.subscribe(), stream::select_all(watched))
     }
 
@@ -151,7 +157,10 @@ async fn poll(services: Services) {
             }
             Err(error) if !failing => {
                 failing = true;
-                warn!(error = &error as &dyn std::error::Error, "Live pages get no news: the store does not answer");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Live pages get no news: the store does not answer"
+                );
             }
             Err(_) => {}
         }
@@ -160,6 +169,6 @@ async fn poll(services: Services) {
             crate::worker::reload_databases(&services).await;
         }
         tokio::time::sleep(SHORTEST_INTERVAL).await;
-        let _ = tokio::time::timeout(POLL_INTERVAL - SHORTEST_INTERVAL, services.hub().nudge.notified()).await;
+        let _ = tokio::time::timeout(LONGEST_WAIT, services.hub().nudge.notified()).await;
     }
 }

@@ -1,14 +1,11 @@
 mod batch;
 mod sequential;
 
-use std::{
-    num::NonZeroUsize,
-    time::Duration,
-};
+use std::{num::NonZeroUsize, time::Duration};
 
 use hostatlas_domain::{
-    Address, AddressClass, DuePolicy, GeolocateSummary, HostFilter, Located, Location, LookupView,
-    Mode, ProviderName, Timestamp, classify,
+    Address, AddressClass, DuePolicy, GeolocateSummary, HostFilter, Located, Location, LookupView, Mode,
+    ProviderName, Timestamp, classify,
 };
 use hostatlas_geolocation::{Locator, Lookup};
 use hostatlas_store::{ApplyLocations, Attempt, HostSelection, LocationWrite, SelectHosts, StoreError};
@@ -142,7 +139,9 @@ impl Geolocate {
         match request.mode {
             Mode::QueueJobs => self.queue(&request, plan, &cancel, &mut tracker).await?,
             Mode::AsyncBatch => batch::run(&self.services, &request, plan, &cancel, &mut tracker).await?,
-            Mode::Sequential => sequential::run(&self.services, &request, plan, &cancel, &mut tracker).await?,
+            Mode::Sequential => {
+                sequential::run(&self.services, &request, plan, &cancel, &mut tracker).await?;
+            }
             Mode::Single => {
                 return Err(Error::invalid("a single lookup takes one address", "use `geolocate --ip`"));
             }
@@ -244,14 +243,21 @@ impl Geolocate {
                 HostSelection::Filter { filter: HostFilter { stale: true, ..HostFilter::default() }, max_age }
             }
             Selection::All => HostSelection::All,
-            Selection::Query(q) => HostSelection::Filter { filter: parse_query(q)?.filter().clone(), max_age },
+            Selection::Query(q) => {
+                HostSelection::Filter { filter: parse_query(q)?.filter().clone(), max_age }
+            }
             Selection::Addresses(ips) => HostSelection::Addresses(parse_addresses(ips)?),
         };
         let total = self.total(&request.selection, &selection, max_age).await?;
         Ok(Plan { selection, total })
     }
 
-    async fn total(&self, asked: &Selection, selection: &HostSelection, max_age: Duration) -> Result<Option<u64>, Error> {
+    async fn total(
+        &self,
+        asked: &Selection,
+        selection: &HostSelection,
+        max_age: Duration,
+    ) -> Result<Option<u64>, Error> {
         let store = self.services.store();
         if let HostSelection::Addresses(addresses) = selection {
             return Ok(Some(addresses.len() as u64));
@@ -276,7 +282,7 @@ impl Geolocate {
 /// Nothing located is due, everything else is.
 fn missing_policy() -> DuePolicy {
     DuePolicy {
-        max_age: Duration::from_secs(100 * 365 * 86_400),
+        max_age: Duration::from_hours(100 * 365 * 24),
         failure_retry_after: Duration::ZERO,
         database_build: Some(Timestamp::from_millis(i64::MAX)),
     }
@@ -303,7 +309,8 @@ fn view(ip: Address, lookup: &Lookup) -> LookupView {
             LookupView::without_place(ip, lookup.status(), Some(reason.slug().to_owned()))
         }
         Lookup::Failed { reason, failures } => {
-            let said: Vec<_> = failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
+            let said: Vec<_> =
+                failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
             let said = if said.is_empty() { reason.label().to_owned() } else { said.join("; ") };
             LookupView::without_place(ip, lookup.status(), Some(said))
         }

@@ -207,7 +207,7 @@ impl Run<'_> {
                 (Some(Message::End(ending)), Some(writer)) => return self.end(writer, ending).await,
                 (Some(Message::End(ending)), None) => return Err(self.never_began(ending)),
                 (None, Some(writer)) => return self.interrupted(writer).await,
-                (Some(Message::Batch(_)), None) | (None, None) => return Err(stopped_early(&self.name)),
+                (Some(Message::Batch(_)) | None, None) => return Err(stopped_early(&self.name)),
             }
         }
     }
@@ -260,7 +260,12 @@ impl Run<'_> {
         }
     }
 
-    async fn flush(&mut self, writer: &mut Writer, buffer: packed::Buffer, mut seen: Seen) -> Result<Seen, Error> {
+    async fn flush(
+        &mut self,
+        writer: &mut Writer,
+        buffer: packed::Buffer,
+        mut seen: Seen,
+    ) -> Result<Seen, Error> {
         if buffer.is_empty() {
             return Ok(seen);
         }
@@ -316,7 +321,10 @@ impl Run<'_> {
         let import = writer.finish(false, false).await?;
         let stored = import.report.hosts_seen;
         Err(Error::Interrupted {
-            detail: format!("import {} of `{}` was stopped; {stored} hosts of it are stored", import.report.id.0, self.name),
+            detail: format!(
+                "import {} of `{}` was stopped; {stored} hosts of it are stored",
+                import.report.id.0, self.name
+            ),
             hint: Some("import the same input again to complete it".to_owned()),
         })
     }

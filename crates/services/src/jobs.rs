@@ -74,7 +74,12 @@ impl Jobs {
     }
 
     /// Jobs, newest first; `limit` is 1 to 1000.
-    pub async fn list(&self, filter: JobFilter, cursor: Option<&str>, limit: u32) -> Result<Page<Job>, Error> {
+    pub async fn list(
+        &self,
+        filter: JobFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Job>, Error> {
         Ok(self.services.store().jobs_list(filter, parse_cursor(cursor)?, parse_limit(limit)?).await?)
     }
 

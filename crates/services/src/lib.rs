@@ -32,5 +32,7 @@ pub use runs::{RunRequest, RunSelection, Runs};
 pub use services::{Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 
-pub use hostatlas_geolocation::{AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole};
+pub use hostatlas_geolocation::{
+    AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole,
+};
 pub use hostatlas_store::{ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus};

@@ -9,8 +9,8 @@ use hostatlas_domain::{
 };
 use hostatlas_store::SearchHosts;
 
-pub(crate) use self::index::MapIndex;
 use self::cluster::{LARGEST_ZOOM, View, cluster};
+pub(crate) use self::index::MapIndex;
 use crate::{
     Error, Services,
     request::{parse_cursor, parse_limit, parse_query},
@@ -51,18 +51,24 @@ impl Map {
         let areas = &snapshot.areas;
         let (marks, not_shown) = if query.is_empty() {
             let stale = self.services.map_index().stale();
-            (cluster(&View { places: &snapshot.places, stale: &stale, areas, bbox, zoom }), snapshot.not_shown)
+            (
+                cluster(&View { places: &snapshot.places, stale: &stale, areas, bbox, zoom }),
+                snapshot.not_shown,
+            )
         } else {
             let matching = self.services.map_index().matching(&self.services, &snapshot, &query).await?;
             let (places, stale) = (&matching.places, &matching.stale);
             (cluster(&View { places, stale, areas, bbox, zoom }), matching.not_shown)
         };
         let names = self.names(marks.iter().map(|mark| mark.top)).await?;
-        let mut clusters: Vec<MapEntry> = marks.iter().map(|mark| mark.entry(zoom, names.get(&mark.top))).collect();
+        let mut clusters: Vec<MapEntry> =
+            marks.iter().map(|mark| mark.entry(zoom, names.get(&mark.top))).collect();
         clusters.sort_by(|one, other| {
-            other.hosts.cmp(&one.hosts).then(one.latitude.total_cmp(&other.latitude)).then(
-                one.longitude.total_cmp(&other.longitude),
-            )
+            other
+                .hosts
+                .cmp(&one.hosts)
+                .then(one.latitude.total_cmp(&other.latitude))
+                .then(one.longitude.total_cmp(&other.longitude))
         });
         Ok(MapAnswer {
             hosts: marks.iter().map(|mark| mark.hosts).sum(),
@@ -87,7 +93,12 @@ impl Map {
     }
 
     /// The hosts of a place, by address; `limit` is 1 to 1000.
-    pub async fn place_hosts(&self, id: PlaceId, cursor: Option<&str>, limit: u32) -> Result<Page<HostSummary>, Error> {
+    pub async fn place_hosts(
+        &self,
+        id: PlaceId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<HostSummary>, Error> {
         let params = SearchHosts {
             filter: HostFilter { place: Some(id), ..HostFilter::default() },
             sort: HostSort::Address,

@@ -10,7 +10,10 @@ const LARGEST_PAGE: u32 = 1000;
 pub(crate) fn parse_address(text: &str) -> Result<Address, Error> {
     let address = text.trim().parse::<Address>();
     address.map_err(|error| {
-        Error::invalid(error.to_string(), "give an IPv4 or IPv6 address, as in `203.0.113.7` or `2001:db8::7`")
+        Error::invalid(
+            error.to_string(),
+            "give an IPv4 or IPv6 address, as in `203.0.113.7` or `2001:db8::7`",
+        )
     })
 }
 

@@ -112,7 +112,6 @@ impl Services {
     }
 
     /// The system clock.
-    #[expect(clippy::unused_self, reason = "callers have no other clock to read than that of their services")]
     pub fn now(&self) -> Timestamp {
         clock::now()
     }

@@ -13,7 +13,7 @@ use crate::{Error, Services};
 /// Geolocations in one claim, lookup pass and write: measured best on SQLite, in transactions under 100 ms.
 const GEOLOCATION_BATCH: u32 = 10_000;
 /// A batch of database lookups takes milliseconds; longer than this, something is broken.
-const GEOLOCATION_DEADLINE: Duration = Duration::from_secs(60);
+const GEOLOCATION_DEADLINE: Duration = Duration::from_mins(1);
 /// Up to so many jobs in a batch each say in words what was found. In bulk one word does, since equal results are
 /// written together.
 const DETAILED_RESULTS: usize = 100;
@@ -82,7 +82,8 @@ impl Worker {
         let role = store.worker_role().await?;
         let handlers: Vec<_> =
             self.kinds().into_iter().filter_map(|kind| handler(kind, &self.services)).collect();
-        let options = QueueWorkerOptions { concurrency: self.options.concurrency.get(), drain: self.options.drain };
+        let options =
+            QueueWorkerOptions { concurrency: self.options.concurrency.get(), drain: self.options.drain };
         queue_what_had_no_database(&self.services).await;
         let over = CancellationToken::new();
         let reloading = tokio::spawn(keep_databases_fresh(self.services.clone(), over.clone()));
@@ -163,7 +164,9 @@ async fn queue_what_had_no_database(services: &Services) {
         ..hostatlas_domain::HostFilter::default()
     };
     let queued = match services.coverage().get().await {
-        Ok(coverage) if !coverage.unlocated_reasons.contains_key(UnlocatedReason::NoDatabase.slug()) => return,
+        Ok(coverage) if !coverage.unlocated_reasons.contains_key(UnlocatedReason::NoDatabase.slug()) => {
+            return;
+        }
         Ok(_) => {
             let selection = HostSelection::Filter { filter, max_age: services.config().max_age };
             let priority = JobKind::Geolocation.default_priority();
@@ -172,9 +175,13 @@ async fn queue_what_had_no_database(services: &Services) {
         Err(error) => Err(error),
     };
     match queued {
-        Ok(report) if report.queued > 0 => info!("Queued {} hosts that had no database before", report.queued),
+        Ok(report) if report.queued > 0 => {
+            info!("Queued {} hosts that had no database before", report.queued);
+        }
         Ok(_) => {}
-        Err(error) => warn!(error = &error as &dyn std::error::Error, "Hosts without a database could not be queued"),
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "Hosts without a database could not be queued");
+        }
     }
 }
 
@@ -229,7 +236,8 @@ fn outcome(
     let unlocated = |reason| Some(Attempt::Unlocated { reason, database_build: build });
     match lookup {
         Lookup::Located(located) => {
-            let result = if detailed { format!("located: {}", located.place.label()) } else { "located".to_owned() };
+            let result =
+                if detailed { format!("located: {}", located.place.label()) } else { "located".to_owned() };
             (Outcome::Done(result), Some(Attempt::Located(located)))
         }
         Lookup::Miss(reason) => (Outcome::Done("no provider knows it".to_owned()), unlocated(reason)),
@@ -239,7 +247,8 @@ fn outcome(
             (Outcome::Done("no database for its address family is installed".to_owned()), unlocated(reason))
         }
         Lookup::Failed { reason, failures } => {
-            let said: Vec<_> = failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
+            let said: Vec<_> =
+                failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
             let error = JobError::new(said.join("; "), reason);
             // The same file gives the same damaged answer.
             let permanent = reason == UnlocatedReason::Malformed;

@@ -77,9 +77,9 @@ impl JobStore for MemoryStore {
         self.claims.lock().expect("no test panics in here").push((params.mode, params.oldest_first));
         let except: HashSet<JobId> = params.except.into_iter().collect();
         let mut rows = self.rows();
-        let due = rows.iter_mut().filter(|(id, row)| {
-            !row.running && row.run_at <= Instant::now() && !except.contains(id)
-        });
+        let due = rows
+            .iter_mut()
+            .filter(|(id, row)| !row.running && row.run_at <= Instant::now() && !except.contains(id));
         let claimed = due.take(params.limit as usize).map(|(id, row)| {
             if params.mode == ClaimMode::Lease {
                 row.running = true;

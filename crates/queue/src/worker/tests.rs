@@ -34,7 +34,7 @@ impl Handler for TestHandler {
     }
 
     fn deadline(&self) -> Duration {
-        Duration::from_secs(120)
+        Duration::from_mins(2)
     }
 
     fn mode(&self) -> ClaimMode {
@@ -91,14 +91,15 @@ fn after(time: Duration) -> CancellationToken {
 #[tokio::test(start_paused = true)]
 async fn a_drain_ends_when_nothing_is_due_and_leaves_what_comes_later() {
     let store = Arc::new(MemoryStore::with_jobs(25));
-    store.add(99, Duration::from_secs(3600));
+    store.add(99, Duration::from_hours(1));
     let summary = drain(&store, Work::Succeed, ClaimMode::Lease, 10).await;
     assert_eq!((summary.completed, store.waiting()), (25, vec![99]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn peeked_jobs_in_flight_are_not_claimed_again_while_their_end_is_written() {
-    let store = Arc::new(MemoryStore { finish_takes: Duration::from_millis(100), ..MemoryStore::with_jobs(50) });
+    let store =
+        Arc::new(MemoryStore { finish_takes: Duration::from_millis(100), ..MemoryStore::with_jobs(50) });
     let began = Instant::now();
     let summary = drain(&store, Work::Take(Duration::from_millis(100)), ClaimMode::Peek, 10).await;
     let ended: std::collections::HashSet<_> = store.ended().into_iter().map(|(id, _)| id).collect();
@@ -134,7 +135,8 @@ async fn a_heartbeat_keeps_long_work_alive() {
 #[tokio::test(start_paused = true)]
 async fn a_graceful_stop_gives_back_what_five_seconds_could_not_finish() {
     let store = Arc::new(MemoryStore::with_jobs(1));
-    let worker = worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(60)), ClaimMode::Lease, 1, false);
+    let worker =
+        worker(&store, Work::TakeAndIgnoreCancel(Duration::from_mins(1)), ClaimMode::Lease, 1, false);
     let began = Instant::now();
     worker.run(after(Duration::from_secs(1))).await.expect("memory does not fail");
     let released = store.released.lock().expect("unpoisoned").clone();
@@ -145,7 +147,8 @@ async fn a_graceful_stop_gives_back_what_five_seconds_could_not_finish() {
 #[tokio::test(start_paused = true)]
 async fn a_graceful_stop_lets_what_is_quick_finish() {
     let store = Arc::new(MemoryStore::with_jobs(1));
-    let worker = worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(4)), ClaimMode::Lease, 1, false);
+    let worker =
+        worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(4)), ClaimMode::Lease, 1, false);
     let summary = worker.run(after(Duration::from_secs(1))).await.expect("memory does not fail");
     assert_eq!(summary.completed, 1);
 }
@@ -162,7 +165,10 @@ async fn work_over_its_deadline_is_retried() {
     let store = Arc::new(MemoryStore::with_jobs(1));
     drain(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(500)), ClaimMode::Lease, 1).await;
     let ended = store.ended();
-    assert!(matches!(&ended[..], [(_, Settled::Retryable(_, why))] if why == "it took longer than 120 s"), "{ended:?}");
+    assert!(
+        matches!(&ended[..], [(_, Settled::Retryable(_, why))] if why == "it took longer than 120 s"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,8 @@ pub(super) async fn run(
     // A consumer that fails must not leave the producer waiting for room.
     let _stop_with_us = stop.clone().drop_guard();
     let producer = tokio::spawn({
-        let (services, delay, size) = (services.clone(), request.delay, chunk_size(request.batch_size, WRITE_BATCH));
+        let (services, delay, size) =
+            (services.clone(), request.delay, chunk_size(request.batch_size, WRITE_BATCH));
         async move {
             let mut after: Option<Address> = None;
             while !stop.is_cancelled() {

@@ -15,6 +15,11 @@ use super::{
 /// Records that are remembered over the flushes of a live import: two generations of this many.
 const REMEMBERED: usize = 1_000_000;
 
+/// Banners in one batch, in bytes: ten thousand observations could bring 160 MiB of them.
+const BATCH_TEXT: usize = 2 * 1024 * 1024;
+/// Services that banners of one port are told apart by. More is no service but an attack, and counts as duplicate.
+const SERVICES_TOLD_APART: usize = 10_000;
+
 /// Observations made of sorted sightings, and what became of their records.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -51,7 +56,8 @@ impl Seen {
 /// The next observations of a sorted sequence, about `size`; an empty batch is the end.
 pub(super) fn next_batch(sorted: &mut Sorted, size: usize, mut seen: Option<&mut Seen>) -> io::Result<Batch> {
     let mut batch = Batch { observations: Vec::with_capacity(size), lines: LineCounts::default() };
-    while batch.observations.len() < size {
+    let mut text_bytes = 0;
+    while batch.observations.len() < size && text_bytes < BATCH_TEXT {
         let Some(first) = sorted.next()? else { break };
         let key = first.record.sort_key();
         let mut group = Group::new(key, first.record);
@@ -60,6 +66,7 @@ pub(super) fn next_batch(sorted: &mut Sorted, size: usize, mut seen: Option<&mut
             let Some(entry) = sorted.next()? else { break };
             group.add(entry, &mut batch.lines, seen.as_deref_mut());
         }
+        text_bytes += group.banner.as_ref().map_or(0, |(_, text)| text.banner.len());
         batch.observations.push(group.finish());
     }
     Ok(batch)
@@ -97,7 +104,8 @@ impl Group {
         let Entry { record, text } = entry;
         let kind = record.kind();
         let service = text.as_ref().map_or("", |text| text.service.as_str());
-        let first = self.is_first(kind, service) && seen.is_none_or(|seen| seen.insert(self.key, kind, service));
+        let first =
+            self.is_first(kind, service) && seen.is_none_or(|seen| seen.insert(self.key, kind, service));
         if first {
             lines.ok += 1;
             lines.repaired += u64::from(record.is_repaired());
@@ -122,7 +130,11 @@ impl Group {
             Kind::Up => &mut self.met[0],
             Kind::Open => &mut self.met[1],
             Kind::Closed => &mut self.met[2],
-            Kind::Banner => return !self.services.contains(service) && self.services.insert(service.to_owned()),
+            Kind::Banner => {
+                return self.services.len() < SERVICES_TOLD_APART
+                    && !self.services.contains(service)
+                    && self.services.insert(service.to_owned());
+            }
         };
         !std::mem::replace(met, true)
     }
@@ -254,7 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spilled_runs_give_the_same_as_memory(sightings in prop::collection::vec(any_sighting(), 0..80), cut in 1..20_usize) {
+        fn spilled_runs_give_the_same_as_memory(sightings in prop::collection::vec(any_sighting(), 0..150), cut in 1..20_usize) {
             let mut runs = Runs::new(&std::env::temp_dir());
             for (index, sighting) in sightings.iter().enumerate() {
                 runs.buffer().push(sighting, false, STARTED);

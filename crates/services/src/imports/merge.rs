@@ -11,6 +11,8 @@ use super::packed::{Buffer, NO_TEXT, Packed, SortKey, Text, parse_text, text_len
 /// Memory for sightings; sorting takes half of it again for a moment. Half a million without banners: larger runs were
 /// not quicker, and an import has to stay within 128 MiB.
 const RUN_BYTES: usize = 16 * 1024 * 1024;
+/// Runs of one level that are merged into one of the next: bounds the open files whatever the size of the input.
+const FAN_IN: usize = 64;
 /// Read and write buffer of one spilled run.
 const FILE_BUFFER: usize = 64 * 1024;
 
@@ -18,6 +20,8 @@ const FILE_BUFFER: usize = 64 * 1024;
 pub(super) struct Runs {
     buffer: Buffer,
     spilled: Vec<BufReader<File>>,
+    /// Runs that were merged of [`FAN_IN`] spilled ones, all of them earlier than what is spilled.
+    merged: Vec<BufReader<File>>,
     directory: PathBuf,
 }
 
@@ -31,7 +35,12 @@ pub(super) struct Entry {
 impl Runs {
     /// Spills into `directory`, in files without a name that vanish with the process.
     pub(super) fn new(directory: &Path) -> Self {
-        Self { buffer: Buffer::default(), spilled: Vec::new(), directory: directory.to_owned() }
+        Self {
+            buffer: Buffer::default(),
+            spilled: Vec::new(),
+            merged: Vec::new(),
+            directory: directory.to_owned(),
+        }
     }
 
     pub(super) fn buffer(&mut self) -> &mut Buffer {
@@ -48,28 +57,64 @@ impl Runs {
 
     pub(super) fn spill(&mut self) -> io::Result<()> {
         self.buffer.sort();
-        let file = tempfile::tempfile_in(&self.directory)?;
-        let mut writer = BufWriter::with_capacity(FILE_BUFFER, file);
+        let mut run = RunWriter::new(&self.directory)?;
         for index in 0..self.buffer.len() {
             let Some(record) = self.buffer.get(index) else { break };
-            let text = self.buffer.text_bytes(record);
-            let record = record.with_text(if text.is_some() { 0 } else { NO_TEXT });
-            writer.write_all(&record.to_bytes())?;
-            writer.write_all(text.unwrap_or_default())?;
+            run.write(*record, self.buffer.text_bytes(record))?;
         }
-        let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
-        self.spilled.push(BufReader::with_capacity(FILE_BUFFER, file));
+        self.spilled.push(run.into_reader()?);
         self.buffer.clear();
+        if self.spilled.len() >= FAN_IN {
+            self.merge_spilled()?;
+        }
+        Ok(())
+    }
+
+    fn merge_spilled(&mut self) -> io::Result<()> {
+        let sources =
+            std::mem::take(&mut self.spilled).into_iter().map(|file| Source::File { file }).collect();
+        let mut sorted = Sorted::new(sources)?;
+        let mut run = RunWriter::new(&self.directory)?;
+        let mut scratch = Vec::new();
+        while let Some(Entry { record, text }) = sorted.next()? {
+            scratch.clear();
+            let text = text.as_ref().map(|text| text.write(&mut scratch));
+            run.write(record, text.map(|()| scratch.as_slice()))?;
+        }
+        self.merged.push(run.into_reader()?);
         Ok(())
     }
 
     /// All sightings by address, port and protocol; equal ones in the order of the input.
     pub(super) fn into_sorted(mut self) -> io::Result<Sorted> {
         self.buffer.sort();
-        let mut sources: Vec<Source> = self.spilled.into_iter().map(|file| Source::File { file }).collect();
+        let mut sources: Vec<Source> =
+            self.merged.into_iter().chain(self.spilled).map(|file| Source::File { file }).collect();
         sources.push(Source::Memory { buffer: self.buffer, at: 0 });
         Sorted::new(sources)
+    }
+}
+
+/// Writes a sorted run.
+struct RunWriter {
+    file: BufWriter<File>,
+}
+
+impl RunWriter {
+    fn new(directory: &Path) -> io::Result<Self> {
+        Ok(Self { file: BufWriter::with_capacity(FILE_BUFFER, tempfile::tempfile_in(directory)?) })
+    }
+
+    fn write(&mut self, record: Packed, text: Option<&[u8]>) -> io::Result<()> {
+        let record = record.with_text(if text.is_some() { 0 } else { NO_TEXT });
+        self.file.write_all(&record.to_bytes())?;
+        self.file.write_all(text.unwrap_or_default())
+    }
+
+    fn into_reader(self) -> io::Result<BufReader<File>> {
+        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(BufReader::with_capacity(FILE_BUFFER, file))
     }
 }
 

@@ -140,13 +140,7 @@ impl Buffer {
 
     fn push_text(&mut self, service: &str, banner: &[u8]) -> u32 {
         let at = u32::try_from(self.texts.len()).unwrap_or(NO_TEXT);
-        let service = hostatlas_domain::truncate_bytes(service, 255);
-        let banner = &banner[..banner.len().min(usize::from(u16::MAX))];
-        let length = u16::try_from(banner.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let service_length = u8::try_from(service.len()).unwrap_or(u8::MAX);
-        self.texts.extend([service_length, 0, length[0], length[1]]);
-        self.texts.extend(service.as_bytes());
-        self.texts.extend(banner);
+        write_text(&mut self.texts, service, banner);
         at
     }
 
@@ -186,12 +180,29 @@ impl Buffer {
     }
 }
 
+impl Text {
+    /// Appends it as [`parse_text`] reads it.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        write_text(bytes, &self.service, &self.banner);
+    }
+}
+
+fn write_text(bytes: &mut Vec<u8>, service: &str, banner: &[u8]) {
+    let service = hostatlas_domain::truncate_bytes(service, 255);
+    let banner = &banner[..banner.len().min(usize::from(u16::MAX))];
+    let length = u16::try_from(banner.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let service_length = u8::try_from(service.len()).unwrap_or(u8::MAX);
+    bytes.extend([service_length, 0, length[0], length[1]]);
+    bytes.extend(service.as_bytes());
+    bytes.extend(banner);
+}
+
 /// Bytes of a text whose head this is, the head included.
 pub(super) fn text_length(head: [u8; TEXT_HEAD]) -> usize {
     TEXT_HEAD + usize::from(head[0]) + usize::from(u16::from_be_bytes([head[2], head[3]]))
 }
 
-/// Reads what [`Buffer::push`] wrote.
+/// Reads what [`Text::write`] wrote.
 pub(super) fn parse_text(bytes: &[u8]) -> Option<Text> {
     let (head, rest) = bytes.split_first_chunk::<TEXT_HEAD>()?;
     let (service, banner) = rest.split_at_checked(usize::from(head[0]))?;

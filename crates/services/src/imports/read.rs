@@ -1,6 +1,6 @@
 use std::{
     io::{self, Read},
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -25,8 +25,9 @@ const FIRST_BAD: usize = 10;
 const CHECK_EVERY: u64 = 1_024;
 /// How long to wait at the end of a growing file before looking again.
 const GROWTH_POLL: Duration = Duration::from_millis(100);
-/// A live reader waits when so many sightings have not been written yet.
-const LIVE_BACKLOG: usize = 200_000;
+/// A live reader waits when so many bytes of sightings have not been written yet: a quarter of a million, or fewer with
+/// banners.
+const LIVE_BACKLOG: usize = 8 * 1024 * 1024;
 /// A live reader asks for a flush before its second is over when it has so many.
 pub(super) const LIVE_FLUSH: usize = 20_000;
 
@@ -155,7 +156,7 @@ impl Open {
 /// Reads an input to its end, sorts it as a whole, and sends it in batches by address. Blocks: runs on its own thread.
 ///
 /// `size` may be changed from outside while it goes on. Nobody listening any more ends it.
-pub(super) fn read_all(source: Source, spill: &PathBuf, size: &AtomicUsize, sender: &mpsc::Sender<Message>) {
+pub(super) fn read_all(source: Source, spill: &Path, size: &AtomicUsize, sender: &mpsc::Sender<Message>) {
     let (mut open, format) = match source.open() {
         Ok(opened) => opened,
         Err(error) => {
@@ -199,7 +200,12 @@ fn gather(open: &mut Open, tally: &mut Tally, runs: &mut Runs) -> Result<(), Fai
 }
 
 /// Answers whether somebody still listens.
-fn send_batches(runs: Runs, sightings: u64, size: &AtomicUsize, sender: &mpsc::Sender<Message>) -> io::Result<bool> {
+fn send_batches(
+    runs: Runs,
+    sightings: u64,
+    size: &AtomicUsize,
+    sender: &mpsc::Sender<Message>,
+) -> io::Result<bool> {
     if sender.blocking_send(Message::Sorted(sightings)).is_err() {
         return Ok(false);
     }
@@ -296,7 +302,7 @@ pub(super) fn read_live(source: Source, live: &Live) {
                 if state.buffer.len() == LIVE_FLUSH {
                     live.news.notify_one();
                 }
-                while state.buffer.len() >= LIVE_BACKLOG && !state.abandoned {
+                while state.buffer.bytes() >= LIVE_BACKLOG && !state.abandoned {
                     state = live.room.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 if state.abandoned {

@@ -81,6 +81,16 @@ struct Point {
     longitude: i32,
 }
 
+/// What turns places into points of this view.
+struct Frame {
+    /// Pixels of the world.
+    world: f64,
+    /// Pixels for each step of a projected coordinate.
+    scale: f64,
+    /// Longitudes below this lie past the antimeridian.
+    beyond: i32,
+}
+
 impl View<'_> {
     /// The places in the box that have hosts: those that stand for an area, and the others.
     fn inside(&self) -> (Vec<u32>, Vec<u32>) {
@@ -95,14 +105,19 @@ impl View<'_> {
         })
     }
 
-    fn point(&self, index: u32) -> Point {
+    fn frame(&self) -> Frame {
         let world = world_pixels(self.zoom);
-        let scale = world / 4_294_967_296.0;
+        let crosses = self.bbox.west > self.bbox.east;
+        let beyond = if crosses { first_unit(self.bbox.west) } else { i32::MIN };
+        Frame { world, scale: world / 4_294_967_296.0, beyond }
+    }
+
+    fn point(&self, index: u32, frame: &Frame) -> Point {
         let longitude = self.places.longitude(index);
         let (x, y) = self.places.projected(index);
-        let (x, y) = (f64::from(x) * scale, f64::from(y) * scale);
-        if self.bbox.west > self.bbox.east && longitude < first_unit(self.bbox.west) {
-            return Point { x: x + world, y, longitude: longitude + 36_000_000 };
+        let (x, y) = (f64::from(x) * frame.scale, f64::from(y) * frame.scale);
+        if longitude < frame.beyond {
+            return Point { x: x + frame.world, y, longitude: longitude + 36_000_000 };
         }
         Point { x, y, longitude }
     }
@@ -114,7 +129,7 @@ impl View<'_> {
     fn mark(&self, index: u32) -> Mark {
         let place = self.places.get(index);
         let latitude = place.coordinate.units().0;
-        let Point { x, y, longitude } = self.point(index);
+        let Point { x, y, longitude } = self.point(index, &self.frame());
         Mark {
             area: place.precision != Precision::City,
             x,
@@ -160,11 +175,12 @@ impl View<'_> {
 
     /// Sums the places up in a table of cells that covers them.
     fn point_marks_by_table(&self, indexes: &[u32]) -> Vec<Mark> {
-        let points: Vec<Point> = indexes.iter().map(|&index| self.point(index)).collect();
+        let frame = self.frame();
         let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
-        for Point { x, y, .. } in &points {
-            (left, right) = (left.min(*x), right.max(*x));
-            (top, bottom) = (top.min(*y), bottom.max(*y));
+        for &index in indexes {
+            let Point { x, y, .. } = self.point(index, &frame);
+            (left, right) = (left.min(x), right.max(x));
+            (top, bottom) = (top.min(y), bottom.max(y));
         }
         let mut size = CELL;
         let span = |from: f64, to: f64, size: f64| (to / size).floor() - (from / size).floor() + 1.0;
@@ -174,9 +190,12 @@ impl View<'_> {
         let columns = cell_number(span(left, right, size));
         let (first_column, first_row) = (cell_number(left / size), cell_number(top / size));
         let mut cells = vec![Cell::EMPTY; columns * cell_number(span(top, bottom, size))];
-        for (&index, point) in indexes.iter().zip(&points) {
-            let (column, row) = (cell_number(point.x / size) - first_column, cell_number(point.y / size) - first_row);
-            self.add(&mut cells[row * columns + column], index, point);
+        let cells_per_pixel = 1.0 / size;
+        for &index in indexes {
+            let point = self.point(index, &frame);
+            let column = cell_number(point.x * cells_per_pixel) - first_column;
+            let row = cell_number(point.y * cells_per_pixel) - first_row;
+            self.add(&mut cells[row * columns + column], index, &point);
         }
         let occupied = cells.iter().filter(|cell| cell.places > 0);
         let mut marks: Vec<_> = occupied.map(|cell| self.cell_mark(cell)).collect();
@@ -287,7 +306,11 @@ fn sort(marks: &mut [Mark]) {
     marks.sort_unstable_by_key(|mark| (std::cmp::Reverse(mark.hosts), mark.top));
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels of two worlds at most, from 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixels of two worlds at most, from 0"
+)]
 fn cell_number(cells: f64) -> usize {
     cells as usize
 }

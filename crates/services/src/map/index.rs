@@ -9,7 +9,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hostatlas_domain::{
-    Coordinate, CountryCode, HostFilter, HostQuery, LocationState, NotShown, Place, PlaceId, Precision, TopicChange,
+    Coordinate, CountryCode, HostFilter, HostQuery, LocationState, NotShown, Place, PlaceId, Precision,
+    TopicChange,
 };
 use hostatlas_store::{PlaceHosts, Store};
 use tokio::{sync::Mutex, time::Instant};
@@ -28,7 +29,7 @@ const MATCHED_PLACES_KEPT: u64 = 500_000;
 /// Hosts that a query leaves off the map are counted up to here.
 const NOT_SHOWN_CAP: u64 = 10_000;
 /// Which hosts are stale changes by the hour; counting them by place reads all hosts.
-const STALE_KEPT_FOR: Duration = Duration::from_secs(60);
+const STALE_KEPT_FOR: Duration = Duration::from_mins(1);
 /// Names asked for at once.
 const NAMES_BATCH: usize = 1_000;
 
@@ -97,7 +98,8 @@ impl PlaceTable {
     #[expect(clippy::cast_possible_truncation, reason = "there are fewer places than metres on the equator")]
     pub(super) fn select(&self, fits: impl Fn(i32, i32) -> bool) -> (Vec<u32>, Vec<u32>) {
         let (mut areas, mut points) = (Vec::new(), Vec::new());
-        let places = self.latitudes.iter().zip(&self.longitudes).zip(&self.hosts).zip(&self.precisions).enumerate();
+        let places =
+            self.latitudes.iter().zip(&self.longitudes).zip(&self.hosts).zip(&self.precisions).enumerate();
         for (index, (((latitude, longitude), hosts), precision)) in places {
             if *hosts > 0 && fits(*latitude, *longitude) {
                 let chosen = if *precision == Precision::City { &mut points } else { &mut areas };
@@ -149,7 +151,10 @@ impl PlaceTable {
     fn with_hosts(&self, counts: &[(PlaceId, u64)]) -> Self {
         let known = counts.iter().filter_map(|(id, hosts)| {
             let index = self.ids.binary_search(&id.0).ok()?;
-            #[expect(clippy::cast_possible_truncation, reason = "there are fewer places than metres on the equator")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "there are fewer places than metres on the equator"
+            )]
             let place = self.get(index as u32);
             Some(PlaceHosts { hosts: *hosts, ..place })
         });
@@ -159,7 +164,8 @@ impl PlaceTable {
     }
 
     fn area_places(&self) -> impl Iterator<Item = PlaceId> {
-        let areas = self.ids.iter().zip(&self.precisions).filter(|(_, precision)| **precision != Precision::City);
+        let areas =
+            self.ids.iter().zip(&self.precisions).filter(|(_, precision)| **precision != Precision::City);
         areas.map(|(id, _)| PlaceId(*id))
     }
 }
@@ -202,7 +208,7 @@ pub(crate) struct Snapshot {
     /// The number to ask for changed places with.
     since: i64,
     /// Change numbers of all topics when this was made.
-    changes: Vec<TopicChange>,
+    topics: Vec<TopicChange>,
     /// When it was last known to be current; none before the first load.
     checked: Option<Instant>,
     /// Grows with every change of the places.
@@ -249,6 +255,8 @@ impl MapIndex {
 
     /// The places, at most a second old; while one request refreshes them, others are answered from what is there.
     pub(super) async fn fresh(&self, services: &Services) -> Result<Arc<Snapshot>, Error> {
+        // From the first request on, the poller refreshes on every change, ahead of the requests that follow from it.
+        services.hub().start(services);
         let snapshot = self.snapshot.load_full();
         if snapshot.checked.is_some_and(|checked| checked.elapsed() < REFRESH_INTERVAL) {
             return Ok(snapshot);
@@ -283,9 +291,9 @@ impl MapIndex {
 
     async fn refresh(&self, store: &dyn Store) -> Result<(), Error> {
         let checked = Some(Instant::now());
-        let changes = store.changes().await?;
+        let topics = store.changes().await?;
         let known = self.snapshot.load_full();
-        if known.checked.is_some() && known.changes == changes {
+        if known.checked.is_some() && known.topics == topics {
             self.snapshot.store(Arc::new(Snapshot { checked, ..Snapshot::clone(&known) }));
             return Ok(());
         }
@@ -298,7 +306,7 @@ impl MapIndex {
             self.name_areas(store, &mut snapshot).await?;
         }
         snapshot.since = since;
-        snapshot.changes = changes;
+        snapshot.topics = topics;
         snapshot.checked = checked;
         snapshot.stale_hosts = coverage.stale;
         snapshot.not_shown = NotShown {
@@ -346,7 +354,10 @@ impl MapIndex {
             let filter = HostFilter { stale: true, ..HostFilter::default() };
             match services.store().places_matching(filter, index.max_age).await {
                 Ok(stale) => index.stale.store(Arc::new(stale.into_iter().collect())),
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "Stale hosts could not be counted by place"),
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Stale hosts could not be counted by place"
+                ),
             }
             index.stale_counting.store(false, Ordering::Release);
         });

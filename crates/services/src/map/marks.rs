@@ -90,12 +90,14 @@ impl Mark {
         };
         // One place keeps its exact point. The rest is rounded, centres to a tenth of a pixel and bounds outwards to one,
         // which halves the answer.
-        let (units, edge) = if self.places == 1 { (1, 1) } else { (rounding_units(zoom), 10 * rounding_units(zoom)) };
+        let (units, edge) =
+            if self.places == 1 { (1, 1) } else { (rounding_units(zoom), 10 * rounding_units(zoom)) };
         let (west, east) = (floor_to(self.west, edge), ceil_to(self.east, edge));
         let (south, north) = (floor_to(self.south, edge), ceil_to(self.north, edge));
         // Rounding must not leave the earth, nor go once around it.
         let (south, north) = (south.max(-9_000_000), north.min(9_000_000));
-        let (west, east) = (west.max(-18_000_000), east.min(if self.east > 18_000_000 { 54_000_000 } else { 18_000_000 }));
+        let (west, east) =
+            (west.max(-18_000_000), east.min(if self.east > 18_000_000 { 54_000_000 } else { 18_000_000 }));
         let (latitude, longitude) = self.centre(zoom);
         let latitude = round_to(latitude, units).clamp(south, north);
         let longitude = round_to(longitude, units).clamp(west, east);

@@ -19,7 +19,8 @@ fn marks(places: &PlaceTable, bbox: BoundingBox, zoom: u8) -> Vec<Mark> {
 }
 
 fn any_place() -> impl Strategy<Value = (f64, f64, u64, Precision)> {
-    let precision = prop_oneof![8 => Just(Precision::City), 1 => Just(Precision::Region), 1 => Just(Precision::Country)];
+    let precision =
+        prop_oneof![8 => Just(Precision::City), 1 => Just(Precision::Region), 1 => Just(Precision::Country)];
     // Cities lie in heaps: some anywhere, some close together.
     let anywhere = (-85.0..85.0_f64, -180.0..=180.0_f64);
     let heap = (50.0..50.5_f64, 8.0..9.0_f64);
@@ -28,9 +29,9 @@ fn any_place() -> impl Strategy<Value = (f64, f64, u64, Precision)> {
 }
 
 fn any_box() -> impl Strategy<Value = BoundingBox> {
-    (-180.0..180.0_f64, -90.0..90.0_f64, -180.0..180.0_f64, -90.0..90.0_f64).prop_map(|(west, one, east, other)| {
-        BoundingBox { west, south: one.min(other), east, north: one.max(other) }
-    })
+    (-180.0..180.0_f64, -90.0..90.0_f64, -180.0..180.0_f64, -90.0..90.0_f64).prop_map(
+        |(west, one, east, other)| BoundingBox { west, south: one.min(other), east, north: one.max(other) },
+    )
 }
 
 proptest! {
@@ -113,8 +114,12 @@ fn two_far_cities_are_two_exact_places() {
     let table = table(&[(50.1155, 8.6842, 1204, Precision::City), (-33.8688, 151.2093, 3, Precision::City)]);
     let marks = marks(&table, BoundingBox::WORLD, 3);
     let entries: Vec<_> = marks.iter().map(|mark| mark.entry(3, None)).collect();
-    let shown: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.latitude, entry.longitude, entry.hosts)).collect();
-    assert_eq!(shown, [(MapEntryKind::Place, 50.1155, 8.6842, 1204), (MapEntryKind::Place, -33.8688, 151.2093, 3)]);
+    let shown: Vec<_> =
+        entries.iter().map(|entry| (entry.kind, entry.latitude, entry.longitude, entry.hosts)).collect();
+    assert_eq!(
+        shown,
+        [(MapEntryKind::Place, 50.1155, 8.6842, 1204), (MapEntryKind::Place, -33.8688, 151.2093, 3)]
+    );
 }
 
 #[test]
@@ -123,13 +128,18 @@ fn neighbours_across_the_antimeridian_are_one_mark_in_a_box_that_crosses_it() {
     let fiji = BoundingBox { west: 170.0, south: -30.0, east: -170.0, north: 0.0 };
     let marks = marks(&table, fiji, 4);
     let entry = marks[0].entry(4, None);
-    assert_eq!((marks.len(), entry.hosts, entry.longitude.abs(), entry.bounds), (1, 20, 180.0, [179.9, -17.0, -179.9, -17.0]));
+    assert_eq!(
+        (marks.len(), entry.hosts, entry.longitude.abs(), entry.bounds),
+        (1, 20, 180.0, [179.9, -17.0, -179.9, -17.0])
+    );
 }
 
 #[test]
 fn panning_moves_no_mark() {
     let places: Vec<_> = (0..400)
-        .map(|index| (40.0 + f64::from(index % 20) * 0.31, 5.0 + f64::from(index / 20) * 0.37, 50, Precision::City))
+        .map(|index| {
+            (40.0 + f64::from(index % 20) * 0.31, 5.0 + f64::from(index / 20) * 0.37, 50, Precision::City)
+        })
         .collect();
     let table = table(&places);
     let whole = BoundingBox { west: 0.0, south: 30.0, east: 20.0, north: 60.0 };
