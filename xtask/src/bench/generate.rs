@@ -131,9 +131,15 @@ pub fn queries(hosts: u32) -> Vec<(&'static str, Vec<String>)> {
     vec![
         ("all", vec![String::new()]),
         ("address", known.iter().map(ToString::to_string).collect()),
-        ("cidr", known.iter().map(|host| format!("{}.{}.0.0%2F16", host.octets()[0], host.octets()[1])).collect()),
+        (
+            "cidr",
+            known.iter().map(|host| format!("{}.{}.0.0%2F16", host.octets()[0], host.octets()[1])).collect(),
+        ),
         ("port", ["443", "80", "22", "8080", "25", "3389"].map(|port| format!("port%3A{port}")).to_vec()),
-        ("city", ["Tokyo", "Frankfurt", "Paris", "Ashburn", "Seoul"].map(|city| format!("city%3A{city}")).to_vec()),
+        (
+            "city",
+            ["Tokyo", "Frankfurt", "Paris", "Ashburn", "Seoul"].map(|city| format!("city%3A{city}")).to_vec(),
+        ),
         ("country", ["US", "DE", "JP", "IS", "MT"].map(|code| format!("country%3A{code}")).to_vec()),
         ("asn", ["AS4134", "AS7922", "AS3320"].map(str::to_owned).to_vec()),
     ]

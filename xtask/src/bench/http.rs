@@ -32,7 +32,8 @@ impl Client {
     }
 
     pub fn post(&self, path: &str, body: &str) -> Result<Vec<u8>> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
+        let request =
+            self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
         let mut answer = request.send(body).with_context(|| format!("POST {path}"))?;
         Ok(answer.body_mut().read_to_vec()?)
     }

@@ -152,7 +152,8 @@ impl Bench {
             if import.try_wait()?.is_some() || latencies.len() >= 5_000 {
                 break;
             }
-            latencies.time(|| client.post(&format!("/api/v1/hosts/{host}/geolocate"), "{\"force\":false}"))?;
+            latencies
+                .time(|| client.post(&format!("/api/v1/hosts/{host}/geolocate"), "{\"force\":false}"))?;
             std::thread::sleep(Duration::from_millis(5));
         }
         import.wait()?;
@@ -178,7 +179,8 @@ impl Bench {
             lists.insert(name.to_owned(), latencies.report());
         }
         let mut pages = serde_json::Map::new();
-        for (name, page) in [("map", "/"), ("hosts", "/hosts"), ("coverage", "/coverage"), ("jobs", "/jobs")] {
+        for (name, page) in [("map", "/"), ("hosts", "/hosts"), ("coverage", "/coverage"), ("jobs", "/jobs")]
+        {
             let mut latencies = Latencies::default();
             for _ in 0..30 {
                 latencies.time(|| client.get(page))?;

@@ -46,7 +46,8 @@ pub fn spawn(binary: &Path, database: &Path, arguments: &[&str]) -> Result<Child
 /// Runs the binary to its end.
 pub fn run_measured(binary: &Path, database: &Path, arguments: &[&str]) -> Result<Measured> {
     let begun = Instant::now();
-    let mut child = command(binary, database, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child =
+        command(binary, database, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut stdout = child.stdout.take().context("no stdout")?;
     let reader = thread::spawn(move || {
         let mut output = String::new();
@@ -100,7 +101,8 @@ impl Server {
         let listen = format!("127.0.0.1:{port}");
         let mut all = vec!["serve", "--listen", &listen];
         all.extend(arguments);
-        let mut child = command(binary, database, &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut child =
+            command(binary, database, &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("no stderr")?;
         // Read for as long as it writes: a full pipe would stop it.
         thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
