@@ -87,6 +87,18 @@ impl Locks {
         }
     }
 
+    /// Whether no bulk operation waits or works.
+    #[cfg(test)]
+    pub(crate) fn nobody_is_next(&self) -> Result<bool, StoreError> {
+        Ok(attempt(&self.bulk, File::try_lock)?.is_some())
+    }
+
+    /// Whether no small operation waits for another process.
+    #[cfg(test)]
+    pub(crate) fn no_small_waits(&self) -> Result<bool, StoreError> {
+        Ok(attempt(&self.small, File::try_lock)?.is_some())
+    }
+
     /// The worker role, if no living process has it. `since` is what is written for others to read.
     pub(crate) fn worker(&self, since: &str) -> Result<Box<dyn WorkerRole>, StoreError> {
         let cannot = |error: io::Error| error::beside(&self.worker, &error);

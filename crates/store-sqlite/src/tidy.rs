@@ -3,11 +3,12 @@
 use std::{ffi::OsString, fs, path::Path};
 
 use hostatlas_store::StoreError;
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::{
     database::{Database, Size},
     error::engine,
+    lock::PATIENCE,
 };
 
 /// An index that lists read and bulk work pays for.
@@ -146,10 +147,13 @@ async fn shorten_log(database: &Database) -> Result<bool, StoreError> {
     database
         .outside(|connection, _| {
             Box::pin(async move {
-                let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-                    .fetch_one(connection)
-                    .await
-                    .map_err(engine)?;
+                // It waits for readers with the lock held, so not for long; the next housekeeping tries again.
+                sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut *connection).await.map_err(engine)?;
+                let cut = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)");
+                let cut = cut.fetch_one(&mut *connection).await.map_err(engine);
+                let patience = format!("PRAGMA busy_timeout = {}", PATIENCE.as_millis());
+                sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *connection).await.map_err(engine)?;
+                let (busy, _, _) = cut?;
                 Ok(busy == 0)
             })
         })

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     clock::Clock,
     error::{Failure, is_sync_failure, other},
-    lock::Locks,
+    lock::{Locks, WriteLock},
 };
 
 /// How many small operations share one commit at most.
@@ -176,7 +176,7 @@ impl Writer {
         if let Some(failure) = &self.broken {
             return command.refuse(failure.clone().into_error());
         }
-        let lock = match self.locks.bulk().await {
+        let lock = match self.bulk_lock().await {
             Ok(lock) => lock,
             Err(error) => return command.refuse(error),
         };
@@ -196,6 +196,20 @@ impl Writer {
         tracing::trace!(milliseconds = began.elapsed().as_millis(), "Bulk transaction");
         command.settle(lost.as_ref());
         self.shorten_log(pages).await;
+    }
+
+    /// The write lock for a bulk operation. While another process has it, small operations that arrive do not wait
+    /// behind this one.
+    async fn bulk_lock(&mut self) -> Result<WriteLock, StoreError> {
+        let locks = self.locks.clone();
+        for _ in 0..GROUPS_IN_A_ROW {
+            tokio::select! {
+                biased;
+                lock = locks.bulk() => return lock,
+                Some(command) = self.small.recv() => self.group(command).await,
+            }
+        }
+        locks.bulk().await
     }
 
     /// Small operations as they come, one commit.
@@ -353,10 +367,11 @@ mod tests {
         })
     }
 
+    /// What was inserted, in the order in which it was.
     async fn numbers(store: &SqliteStore) -> Vec<i64> {
         let read = store.database.read(|connection, _| {
             Box::pin(async move {
-                sqlx::query_scalar("SELECT asn FROM network ORDER BY asn")
+                sqlx::query_scalar("SELECT asn FROM network ORDER BY id")
                     .fetch_all(connection)
                     .await
                     .map_err(engine)
@@ -448,6 +463,32 @@ mod tests {
         write(2).await.expect("a row");
         assert_eq!(numbers(&store).await, [1, 2]);
         assert_eq!(store.check().await.expect("a check").findings, []);
+    }
+
+    #[tokio::test]
+    async fn a_small_operation_passes_a_bulk_one_that_waits_for_another_process() {
+        let (_directory, store) = store().await;
+        let other_process = store.database.locks.bulk().await.expect("a free lock");
+        let write = |size, number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let database = &store.database;
+                database.write(size, move |connection, _| insert(connection, number, Then::Succeed)).await
+            })
+        };
+        let bulk = write(Size::Bulk, 1);
+        while store.database.locks.nobody_is_next().expect("a lock file") {
+            tokio::task::yield_now().await;
+        }
+        let small = write(Size::Small, 2);
+        while store.database.waiting() > 0 || store.database.locks.no_small_waits().expect("a lock file") {
+            tokio::task::yield_now().await;
+        }
+        drop(other_process);
+
+        small.await.expect("no panic").expect("a row");
+        bulk.await.expect("no panic").expect("a row");
+        assert_eq!(numbers(&store).await, [2, 1]);
     }
 
     #[tokio::test]
