@@ -13,7 +13,9 @@ use crate::{
 /// Puts the hosts that a scan found on a world map, and keeps their locations fresh.
 #[derive(Debug, Parser)]
 #[command(name = "hostatlas", version, about, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done, 1 error, 2 usage, 3 part failed, 4 waits for quota, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 error, 2 usage, 3 part failed, 4 waits for quota, 130 interrupted."
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub settings: SettingArguments,
@@ -30,7 +32,7 @@ pub struct SettingArguments {
     /// Configuration file [default: hostatlas.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the data is [default: sqlite://hostatlas.db]
+    /// Where the data is [default: `sqlite://hostatlas.db`]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
 }
@@ -90,7 +92,8 @@ impl Arguments {
     /// only what goes wrong.
     pub const fn log_filter(&self) -> &'static str {
         match &self.command {
-            Command::Serve(_) | Command::Worker(_) => "info",
+            Command::Serve(_) => "info",
+            Command::Worker(arguments) if !arguments.drain => "info",
             _ => "warn",
         }
     }

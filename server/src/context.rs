@@ -35,7 +35,9 @@ impl<'a> Context<'a> {
                     }
                     builder = builder.mmdb(databases);
                 }
-                online => return Err(Failure::error(format!("the provider `{online}` comes with a later version"))),
+                online => {
+                    return Err(Failure::error(format!("the provider `{online}` comes with a later version")));
+                }
             }
         }
         Ok(builder.build())
@@ -55,7 +57,8 @@ impl<'a> Context<'a> {
 
     async fn open(&self, mode: Mode) -> Result<Services, Failure> {
         let location = self.configuration.database.to_string_lossy().into_owned();
-        let store = SqliteStore::open(OpenOptions::new(location.as_str(), mode)).await.map_err(Error::from)?;
+        let store =
+            SqliteStore::open(OpenOptions::new(location.as_str(), mode)).await.map_err(Error::from)?;
         let config = ServicesConfig {
             max_age: self.configuration.max_age,
             max_workers: self.configuration.max_workers,

@@ -34,7 +34,13 @@ pub struct Failure {
 impl Failure {
     /// Exit code 1.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { message: message.into(), details: Vec::new(), hint: None, exit: Exit::Failed as u8, reader_gone: false }
+        Self {
+            message: message.into(),
+            details: Vec::new(),
+            hint: None,
+            exit: Exit::Failed as u8,
+            reader_gone: false,
+        }
     }
 
     /// Exit code 2: the command line asks for something that does not exist.
@@ -46,6 +52,12 @@ impl Failure {
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Names the line of standard input that it is about.
+    #[must_use]
+    pub fn in_line(self, number: usize) -> Self {
+        Self { message: format!("line {number}: {}", self.message), ..self }
     }
 
     /// Lines below the message.

@@ -38,7 +38,8 @@ impl<'a> Progress<'a> {
             ProgressBar::hidden()
         };
         let now = Instant::now();
-        let progress = Self { printer, bar: bar.with_finish(ProgressFinish::AndClear), began: now, last_line: now };
+        let progress =
+            Self { printer, bar: bar.with_finish(ProgressFinish::AndClear), began: now, last_line: now };
         progress.set_style(total.is_some(), unit);
         progress
     }
@@ -70,13 +71,21 @@ impl<'a> Progress<'a> {
 
     fn set_style(&self, total_known: bool, unit: Unit) {
         let template = match (unit, total_known) {
-            (Unit::Bytes, true) => "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
+            (Unit::Bytes, true) => {
+                "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}"
+            }
             (Unit::Bytes, false) => "{spinner} {bytes}  {bytes_per_sec}  {msg}",
-            (Unit::Count, true) => "{bar:30} {percent:>3} %  {human_pos}/{human_len}  {rate}/s  {eta} left  {msg}",
+            (Unit::Count, true) => {
+                "{bar:30} {percent:>3} %  {human_pos}/{human_len}  {rate}/s  {eta} left  {msg}"
+            }
             (Unit::Count, false) => "{spinner} {human_pos}  {rate}/s  {msg}",
         };
         let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate of hosts is small and not negative")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate of hosts is small and not negative"
+            )]
             let _ = out.write_str(&count(state.per_sec() as u64));
         };
         if let Ok(style) = ProgressStyle::with_template(template) {

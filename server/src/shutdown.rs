@@ -24,7 +24,9 @@ pub struct Shutdown {
 impl Shutdown {
     /// Listens from now on; until then a signal ends the process as it always does.
     pub fn listen() -> Result<Self, Failure> {
-        let handler = |kind| signal(kind).map_err(|error| Failure::error(format!("cannot listen for signals: {error}")));
+        let handler = |kind| {
+            signal(kind).map_err(|error| Failure::error(format!("cannot listen for signals: {error}")))
+        };
         let mut interrupts = handler(SignalKind::interrupt())?;
         let mut terminations = handler(SignalKind::terminate())?;
         let shutdown = Self { token: CancellationToken::new(), received: Arc::new(AtomicU8::new(NONE)) };

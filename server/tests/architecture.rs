@@ -21,7 +21,11 @@ fn workspace() -> Metadata {
 }
 
 fn package<'a>(metadata: &'a Metadata, name: &str) -> &'a Package {
-    metadata.packages.iter().find(|package| package.name.as_str() == name).unwrap_or_else(|| panic!("no package {name}"))
+    metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == name)
+        .unwrap_or_else(|| panic!("no package {name}"))
 }
 
 /// What a package depends on outside its tests.
@@ -83,7 +87,10 @@ fn domain_depends_on_no_runtime_database_http_or_ui_crate() {
 fn in_the_browser_app_depends_on_domain_alone() {
     let metadata = workspace();
     let app = package(&metadata, "hostatlas-app");
-    let always = app.dependencies.iter().filter(|dependency| !dependency.optional && dependency.name.starts_with("hostatlas-"));
+    let always = app
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.optional && dependency.name.starts_with("hostatlas-"));
     assert_eq!(always.map(|dependency| dependency.name.as_str()).collect::<Vec<_>>(), ["hostatlas-domain"]);
     assert!(app.features["hydrate"].iter().all(|feature| !feature.contains("hostatlas-")));
 }
@@ -110,7 +117,13 @@ fn what_looks_up_and_parses_knows_neither_store_nor_queue() {
     for name in ["hostatlas-geolocation", "hostatlas-scan"] {
         assert_eq!(own(package(&metadata, name)), names(&["hostatlas-domain"]), "{name}");
     }
-    assert_eq!(naming(&["crates/queue/src"], &["JobKind::Geolocation", "JobKind::BannerGrab", "JobKind::DomainEnum", "JobKind::SslCert"]), Vec::<String>::new());
+    assert_eq!(
+        naming(
+            &["crates/queue/src"],
+            &["JobKind::Geolocation", "JobKind::BannerGrab", "JobKind::DomainEnum", "JobKind::SslCert"]
+        ),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -123,7 +136,13 @@ fn each_crate_depends_on_what_its_row_allows() {
         ("hostatlas-queue", &["hostatlas-domain", "hostatlas-store"]),
         (
             "hostatlas-services",
-            &["hostatlas-domain", "hostatlas-geolocation", "hostatlas-queue", "hostatlas-scan", "hostatlas-store"],
+            &[
+                "hostatlas-domain",
+                "hostatlas-geolocation",
+                "hostatlas-queue",
+                "hostatlas-scan",
+                "hostatlas-store",
+            ],
         ),
         ("hostatlas-app", &["hostatlas-domain", "hostatlas-services"]),
         ("server", &["hostatlas-app", "hostatlas-domain", "hostatlas-services", "hostatlas-store-sqlite"]),
@@ -131,7 +150,11 @@ fn each_crate_depends_on_what_its_row_allows() {
     for (name, allowed) in rows {
         let found = own(package(&metadata, name));
         let allowed = names(allowed);
-        assert!(found.is_subset(&allowed), "{name} also depends on {:?}", found.difference(&allowed).collect::<Vec<_>>());
+        assert!(
+            found.is_subset(&allowed),
+            "{name} also depends on {:?}",
+            found.difference(&allowed).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -155,13 +178,31 @@ fn the_environment_is_read_in_one_module() {
 
 #[test]
 fn sql_stands_in_backend_crates_only() {
-    let folders = ["server/src", "app/src", "crates/domain/src", "crates/geolocation/src", "crates/queue/src", "crates/scan/src", "crates/services/src", "crates/store/src"];
-    assert_eq!(naming(&folders, &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "sqlx"]), Vec::<String>::new());
+    let folders = [
+        "server/src",
+        "app/src",
+        "crates/domain/src",
+        "crates/geolocation/src",
+        "crates/queue/src",
+        "crates/scan/src",
+        "crates/services/src",
+        "crates/store/src",
+    ];
+    assert_eq!(
+        naming(&folders, &["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "sqlx"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn nothing_below_services_reads_the_system_clock() {
-    let folders = ["crates/domain/src", "crates/geolocation/src", "crates/queue/src", "crates/scan/src", "crates/store/src"];
+    let folders = [
+        "crates/domain/src",
+        "crates/geolocation/src",
+        "crates/queue/src",
+        "crates/scan/src",
+        "crates/store/src",
+    ];
     assert_eq!(naming(&folders, &["SystemTime::now", "OffsetDateTime::now"]), Vec::<String>::new());
     assert_eq!(naming(&["crates/services/src"], &["SystemTime::now"]), ["crates/services/src/clock.rs"]);
     assert_eq!(naming(&["server/src"], &["SystemTime::now"]), Vec::<String>::new());

@@ -37,13 +37,14 @@ fn read_standard_input(addresses: &mut Vec<Address>) -> Result<(), Failure> {
             return Err(Failure::error(format!("more than {MOST_ADDRESSES} addresses"))
                 .with_hint("`hostatlas import` takes lists of any length"));
         }
-        addresses.push(parse(text).map_err(|failure| Failure::usage(format!("line {number}: {failure}")))?);
+        addresses.push(parse(text).map_err(|failure| failure.in_line(number))?);
     }
     Ok(())
 }
 
 fn parse(text: &str) -> Result<Address, Failure> {
     text.parse::<Address>().map_err(|error| {
-        Failure::usage(error.to_string()).with_hint("give IPv4 or IPv6 addresses, or `-` to read them from standard input")
+        Failure::usage(error.to_string())
+            .with_hint("give IPv4 or IPv6 addresses, or `-` to read them from standard input")
     })
 }

@@ -74,10 +74,12 @@ struct Finding {
 
 async fn check(context: &Context<'_>) -> Result<Exit, Failure> {
     let report = context.services(Mode::Existing).await?.admin().check().await?;
-    let findings = report.findings.into_iter().map(|found| Finding { check: found.check, detail: found.detail });
+    let findings =
+        report.findings.into_iter().map(|found| Finding { check: found.check, detail: found.detail });
     let check = Check { checked: report.checked, findings: findings.collect() };
     context.printer.object(&check, || {
-        let mut lines = vec![format!("{} things compared, {} wrong", count(check.checked), check.findings.len())];
+        let mut lines =
+            vec![format!("{} things compared, {} wrong", count(check.checked), check.findings.len())];
         lines.extend(check.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.detail)));
         lines.join("\n")
     })?;

@@ -18,7 +18,8 @@ pub async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
                 Severity::Warning => "warning ",
                 Severity::Error => "error   ",
             };
-            let remedy = finding.remedy.as_ref().map_or_else(String::new, |remedy| format!("\n          {remedy}"));
+            let remedy =
+                finding.remedy.as_ref().map_or_else(String::new, |remedy| format!("\n          {remedy}"));
             format!("{mark}  {}: {}{remedy}", finding.subject, finding.detail)
         });
         lines.collect::<Vec<_>>().join("\n")

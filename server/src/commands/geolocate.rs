@@ -50,7 +50,9 @@ pub struct Arguments {
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=LONGEST_DELAY_SECONDS).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(seconds) if (0.0..=LONGEST_DELAY_SECONDS).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
         _ => Err(format!("give seconds from 0 to {LONGEST_DELAY_SECONDS}")),
     }
 }
@@ -98,7 +100,9 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     let summary = outcome?;
     context.printer.object(&summary, || human(&summary))?;
     if shutdown.is_requested() {
-        context.printer.note("stopped: what was looked up is stored; run the same command again for the rest");
+        context
+            .printer
+            .note("stopped: what was looked up is stored; run the same command again for the rest");
     }
     Ok(shutdown.exit(exit_of(&summary)))
 }
@@ -109,12 +113,17 @@ async fn single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Fa
     let place = || {
         let known = [&answer.city, &answer.region, &answer.country];
         let names: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
-        if names.is_empty() { answer.reason.clone().unwrap_or_else(|| "nothing".to_owned()) } else { names.join(", ") }
+        if names.is_empty() {
+            answer.reason.clone().unwrap_or_else(|| "nothing".to_owned())
+        } else {
+            names.join(", ")
+        }
     };
     context.printer.note(&format!("{}: {}", answer.ip, place()));
     let printed = SingleAnswer { summary: &summary, answer: &answer };
     context.printer.object(&printed, || {
-        let position = answer.latitude.zip(answer.longitude).map(|(north, east)| format!("{north:.4}, {east:.4}"));
+        let position =
+            answer.latitude.zip(answer.longitude).map(|(north, east)| format!("{north:.4}, {east:.4}"));
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         key_values(&[
             ("ip", answer.ip.to_string()),
@@ -155,8 +164,15 @@ async fn queue_single(context: &Context<'_>, ip: &str, force: bool) -> Result<Ex
 
 fn describe(summary: &GeolocateSummary) -> String {
     match summary.mode {
-        GeolocateMode::QueueJobs => format!("{} queued, {} already were", count(summary.queued), count(summary.duplicate)),
-        _ => format!("{} located, {} unlocated, {} failed", count(summary.located), count(summary.unlocated), count(summary.failed)),
+        GeolocateMode::QueueJobs => {
+            format!("{} queued, {} already were", count(summary.queued), count(summary.duplicate))
+        }
+        _ => format!(
+            "{} located, {} unlocated, {} failed",
+            count(summary.located),
+            count(summary.unlocated),
+            count(summary.failed)
+        ),
     }
 }
 

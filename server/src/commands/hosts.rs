@@ -18,7 +18,7 @@ pub enum Action {
         /// The query; several words must all hold. Without one, all hosts
         #[arg(value_name = "QUERY")]
         query: Vec<String>,
-        /// Order of an unfiltered list: address, first_seen, last_seen, located_at
+        /// Order of an unfiltered list: `address`, `first_seen`, `last_seen`, `located_at`
         #[arg(long, default_value = "address", value_parser = parse_sort)]
         sort: HostSort,
         /// How many, 1 to 1000
@@ -186,7 +186,8 @@ fn human(host: &Host) -> String {
     ]);
     if let Some(found) = &host.location {
         let answer = &found.answer;
-        let network = [&answer.asn, &answer.organization].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+        let network =
+            [&answer.asn, &answer.organization].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
         let stale = if host.stale { " (stale)" } else { "" };
         let _ = write!(
             text,
@@ -196,8 +197,10 @@ fn human(host: &Host) -> String {
         );
     }
     for service in &host.services {
-        let name = service.service.as_deref().unwrap_or("");
-        let _ = write!(text, "\n{}/{} {} {name}", service.port, service.protocol, service.state);
+        let _ = write!(text, "\n{}/{} {}", service.port, service.protocol, service.state);
+        if let Some(name) = &service.service {
+            let _ = write!(text, " {name}");
+        }
         let banner = service.banner.as_deref().and_then(|banner| banner.lines().next()).unwrap_or_default();
         if !banner.is_empty() {
             let _ = write!(text, "\n    {}", hostatlas_domain::sanitize(banner, 100));

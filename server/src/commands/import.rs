@@ -151,7 +151,9 @@ fn tell(context: &Context<'_>, name: &str, report: &ImportReport) -> Result<(), 
         context.printer.warning(&format!("and {} more bad lines", count(report.lines.bad - listed)));
     }
     if report.truncated {
-        context.printer.warning(&format!("`{name}` ends in the middle of a record: what came before is stored"));
+        context
+            .printer
+            .warning(&format!("`{name}` ends in the middle of a record: what came before is stored"));
     }
     context.printer.object(report, || human(name, report))
 }
@@ -165,7 +167,12 @@ fn human(name: &str, report: &ImportReport) -> String {
         (lines.skipped, "skipped"),
         (lines.bad, "bad"),
     ];
-    parts.extend(named.into_iter().filter(|(lines, _)| *lines > 0).map(|(lines, what)| format!("{} {what}", count(lines))));
+    parts.extend(
+        named
+            .into_iter()
+            .filter(|(lines, _)| *lines > 0)
+            .map(|(lines, what)| format!("{} {what}", count(lines))),
+    );
     format!(
         "import {}: `{name}` ({})\n  lines     {}\n  hosts     {} new of {}\n  services  {} new of {}\n  jobs      {} queued",
         report.id.0,

@@ -54,12 +54,12 @@ pub enum Action {
     Cancel(TargetArguments),
     /// Stop claiming jobs of a kind; what runs goes on
     Pause {
-        /// banner_grab, domain_enum, geolocation or ssl_cert
+        /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
     },
     /// Take a paused kind up again
     Resume {
-        /// banner_grab, domain_enum, geolocation or ssl_cert
+        /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
     },
     /// Delete finished jobs that are old enough
@@ -80,7 +80,7 @@ pub struct FilterArguments {
     /// available, scheduled, retryable, running, completed, cancelled or discarded
     #[arg(long)]
     state: Option<JobState>,
-    /// banner_grab, domain_enum, geolocation or ssl_cert
+    /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
     #[arg(long)]
     kind: Option<JobKind>,
     /// Of this host
@@ -193,7 +193,9 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
 async fn act(context: &Context<'_>, services: &Services, action: Action) -> Result<Exit, Failure> {
     let jobs = services.jobs();
     match action {
-        Action::List { filter, limit, cursor } => list(context, services, filter.filter(), cursor, limit).await,
+        Action::List { filter, limit, cursor } => {
+            list(context, services, filter.filter(), cursor, limit).await
+        }
         Action::Show { id } => {
             let job = jobs.get(JobId(id)).await?;
             context.printer.object(&job, || human(&job))?;
@@ -201,7 +203,9 @@ async fn act(context: &Context<'_>, services: &Services, action: Action) -> Resu
         }
         Action::Enqueue { ips, query, due, all, force } => {
             if ips.is_empty() && query.is_none() && !due && !all {
-                return Err(Failure::usage("which hosts?").with_hint("give addresses, --query, --due or --all"));
+                return Err(
+                    Failure::usage("which hosts?").with_hint("give addresses, --query, --due or --all")
+                );
             }
             let ips = tokio::task::block_in_place(|| addresses::read(&ips))?;
             let ips = ips.iter().map(ToString::to_string).collect();
@@ -215,7 +219,9 @@ async fn act(context: &Context<'_>, services: &Services, action: Action) -> Resu
         }
         Action::Pause { kind } => {
             jobs.pause(kind).await?;
-            context.printer.note(&format!("`{kind}` is paused: `hostatlas jobs resume {kind}` takes it up again"));
+            context
+                .printer
+                .note(&format!("`{kind}` is paused: `hostatlas jobs resume {kind}` takes it up again"));
             Ok(Exit::Done)
         }
         Action::Resume { kind } => {
@@ -230,7 +236,9 @@ async fn act(context: &Context<'_>, services: &Services, action: Action) -> Resu
                 discarded_after: days(discarded_after_days),
             };
             let deleted = jobs.prune(request).await?;
-            context.printer.object(&serde_json::json!({ "deleted": deleted }), || format!("{} jobs deleted", count(deleted)))?;
+            context.printer.object(&serde_json::json!({ "deleted": deleted }), || {
+                format!("{} jobs deleted", count(deleted))
+            })?;
             Ok(Exit::Done)
         }
         // Both are done by `run`, which has their targets.
@@ -246,7 +254,11 @@ struct EnqueuedCounts {
 
 impl From<&hostatlas_services::EnqueuedJobsReport> for EnqueuedCounts {
     fn from(report: &hostatlas_services::EnqueuedJobsReport) -> Self {
-        Self { considered: count(report.considered), queued: count(report.queued), duplicate: count(report.duplicate) }
+        Self {
+            considered: count(report.considered),
+            queued: count(report.queued),
+            duplicate: count(report.duplicate),
+        }
     }
 }
 
@@ -279,7 +291,9 @@ fn print_changed(context: &Context<'_>, changed: ChangedJobs) -> Result<Exit, Fa
 
 fn human(job: &Job) -> String {
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let time = |time: Option<hostatlas_domain::Timestamp>| time.map_or_else(|| "-".to_owned(), hostatlas_domain::Timestamp::to_readable);
+    let time = |time: Option<hostatlas_domain::Timestamp>| {
+        time.map_or_else(|| "-".to_owned(), hostatlas_domain::Timestamp::to_readable)
+    };
     let mut target = job.ip.to_string();
     if let (Some(port), Some(protocol)) = (job.port, job.protocol) {
         target = format!("{target} {port}/{protocol}");

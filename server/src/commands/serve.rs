@@ -42,9 +42,10 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
             context.configuration.site.display()
         ));
     }
-    let allowed = AllowedHosts::new(&context.configuration.allowed_hosts);
+    let allowed = AllowedHosts::new(&context.configuration.allowed_hosts, context.configuration.listen);
     let router = http::router(services.clone(), &site, allowed, shutdown.token());
-    let address = listener.local_addr().map_err(|error| cannot_listen(context.configuration.listen, &error))?;
+    let address =
+        listener.local_addr().map_err(|error| cannot_listen(context.configuration.listen, &error))?;
     let worker = (!arguments.no_worker).then(|| tokio::spawn(work(services, shutdown.token())));
     info!(database = %context.configuration.database.display(), "Serving http://{address}");
     context.printer.note(&format!("hostatlas serves http://{address}  (Ctrl-C stops it)"));
@@ -86,7 +87,10 @@ async fn work(services: Services, shutdown: CancellationToken) {
                 }
             }
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "The worker stopped: {error}; it is started again");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "The worker stopped: {error}; it is started again"
+                );
             }
         }
         let _ = tokio::time::timeout(ROLE_RETRY, shutdown.cancelled()).await;

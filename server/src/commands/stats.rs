@@ -59,7 +59,10 @@ fn coverage_text(coverage: &Coverage) -> String {
     let mut text = key_values(&[
         ("hosts", count(coverage.total)),
         ("located", format!("{}{percent}", count(coverage.located))),
-        ("pending", format!("{}  ({} without a job)", count(coverage.pending), count(coverage.pending_unqueued))),
+        (
+            "pending",
+            format!("{}  ({} without a job)", count(coverage.pending), count(coverage.pending_unqueued)),
+        ),
         ("unlocated", count(coverage.unlocated)),
         ("not applicable", count(coverage.not_applicable)),
         ("stale", count(coverage.stale)),

@@ -26,7 +26,7 @@ pub struct Arguments {
     kinds: Option<Vec<JobKind>>,
     /// End when no served, unpaused job is due or running
     #[arg(long)]
-    drain: bool,
+    pub drain: bool,
 }
 
 /// What `worker --drain` prints.
@@ -82,7 +82,9 @@ fn print(context: &Context<'_>, report: &WorkerReport) -> Result<(), Failure> {
 /// What stays in the queue, and why.
 fn name_the_rest(context: &Context<'_>, report: &WorkerReport) {
     for (kind, waiting) in &report.unserved_waiting {
-        context.printer.note(&format!("{} `{kind}` jobs wait: no worker of this version serves them", count(*waiting)));
+        context
+            .printer
+            .note(&format!("{} `{kind}` jobs wait: no worker of this version serves them", count(*waiting)));
     }
     for (kind, waiting) in &report.paused_waiting {
         context.printer.note(&format!(

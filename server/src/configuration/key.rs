@@ -2,6 +2,7 @@ use hostatlas_domain::ProviderName;
 
 /// Every setting that exists. Its name in `hostatlas.toml` is [`Key::toml`], in the environment [`Key::variable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::enum_variant_names, reason = "one is named as the environment of its users names it")]
 pub enum Key {
     /// Where the data is: `sqlite://FILE`.
     DatabaseUrl,

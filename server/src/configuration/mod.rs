@@ -113,9 +113,9 @@ impl Configuration {
         let max_age = reader.one(Key::MaxAgeDays, Some(&default_days), days)?;
         let max_workers = reader.one(Key::MaxWorkers, Some("10"), workers)?;
         let scope = reader.list(Key::Scope, "", range)?;
-        let log = reader.optional(Key::Log, Ok)?;
+        let log = reader.optional(Key::Log, text)?;
         for key in [Key::AdminPassword, Key::IpinfoToken, Key::IpgeolocationApiKey] {
-            reader.optional(key, Ok)?;
+            reader.optional(key, text)?;
         }
         for provider in ProviderName::ALL.into_iter().filter(|provider| *provider != ProviderName::Mmdb) {
             reader.optional(Key::ProviderUrl(provider), provider_url)?;
@@ -171,30 +171,30 @@ impl Reader {
         &mut self,
         key: Key,
         default: Option<&str>,
-        parse: impl Fn(String) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, Failure> {
         let given = self.take(key, default.unwrap_or_default());
-        parse(given.values.first().cloned().unwrap_or_default()).map_err(|reason| invalid(key, &given, &reason))
+        parse(given.values.first().map_or("", String::as_str)).map_err(|reason| invalid(key, &given, &reason))
     }
 
     fn list<T>(
         &mut self,
         key: Key,
         default: &str,
-        parse: impl Fn(String) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, Failure> {
         let given = self.take(key, default);
         given
             .values
             .iter()
-            .map(|value| parse(value.clone()).map_err(|reason| invalid(key, &given, &reason)))
+            .map(|value| parse(value).map_err(|reason| invalid(key, &given, &reason)))
             .collect()
     }
 
     fn optional<T>(
         &mut self,
         key: Key,
-        parse: impl Fn(String) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Failure> {
         if self.settings.contains_key(&key) {
             return self.one(key, None, parse).map(Some);
@@ -231,7 +231,8 @@ impl Reader {
 }
 
 fn invalid(key: Key, given: &Given, reason: &str) -> Failure {
-    let (reason, hint) = reason.split_once('\n').map_or((reason, None), |(reason, hint)| (reason, Some(hint)));
+    let (reason, hint) =
+        reason.split_once('\n').map_or((reason, None), |(reason, hint)| (reason, Some(hint)));
     let failure = Failure::error(format!("`{}` ({}): {reason}", key.toml(), given.origin));
     match hint {
         Some(hint) => failure.with_hint(hint.to_owned()),
@@ -249,16 +250,22 @@ fn without_password(value: &str) -> String {
 
 // The parsers answer `reason`, or `reason\nhint`.
 
-fn database_file(value: String) -> Result<PathBuf, String> {
+fn database_file(value: &str) -> Result<PathBuf, String> {
     if value.starts_with("postgres://") || value.starts_with("postgresql://") {
-        return Err("PostgreSQL support comes with a later version\nuse sqlite://FILE, as in sqlite://hostatlas.db".into());
+        return Err(
+            "PostgreSQL support comes with a later version\nuse sqlite://FILE, as in sqlite://hostatlas.db"
+                .into(),
+        );
     }
     let file = match value.strip_prefix("sqlite:") {
         Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
         None if value.contains("://") => {
-            return Err(format!("`{}` is no database that hostatlas knows\nuse sqlite://FILE", without_password(&value)));
+            return Err(format!(
+                "`{}` is no database that hostatlas knows\nuse sqlite://FILE",
+                without_password(value)
+            ));
         }
-        None => &value,
+        None => value,
     };
     if file.is_empty() || file.contains('?') || file == ":memory:" {
         return Err(format!("`{value}` names no file\nuse sqlite://FILE, as in sqlite://hostatlas.db"));
@@ -266,10 +273,12 @@ fn database_file(value: String) -> Result<PathBuf, String> {
     Ok(PathBuf::from(file))
 }
 
-fn loopback(value: String) -> Result<SocketAddr, String> {
+fn loopback(value: &str) -> Result<SocketAddr, String> {
     let malformed = || format!("`{value}` is no address and port\nwrite it as 127.0.0.1:3000");
     let address = match value.strip_prefix("localhost:") {
-        Some(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().map_err(|_| malformed())?),
+        Some(port) => {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().map_err(|_| malformed())?)
+        }
         None => value.parse::<SocketAddr>().map_err(|_| malformed())?,
     };
     if address.ip().is_loopback() {
@@ -282,22 +291,29 @@ fn loopback(value: String) -> Result<SocketAddr, String> {
     ))
 }
 
-fn host_name(value: String) -> Result<String, String> {
+fn host_name(value: &str) -> Result<String, String> {
     let lowered = value.to_lowercase();
-    let sound = !lowered.is_empty() && lowered.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter));
+    let sound = !lowered.is_empty()
+        && lowered.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter));
     if !sound || lowered.contains("//") {
         return Err(format!("`{value}` is no host name\nwrite names without scheme and port: atlas.example"));
     }
     Ok(crate::http::host_of(&lowered).to_owned())
 }
 
-fn path(value: String) -> Result<PathBuf, String> {
+#[expect(clippy::unnecessary_wraps, reason = "the other parsers may fail")]
+fn text(value: &str) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the other parsers may fail")]
+fn path(value: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(value))
 }
 
-fn provider(value: String) -> Result<ProviderName, String> {
+fn provider(value: &str) -> Result<ProviderName, String> {
     let names = || ProviderName::ALL.map(ProviderName::name);
-    let provider = ProviderName::from_str(&value).map_err(|error| match nearest(&value, names()) {
+    let provider = ProviderName::from_str(value).map_err(|error| match nearest(value, names()) {
         Some(name) => format!("{error}\ndid you mean `{name}`?"),
         None => format!("{error}\nknown ones are {}", names().join(", ")),
     })?;
@@ -307,21 +323,21 @@ fn provider(value: String) -> Result<ProviderName, String> {
     Ok(provider)
 }
 
-fn days(value: String) -> Result<Duration, String> {
+fn days(value: &str) -> Result<Duration, String> {
     match value.parse::<u64>() {
         Ok(days) if days <= LONGEST_AGE_DAYS => Ok(Duration::from_secs(days * SECONDS_OF_A_DAY)),
         _ => Err(format!("`{value}` is no number of days from 0 to {LONGEST_AGE_DAYS}")),
     }
 }
 
-fn workers(value: String) -> Result<NonZeroUsize, String> {
+fn workers(value: &str) -> Result<NonZeroUsize, String> {
     match value.parse::<NonZeroUsize>() {
         Ok(workers) if workers.get() <= MOST_WORKERS => Ok(workers),
         _ => Err(format!("`{value}` is no number from 1 to {MOST_WORKERS}")),
     }
 }
 
-fn range(value: String) -> Result<ipnet::IpNet, String> {
+fn range(value: &str) -> Result<ipnet::IpNet, String> {
     let address = || value.parse::<IpAddr>().map(ipnet::IpNet::from);
     value
         .parse::<ipnet::IpNet>()
@@ -329,15 +345,17 @@ fn range(value: String) -> Result<ipnet::IpNet, String> {
         .map_err(|_| format!("`{value}` is no range\nwrite ranges as 192.0.2.0/24"))
 }
 
-fn provider_url(value: String) -> Result<url::Url, String> {
-    let wrong = || "it is no web address\nwrite it as https://HOST/PATH, without user name and password".to_owned();
-    let url = url::Url::parse(&value).map_err(|_| wrong())?;
-    let sound = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+fn provider_url(value: &str) -> Result<url::Url, String> {
+    let wrong =
+        || "it is no web address\nwrite it as https://HOST/PATH, without user name and password".to_owned();
+    let url = url::Url::parse(value).map_err(|_| wrong())?;
+    let sound =
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
     if sound { Ok(url) } else { Err(wrong()) }
 }
 
-fn truth(value: String) -> Result<bool, String> {
-    match value.as_str() {
+fn truth(value: &str) -> Result<bool, String> {
+    match value {
         "1" | "true" | "yes" => Ok(true),
         "0" | "false" | "no" => Ok(false),
         _ => Err(format!("`{value}` is neither 1 nor 0")),
@@ -417,7 +435,9 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for (key, value) in [(Key::MaxAgeDays, "-1"), (Key::MaxAgeDays, "40000"), (Key::MaxWorkers, "0"), (Key::Scope, "x")] {
+        for (key, value) in
+            [(Key::MaxAgeDays, "-1"), (Key::MaxAgeDays, "40000"), (Key::MaxWorkers, "0"), (Key::Scope, "x")]
+        {
             refused(key, value);
         }
     }

@@ -53,10 +53,15 @@ pub fn read_file(named: Option<&Path>) -> Result<Settings, Failure> {
     let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(Settings::new()),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Settings::new());
+        }
         Err(error) => {
-            return Err(Failure::error(format!("cannot read the configuration `{}`: {error}", path.display()))
-                .with_hint("`--config FILE` names the file; without it `hostatlas.toml` is read if it exists"));
+            return Err(Failure::error(format!(
+                "cannot read the configuration `{}`: {error}",
+                path.display()
+            ))
+            .with_hint("`--config FILE` names the file; without it `hostatlas.toml` is read if it exists"));
         }
     };
     parse_file(&text, path)
@@ -74,9 +79,12 @@ fn parse_file(text: &str, path: &Path) -> Result<Settings, Failure> {
     while let Some((name, value)) = open.pop() {
         if let Some(key) = known.get(&name) {
             let values = values_of(*key, &value).ok_or_else(|| {
-                Failure::error(format!("`{}`: `{name}` has a value of the wrong kind", path.display())).with_hint(
-                    if key.is_list() { "give text, or a list of texts" } else { "give one text, number or truth value" },
-                )
+                Failure::error(format!("`{}`: `{name}` has a value of the wrong kind", path.display()))
+                    .with_hint(if key.is_list() {
+                        "give text, or a list of texts"
+                    } else {
+                        "give one text, number or truth value"
+                    })
             })?;
             settings.insert(*key, Given { values, origin: Origin::File(path.to_owned()) });
         } else if let (toml::Value::Table(inner), true) = (&value, is_table_name(&name, &known)) {
@@ -166,7 +174,8 @@ mod tests {
              [provider.ip-api]\nallow_private = true\n",
         )
         .expect("sound");
-        let values: Vec<_> = settings.into_iter().map(|(key, given)| (key.toml(), given.values.join("|"))).collect();
+        let values: Vec<_> =
+            settings.into_iter().map(|(key, given)| (key.toml(), given.values.join("|"))).collect();
         let expected = [
             ("allowed_hosts", "atlas.example"),
             ("providers", "mmdb|ip-api"),

@@ -46,8 +46,12 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let problem = error.problem();
         match problem.code {
-            ProblemCode::Internal => error!(error = &error as &dyn std::error::Error, "Request failed: {error}"),
-            ProblemCode::Unavailable => warn!(error = &error as &dyn std::error::Error, "Request refused: {error}"),
+            ProblemCode::Internal => {
+                error!(error = &error as &dyn std::error::Error, "Request failed: {error}")
+            }
+            ProblemCode::Unavailable => {
+                warn!(error = &error as &dyn std::error::Error, "Request refused: {error}")
+            }
             _ => {}
         }
         Self(problem)
@@ -103,23 +107,35 @@ pub async fn complete(request: Request, next: Next) -> Response {
 /// The problem behind an error answer that nobody of ours wrote. Pages and server functions explain themselves.
 fn unexplained(response: &Response) -> Option<Problem> {
     let status = response.status();
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
+    let explained = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
     let by_server_function = response.headers().contains_key("serverfnerror");
     if explained || by_server_function || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
     let (code, detail, hint) = match status {
-        StatusCode::NOT_FOUND => (ProblemCode::NotFound, "there is nothing here", Some("`/api/openapi.json` lists what there is")),
-        StatusCode::METHOD_NOT_ALLOWED => (ProblemCode::NotSupported, "this address does not take that method", None),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            (ProblemCode::TooLarge, "the request is larger than 1 MiB", Some("import scans with `hostatlas import`"))
+        StatusCode::NOT_FOUND => {
+            (ProblemCode::NotFound, "there is nothing here", Some("`/api/openapi.json` lists what there is"))
         }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            (ProblemCode::NotSupported, "this address does not take that method", None)
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            ProblemCode::TooLarge,
+            "the request is larger than 1 MiB",
+            Some("import scans with `hostatlas import`"),
+        ),
         StatusCode::REQUEST_TIMEOUT => (ProblemCode::Timeout, "the request took too long", None),
         StatusCode::SERVICE_UNAVAILABLE => (ProblemCode::Unavailable, "too many requests at once", None),
         status if status.is_server_error() => (ProblemCode::Internal, INTERNAL, None),
         _ => (ProblemCode::InvalidRequest, "the request cannot be understood", None),
     };
-    Some(Problem { status: status.as_u16(), ..Problem::new(code, detail.to_owned(), hint.map(str::to_owned)) })
+    Some(Problem {
+        status: status.as_u16(),
+        ..Problem::new(code, detail.to_owned(), hint.map(str::to_owned))
+    })
 }
 
 const INTERNAL: &str = "Something went wrong on our side; the request id leads to the log.";
@@ -127,12 +143,17 @@ const INTERNAL: &str = "Something went wrong on our side; the request id leads t
 /// The answer when a handler panicked.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let message =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     error!(panic = message.unwrap_or("unknown"), "A request handler panicked");
     Refusal::new(ProblemCode::Internal, INTERNAL, None).into_response()
 }
 
 /// What has no route.
 pub async fn not_found() -> Refusal {
-    Refusal::new(ProblemCode::NotFound, "there is nothing here", Some("`/api/openapi.json` lists what there is"))
+    Refusal::new(
+        ProblemCode::NotFound,
+        "there is nothing here",
+        Some("`/api/openapi.json` lists what there is"),
+    )
 }

@@ -34,15 +34,21 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
+        let is_json =
+            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         let body = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
         // A form of a foreign page cannot send this type without asking first.
         if !is_json {
-            let refusal = Refusal::invalid("the body is no JSON", "send it with `content-type: application/json`");
+            let refusal =
+                Refusal::invalid("the body is no JSON", "send it with `content-type: application/json`");
             return Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         serde_json::from_slice(&body).map(Self).map_err(|error| {
@@ -69,15 +75,20 @@ fn unreadable(rejection: &BytesRejection) -> Refusal {
 /// A number in the path.
 pub fn number(text: &str, what: &str) -> Result<i64, Refusal> {
     text.parse().map_err(|_| {
-        Refusal::invalid(format!("`{}` is no number of {what}", sanitize(text, 64)), "numbers are whole, as in `42`")
+        Refusal::invalid(
+            format!("`{}` is no number of {what}", sanitize(text, 64)),
+            "numbers are whole, as in `42`",
+        )
     })
 }
 
 /// A word that a type knows; empty text is none.
 pub fn word<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, Refusal> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
-    text.map(|text| text.parse().map_err(|error: T::Err| Refusal::invalid(error.to_string(), "see `/api/openapi.json`")))
-        .transpose()
+    text.map(|text| {
+        text.parse().map_err(|error: T::Err| Refusal::invalid(error.to_string(), "see `/api/openapi.json`"))
+    })
+    .transpose()
 }
 
 /// The number of items of a page; none is 50.

@@ -3,7 +3,7 @@
 //! The server has no accounts yet and listens on loopback alone, so the attacker is another web page in the operator's
 //! browser: one that rebinds its own name to 127.0.0.1, or one that posts a form to us.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -20,9 +20,10 @@ use super::errors::Refusal;
 pub struct AllowedHosts(Vec<String>);
 
 impl AllowedHosts {
-    /// The names as configured.
-    pub fn new(names: &[String]) -> Self {
-        Self(names.to_vec())
+    /// The names as configured, and the address that is listened on: it is loopback, and no name server can give it.
+    pub fn new(names: &[String], listen: SocketAddr) -> Self {
+        let own = host_of(&listen.to_string()).to_owned();
+        Self(names.iter().cloned().chain([own]).collect())
     }
 
     fn permits(&self, authority: &str) -> bool {
@@ -41,7 +42,8 @@ pub fn host_of(authority: &str) -> &str {
 
 /// Refuses foreign Hosts, and foreign Origins where something would change.
 pub async fn check(State(allowed): State<Arc<AllowedHosts>>, request: Request, next: Next) -> Response {
-    let refusal = check_host(&allowed, &request).and_then(|()| check_origin(&allowed, request.method(), request.headers()));
+    let refusal = check_host(&allowed, &request)
+        .and_then(|()| check_origin(&allowed, request.method(), request.headers()));
     match refusal {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
@@ -82,7 +84,9 @@ fn check_origin(allowed: &AllowedHosts, method: &Method, headers: &HeaderMap) ->
     };
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // Browsers say it themselves, ports included, and no page can forge it.
-    if text(HeaderName::from_static("sec-fetch-site")).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if text(HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| !matches!(site, "same-origin" | "none"))
+    {
         return Err(refused());
     }
     // A script that sends neither header has no browser's rights to abuse: there is no cookie.
@@ -110,22 +114,33 @@ mod tests {
     }
 
     fn origin_is_taken(name: &'static str, value: &str) -> bool {
-        let allowed = AllowedHosts::new(&["localhost".to_owned(), "127.0.0.1".to_owned()]);
-        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().expect("a header"))]);
+        let allowed = AllowedHosts::new(&["localhost".to_owned()], SocketAddr::from(([127, 0, 0, 1], 3000)));
+        let headers =
+            HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().expect("a header"))]);
         check_origin(&allowed, &Method::POST, &headers).is_ok()
     }
 
     #[test]
     fn only_our_own_pages_may_change_things() {
         let own = ["http://localhost:3000", "http://127.0.0.1:9", "https://LOCALHOST"];
-        let foreign = ["http://evil.example", "null", "", "http://localhost.evil.example", "http://localhost@evil.example", "http://evil@localhost"];
+        let foreign = [
+            "http://evil.example",
+            "null",
+            "",
+            "http://localhost.evil.example",
+            "http://localhost@evil.example",
+            "http://evil@localhost",
+        ];
         assert!(own.iter().all(|origin| origin_is_taken("origin", origin)));
         for origin in foreign {
             assert!(!origin_is_taken("origin", origin), "{origin}");
         }
         assert!(origin_is_taken("referer", "http://localhost:3000/hosts?q=x"));
         assert!(!origin_is_taken("referer", "http://evil.example/"));
-        assert!(!origin_is_taken("sec-fetch-site", "same-site") && !origin_is_taken("sec-fetch-site", "cross-site"));
+        assert!(
+            !origin_is_taken("sec-fetch-site", "same-site")
+                && !origin_is_taken("sec-fetch-site", "cross-site")
+        );
         assert!(origin_is_taken("sec-fetch-site", "same-origin"));
     }
 }

@@ -26,7 +26,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: Arc::new(Semaphore::new(MOST_REQUESTS)), streams: Arc::new(Semaphore::new(MOST_STREAMS)) }
+        Self {
+            requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+        }
     }
 }
 
@@ -34,14 +37,24 @@ impl Limits {
     /// The right to one event stream, for as long as it is held.
     pub fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
-        permit.map_err(|_| Refusal::new(ProblemCode::Unavailable, "too many pages listen for changes", Some("close some of them")))
+        permit.map_err(|_| {
+            Refusal::new(
+                ProblemCode::Unavailable,
+                "too many pages listen for changes",
+                Some("close some of them"),
+            )
+        })
     }
 }
 
 /// Refuses at once what could only wait: a queue that grows helps nobody.
 pub async fn shed_load(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
     let Ok(_permit) = limits.requests.try_acquire() else {
-        let refusal = Refusal::new(ProblemCode::Unavailable, "too many requests at once", Some("try again in a moment"));
+        let refusal = Refusal::new(
+            ProblemCode::Unavailable,
+            "too many requests at once",
+            Some("try again in a moment"),
+        );
         let mut response = refusal.into_response();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         return response;

@@ -9,7 +9,10 @@ use super::{
 /// What REST offers.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "hostatlas", description = "Hosts that a scan found, and where they are. Errors are problem+json (RFC 9457)."),
+    info(
+        title = "hostatlas",
+        description = "Hosts that a scan found, and where they are. Errors are problem+json (RFC 9457)."
+    ),
     paths(
         hosts::search,
         hosts::show,

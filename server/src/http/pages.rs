@@ -35,7 +35,9 @@ pub fn add(router: Router<AppState>, state: &AppState, site: &Site) -> Router<Ap
 /// What pages find in their context, and the policy under which their scripts run.
 fn provide_page_context(services: &Services) {
     provide_context(services.clone());
-    let (Some(answer), Some(nonce)) = (use_context::<ResponseOptions>(), leptos::nonce::use_nonce()) else { return };
+    let (Some(answer), Some(nonce)) = (use_context::<ResponseOptions>(), leptos::nonce::use_nonce()) else {
+        return;
+    };
     if let Ok(policy) = HeaderValue::from_str(&page_policy(&nonce)) {
         answer.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
@@ -44,7 +46,8 @@ fn provide_page_context(services: &Services) {
 }
 
 async fn server_function(State(services): State<Services>, request: Request<Body>) -> Response {
-    let known = leptos::server_fn::axum::get_server_fn_service(request.uri().path(), request.method().clone());
+    let known =
+        leptos::server_fn::axum::get_server_fn_service(request.uri().path(), request.method().clone());
     if known.is_none() {
         return errors::not_found().await.into_response();
     }

@@ -63,8 +63,11 @@ pub async fn cache(request: Request, next: Next) -> Response {
         return response;
     }
     let Some(tag) = entity_tag(&response) else { return response };
-    let caching = if for_ever { "public, max-age=31536000, immutable" } else { "public, max-age=0, must-revalidate" };
-    let same = known.is_some_and(|known| known.to_str().is_ok_and(|known| known == "*" || known.split(',').any(|one| one.trim() == tag)));
+    let caching =
+        if for_ever { "public, max-age=31536000, immutable" } else { "public, max-age=0, must-revalidate" };
+    let same = known.is_some_and(|known| {
+        known.to_str().is_ok_and(|known| known == "*" || known.split(',').any(|one| one.trim() == tag))
+    });
     if same {
         response = StatusCode::NOT_MODIFIED.into_response();
     }

@@ -66,7 +66,8 @@ pub fn project(value: &Value, fields: &[String]) -> Result<String, Failure> {
 
 /// One line of CSV. Lists are joined by a space.
 pub fn csv_line(value: &Value, fields: &[String]) -> String {
-    let cells: Vec<String> = fields.iter().map(|field| cell(at(value, field).unwrap_or(&Value::Null))).collect();
+    let cells: Vec<String> =
+        fields.iter().map(|field| cell(at(value, field).unwrap_or(&Value::Null))).collect();
     cells.join(",")
 }
 
@@ -76,7 +77,10 @@ fn cell(value: &Value) -> String {
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => csv_text(text),
         Value::Array(items) if items.iter().all(|item| item.is_number() || item.is_string()) => {
-            let items: Vec<String> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect();
             csv_text(&items.join(" "))
         }
         nested => csv_text(&nested.to_string()),
@@ -89,7 +93,10 @@ fn csv_text(text: &str) -> String {
     // OWASP's list, with the full-width forms that some programs treat alike.
     let formula = shown.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let guarded = if formula { format!("'{shown}") } else { shown };
-    if guarded.contains(['"', ',', '\n', '\r', '\t', ';']) || guarded.starts_with(['\'', ' ']) || guarded.ends_with(' ') {
+    if guarded.contains(['"', ',', '\n', '\r', '\t', ';'])
+        || guarded.starts_with(['\'', ' '])
+        || guarded.ends_with(' ')
+    {
         return format!("\"{}\"", guarded.replace('"', "\"\""));
     }
     guarded

@@ -114,7 +114,11 @@ impl Printer {
 
     /// Prints a list whose items come one by one. `columns` is what people see, `fields` is what `--fields` may name
     /// and CSV holds.
-    pub fn list(&self, columns: &'static [Column], fields: &'static [&'static str]) -> Result<List<'_>, Failure> {
+    pub fn list(
+        &self,
+        columns: &'static [Column],
+        fields: &'static [&'static str],
+    ) -> Result<List<'_>, Failure> {
         List::new(self, columns, fields)
     }
 

@@ -10,7 +10,11 @@ const WIDEST_CELL: usize = 60;
 pub fn render(columns: &[Column], rows: &[Value], header: bool, fit: bool) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_content_arrangement(if fit { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
+    table.set_content_arrangement(if fit {
+        ContentArrangement::Dynamic
+    } else {
+        ContentArrangement::Disabled
+    });
     if header {
         table.set_header(columns.iter().map(|column| column.heading));
     }
@@ -55,10 +59,14 @@ fn show(value: Option<&Value>, how: Show) -> String {
         Some(Value::String(text)) if how == Show::Time => moment(text),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Bool(truth)) => if *truth { "yes" } else { "no" }.to_owned(),
-        Some(Value::Number(number)) => number.as_u64().filter(|_| how == Show::Number).map_or_else(|| number.to_string(), count),
+        Some(Value::Number(number)) => {
+            number.as_u64().filter(|_| how == Show::Number).map_or_else(|| number.to_string(), count)
+        }
         Some(Value::Array(items)) => {
-            let items: Vec<String> =
-                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect();
             items.join(", ")
         }
         Some(object) => object.to_string(),

@@ -35,7 +35,10 @@ fn a_directory() {
 #[test]
 fn a_binary_that_is_no_scan() {
     let installation = Installation::new();
-    installation.write("picture.png", [0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 255]);
+    installation.write(
+        "picture.png",
+        [0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 255],
+    );
     assert_refused(&installation.run(&["import", "picture.png"]), 1, "picture.png");
 }
 
@@ -70,7 +73,11 @@ fn bad_lines_among_good_ones_are_named() {
     installation.write("mixed.list", "#masscan\nopen tcp 80 8.8.8.8 1795434087\nopen tcp 99999 8.8.4.4 1795434087\nopen tcp 80 nobody 1\n# end\n");
     let ended = installation.run(&["import", "mixed.list", "--json"]);
     assert_eq!((ended.code, &ended.json()["lines"]["bad"]), (Some(3), &2.into()), "{ended:?}");
-    assert!(ended.stderr.contains("mixed.list line 3") && ended.stderr.contains("line 4"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("mixed.list line 3") && ended.stderr.contains("line 4"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(hosts(&installation), 1);
 }
 
@@ -93,7 +100,11 @@ fn damaged_gzip_keeps_what_was_sound() {
 fn an_unknown_format() {
     let installation = Installation::new();
     installation.write("scan.json", SCAN);
-    assert_refused(&installation.run(&["import", "scan.json", "--format", "masscan-yaml"]), 2, "masscan-yaml");
+    assert_refused(
+        &installation.run(&["import", "scan.json", "--format", "masscan-yaml"]),
+        2,
+        "masscan-yaml",
+    );
 }
 
 #[test]
@@ -102,7 +113,10 @@ fn a_database_file_that_is_no_database() {
     installation.write("hostatlas.db", "This is my diary, and no database at all.\n");
     installation.write("scan.json", SCAN);
     assert_refused(&installation.run(&["import", "scan.json"]), 1, "is not a hostatlas database");
-    assert_eq!(fs::read_to_string(installation.path("hostatlas.db")).expect("text"), "This is my diary, and no database at all.\n");
+    assert_eq!(
+        fs::read_to_string(installation.path("hostatlas.db")).expect("text"),
+        "This is my diary, and no database at all.\n"
+    );
 }
 
 #[test]
@@ -113,7 +127,9 @@ fn a_database_newer_than_the_program() {
     // SQLite's user version, in which the schema's number is kept.
     bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
     fs::write(&path, bytes).expect("a file");
-    for arguments in [&["import", "scan.json"][..], &["stats", "coverage"], &["serve", "--listen", "127.0.0.1:0"]] {
+    for arguments in
+        [&["import", "scan.json"][..], &["stats", "coverage"], &["serve", "--listen", "127.0.0.1:0"]]
+    {
         assert_refused(&installation.run(arguments), 1, "newer");
     }
 }
@@ -152,7 +168,12 @@ fn a_full_disk_keeps_what_was_committed() {
         .expect("sh runs");
     let ended = installation.ended(output);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("error: ") && ended.stderr.contains("hint: ") && !ended.stderr.contains("panicked"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("error: ")
+            && ended.stderr.contains("hint: ")
+            && !ended.stderr.contains("panicked"),
+        "{ended:?}"
+    );
     assert!(hosts(&installation) >= 6);
     assert_eq!(installation.run(&["db", "check"]).code, Some(0));
     let whole = installation.run(&["import", sample.to_str().expect("UTF-8")]);
@@ -214,7 +235,8 @@ fn a_configuration_that_is_no_toml() {
 #[test]
 fn an_unknown_variable() {
     let installation = Installation::new();
-    let output = installation.command(&["config", "show"]).env("HOSTATLAS_DATABASE", "x").output().expect("it runs");
+    let output =
+        installation.command(&["config", "show"]).env("HOSTATLAS_DATABASE", "x").output().expect("it runs");
     let ended = installation.ended(output);
     assert_refused(&ended, 1, "unknown environment variable `HOSTATLAS_DATABASE`");
     assert!(ended.stderr.contains("did you mean `HOSTATLAS_DATABASE_URL`?"));

@@ -3,7 +3,8 @@ use crate::{shown, support::Installation};
 #[test]
 fn every_setting_is_shown_with_its_origin_and_no_secret() {
     let installation = Installation::new();
-    installation.write("hostatlas.toml", "max_age_days = 7\nallowed_hosts = [\"localhost\", \"atlas.example\"]\n");
+    installation
+        .write("hostatlas.toml", "max_age_days = 7\nallowed_hosts = [\"localhost\", \"atlas.example\"]\n");
     let output = installation
         .command(&["config", "show", "--table", "--database-url", "sqlite://other.db"])
         .env("HOSTATLAS_MAX_WORKERS", "4")
@@ -18,12 +19,15 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let installation = Installation::new();
-    installation.write("hostatlas.toml", "database_url = \"sqlite://file.db\"\nlisten = \"127.0.0.1:1111\"\n");
+    installation
+        .write("hostatlas.toml", "database_url = \"sqlite://file.db\"\nlisten = \"127.0.0.1:1111\"\n");
     let show = |arguments: &[&str]| {
         let mut command = installation.command(&[&["config", "show", "--ndjson"], arguments].concat());
-        let output = command.env("HOSTATLAS_DATABASE_URL", "sqlite://environment.db").output().expect("it runs");
+        let output =
+            command.env("HOSTATLAS_DATABASE_URL", "sqlite://environment.db").output().expect("it runs");
         let lines = installation.ended(output).json_lines();
-        let find = |key: &str| lines.iter().find(|line| line["key"] == key).expect("the key")["value"].clone();
+        let find =
+            |key: &str| lines.iter().find(|line| line["key"] == key).expect("the key")["value"].clone();
         (find("database_url"), find("listen"))
     };
     assert_eq!(show(&[]), ("sqlite://environment.db".into(), "127.0.0.1:1111".into()));
@@ -37,7 +41,11 @@ fn the_database_is_made_checked_and_described() {
     let status = installation.run(&["db", "status"]).json();
     assert_eq!(status["current"], true);
     let check = installation.run(&["db", "check"]);
-    assert_eq!((check.code, check.json()["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{check:?}");
+    assert_eq!(
+        (check.code, check.json()["findings"].as_array().map(Vec::len)),
+        (Some(0), Some(0)),
+        "{check:?}"
+    );
 }
 
 #[test]
@@ -48,9 +56,15 @@ fn the_doctor_says_what_to_do_next() {
     let report = ended.json();
     let find = |subject: &str| {
         let findings = report["findings"].as_array().expect("findings").iter();
-        findings.filter(|finding| finding["subject"] == subject).map(|finding| finding["severity"].clone()).next()
+        findings
+            .filter(|finding| finding["subject"] == subject)
+            .map(|finding| finding["severity"].clone())
+            .next()
     };
-    assert_eq!((find("database"), find("places"), find("hosts")), (Some("ok".into()), Some("warning".into()), Some("note".into())));
+    assert_eq!(
+        (find("database"), find("places"), find("hosts")),
+        (Some("ok".into()), Some("warning".into()), Some("note".into()))
+    );
     assert_eq!(ended.code, Some(0));
 }
 

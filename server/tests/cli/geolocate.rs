@@ -77,7 +77,10 @@ fn queueing_an_unknown_host_names_the_import() {
     let installation = Installation::imported();
     let ended = installation.run(&["geolocate", "--ip", "193.61.0.1", "--queue-jobs"]);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("error: no host `193.61.0.1`") && ended.stderr.contains("import"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("error: no host `193.61.0.1`") && ended.stderr.contains("import"),
+        "{ended:?}"
+    );
 }
 
 #[test]

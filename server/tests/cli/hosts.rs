@@ -8,7 +8,10 @@ use crate::{shown, support::Installation};
 #[test]
 fn hosts_are_searched_as_a_table_and_as_lines() {
     let installation = Installation::located();
-    insta::assert_snapshot!("hosts_table", shown(&installation.run(&["hosts", "search", "country:GB", "--table"])));
+    insta::assert_snapshot!(
+        "hosts_table",
+        shown(&installation.run(&["hosts", "search", "country:GB", "--table"]))
+    );
     insta::assert_snapshot!(
         "hosts_fields",
         shown(&installation.run(&["hosts", "search", "port:443", "--fields", "ip,city,ports"]))
@@ -27,8 +30,19 @@ fn a_host_is_shown_to_people() {
 #[test]
 fn an_export_holds_every_host_that_matches() {
     let installation = Installation::located();
-    insta::assert_snapshot!("export_addresses", shown(&installation.run(&["hosts", "export", "--format", "addresses"])));
-    let csv = installation.run(&["hosts", "export", "country:US", "--format", "csv", "--fields", "ip,city,organization,ports"]);
+    insta::assert_snapshot!(
+        "export_addresses",
+        shown(&installation.run(&["hosts", "export", "--format", "addresses"]))
+    );
+    let csv = installation.run(&[
+        "hosts",
+        "export",
+        "country:US",
+        "--format",
+        "csv",
+        "--fields",
+        "ip,city,organization,ports",
+    ]);
     insta::assert_snapshot!("export_csv", shown(&csv));
     let lines = installation.run(&["hosts", "export", "--format", "ndjson"]);
     assert_eq!(lines.json_lines().len(), 6);
@@ -55,7 +69,10 @@ fn an_unknown_host_and_an_unknown_query_say_what_to_do() {
     let installation = Installation::located();
     insta::assert_snapshot!("hosts_unknown", shown(&installation.run(&["hosts", "show", "203.0.114.1"])));
     insta::assert_snapshot!("hosts_bad_query", shown(&installation.run(&["hosts", "search", "colour:red"])));
-    insta::assert_snapshot!("hosts_bad_field", shown(&installation.run(&["hosts", "search", "--fields", "ip,colour"])));
+    insta::assert_snapshot!(
+        "hosts_bad_field",
+        shown(&installation.run(&["hosts", "search", "--fields", "ip,colour"]))
+    );
 }
 
 #[test]

@@ -15,14 +15,20 @@ fn an_import_reports_what_it_did() {
     let installation = Installation::new();
     installation.write("scan.json", SCAN);
     insta::assert_snapshot!("import_table", shown(&installation.run(&["import", "scan.json", "--table"])));
-    insta::assert_snapshot!("import_again_json", shown(&installation.run(&["import", "scan.json", "--json"])));
+    insta::assert_snapshot!(
+        "import_again_json",
+        shown(&installation.run(&["import", "scan.json", "--json"]))
+    );
 }
 
 #[test]
 fn importing_twice_makes_nothing_new() {
     let installation = Installation::imported();
     let again = installation.run(&["import", "scan.json", "--json"]).json();
-    assert_eq!((&again["hosts_new"], &again["services_new"], &again["hosts_seen"]), (&json!(0), &json!(0), &json!(6)));
+    assert_eq!(
+        (&again["hosts_new"], &again["services_new"], &again["hosts_seen"]),
+        (&json!(0), &json!(0), &json!(6))
+    );
 }
 
 #[test]
@@ -47,8 +53,11 @@ fn standard_input_is_read_when_a_dash_or_nothing_is_named() {
 #[test]
 fn what_follows_a_growing_input_is_stored_while_it_still_grows() {
     let installation = Installation::new();
-    let mut child =
-        installation.command(&["import", "-", "--follow", "--json"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut child = installation
+        .command(&["import", "-", "--follow", "--json"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let mut pipe = child.stdin.take().expect("a pipe");
     pipe.write_all(b"#masscan\nopen tcp 80 8.8.8.8 1795434087\n").expect("written");
     pipe.flush().expect("flushed");
@@ -82,6 +91,7 @@ fn undoing_an_import_removes_what_only_it_brought() {
 #[test]
 fn imports_are_listed() {
     let installation = Installation::imported();
-    let list = installation.run(&["import", "list", "--fields", "id,source,state,format,hosts_new,lines.bad"]);
+    let list =
+        installation.run(&["import", "list", "--fields", "id,source,state,format,hosts_new,lines.bad"]);
     insta::assert_snapshot!("import_list", shown(&list));
 }

@@ -5,7 +5,14 @@ fn jobs_are_listed_shown_and_counted() {
     let installation = Installation::imported();
     insta::assert_snapshot!(
         "jobs_list",
-        shown(&installation.run(&["jobs", "list", "--state", "available", "--fields", "id,kind,ip,state,priority,attempt"]))
+        shown(&installation.run(&[
+            "jobs",
+            "list",
+            "--state",
+            "available",
+            "--fields",
+            "id,kind,ip,state,priority,attempt"
+        ]))
     );
     insta::assert_snapshot!("jobs_stats_table", shown(&installation.run(&["jobs", "stats", "--table"])));
     assert_eq!(installation.run(&["jobs", "show", "1"]).json()["id"], 1);
@@ -14,7 +21,10 @@ fn jobs_are_listed_shown_and_counted() {
 #[test]
 fn jobs_are_cancelled_and_retried() {
     let installation = Installation::imported();
-    insta::assert_snapshot!("jobs_cancel", shown(&installation.run(&["jobs", "cancel", "--state", "available"])));
+    insta::assert_snapshot!(
+        "jobs_cancel",
+        shown(&installation.run(&["jobs", "cancel", "--state", "available"]))
+    );
     insta::assert_snapshot!("jobs_retry", shown(&installation.run(&["jobs", "retry", "--all", "--table"])));
 }
 
@@ -27,7 +37,10 @@ fn a_bulk_action_needs_to_be_told_which_jobs() {
 #[test]
 fn lookups_are_queued() {
     let installation = Installation::located();
-    insta::assert_snapshot!("jobs_enqueue", shown(&installation.run(&["jobs", "enqueue", "--query", "country:GB", "--force"])));
+    insta::assert_snapshot!(
+        "jobs_enqueue",
+        shown(&installation.run(&["jobs", "enqueue", "--query", "country:GB", "--force"]))
+    );
     insta::assert_snapshot!("jobs_enqueue_nothing", shown(&installation.run(&["jobs", "enqueue"])));
 }
 

@@ -7,7 +7,10 @@ fn draining_locates_every_host_and_ends() {
     let installation = Installation::imported();
     let drained = installation.run(&["worker", "--drain"]);
     assert_eq!((drained.code, &drained.json()["completed"]), (Some(0), &json!(5)), "{drained:?}");
-    insta::assert_snapshot!("stats_coverage_table", shown(&installation.run(&["stats", "coverage", "--table"])));
+    insta::assert_snapshot!(
+        "stats_coverage_table",
+        shown(&installation.run(&["stats", "coverage", "--table"]))
+    );
     insta::assert_snapshot!("stats_jobs", shown(&installation.run(&["stats", "jobs", "--json"])));
     insta::assert_snapshot!(
         "stats_recent",
@@ -30,7 +33,9 @@ fn a_second_worker_names_the_first() {
     loop {
         let second = installation.run(&["worker", "--drain"]);
         if second.code == Some(1) {
-            assert!(second.stderr.contains("another process is the worker") && second.stderr.contains("hint: "));
+            assert!(
+                second.stderr.contains("another process is the worker") && second.stderr.contains("hint: ")
+            );
             break;
         }
         assert!(std::time::Instant::now() < deadline, "{second:?}");

@@ -10,13 +10,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use mmdb_writer::{IpVersion, Value, Writer};
 
 /// Long enough for a loaded machine; nothing waits this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three hosts in London (one of them with two ports), one in Mountain View, one that no database knows, one private.
 pub const SCAN: &str = r#"[
@@ -231,7 +231,11 @@ pub async fn post_json(server: &Server, path: &str, body: &serde_json::Value) ->
 }
 
 /// Asks again until `accepts`; fails after [`PATIENCE`].
-pub async fn until(server: &Server, path: &str, accepts: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+pub async fn until(
+    server: &Server,
+    path: &str,
+    accepts: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let answer = get_json(server, path).await;
@@ -265,28 +269,32 @@ fn city(name: &str, code: &str, country: &str, latitude: f64, longitude: f64) ->
     ])
 }
 
+fn built() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
+}
+
 fn city_database() -> Vec<u8> {
-    let mut writer = Writer::builder("Test-City").ip_version(IpVersion::V6).build_epoch(1_795_000_000).build();
+    let mut writer = Writer::builder("Test-City").ip_version(IpVersion::V6).build_epoch(built()).build();
     let ranges = [
         ("193.61.0.0/16", city("London", "GB", "United Kingdom", 51.5085, -0.12574)),
         ("8.8.8.0/24", city("Mountain View", "US", "United States", 37.4223, -122.085)),
         ("2a00:1450::/32", city("Dublin", "IE", "Ireland", 53.3331, -6.24889)),
     ];
     for (range, record) in ranges {
-        writer.insert(range.parse().expect("a range"), &record).expect("a free range");
+        writer.insert(range.parse::<ipnet::IpNet>().expect("a range"), &record).expect("a free range");
     }
     writer.to_bytes().expect("a database")
 }
 
 fn asn_database() -> Vec<u8> {
-    let mut writer = Writer::builder("Test-ASN").ip_version(IpVersion::V6).build_epoch(1_795_000_000).build();
+    let mut writer = Writer::builder("Test-ASN").ip_version(IpVersion::V6).build_epoch(built()).build();
     let ranges = [("193.61.0.0/16", 786_u32, "Jisc Services Limited"), ("8.8.8.0/24", 15_169, "Google LLC")];
     for (range, number, organization) in ranges {
         let record = Value::map([
             ("autonomous_system_number", Value::from(number)),
             ("autonomous_system_organization", Value::from(organization)),
         ]);
-        writer.insert(range.parse().expect("a range"), &record).expect("a free range");
+        writer.insert(range.parse::<ipnet::IpNet>().expect("a range"), &record).expect("a free range");
     }
     writer.to_bytes().expect("a database")
 }

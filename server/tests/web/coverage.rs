@@ -30,6 +30,9 @@ async fn recent_results_countries_and_providers_are_listed() {
     let providers = get_json(&server, "/api/v1/coverage/providers").await;
 
     assert_eq!(recent["items"].as_array().map(Vec::len), Some(3));
-    assert_eq!((&countries["items"][0]["country_code"], &countries["items"][0]["hosts"]), (&json!("GB"), &json!(3)));
+    assert_eq!(
+        (&countries["items"][0]["country_code"], &countries["items"][0]["hosts"]),
+        (&json!("GB"), &json!(3))
+    );
     assert_eq!(providers, json!({"items": [{"provider": "mmdb", "hosts": 4}]}));
 }

@@ -5,7 +5,12 @@ use serde_json::json;
 use crate::support::{Installation, PATIENCE, SCAN, Server, client, post_json};
 
 /// Reads an event stream until `enough` says so; answers the text so far.
-async fn listen(server: &Server, path: &str, enough: impl Fn(&str) -> bool, act: impl AsyncFnOnce()) -> String {
+async fn listen(
+    server: &Server,
+    path: &str,
+    enough: impl Fn(&str) -> bool,
+    act: impl AsyncFnOnce(),
+) -> String {
     let mut answer = client().get(server.url(path)).send().await.expect("a stream");
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
@@ -24,7 +29,10 @@ async fn listen(server: &Server, path: &str, enough: impl Fn(&str) -> bool, act:
 }
 
 fn names(text: &str) -> HashSet<&str> {
-    text.lines().filter_map(|line| line.strip_prefix("event: ").or_else(|| line.strip_prefix("event:"))).map(str::trim).collect()
+    text.lines()
+        .filter_map(|line| line.strip_prefix("event: ").or_else(|| line.strip_prefix("event:")))
+        .map(str::trim)
+        .collect()
 }
 
 #[tokio::test]

@@ -49,7 +49,8 @@ async fn a_host_is_shown_with_its_location_and_services() {
     let host = get_json(&server, "/api/v1/hosts/193.61.165.139").await;
 
     let location = &host["location"];
-    let ports: Vec<_> = host["services"].as_array().expect("services").iter().map(|service| &service["port"]).collect();
+    let ports: Vec<_> =
+        host["services"].as_array().expect("services").iter().map(|service| &service["port"]).collect();
     assert_eq!(
         (&host["location_state"], &location["city"], &location["country_code"], &location["asn"], ports),
         (&json!("located"), &json!("London"), &json!("GB"), &json!("AS786"), vec![&json!(80), &json!(443)])
@@ -96,7 +97,8 @@ async fn a_click_queues_a_job_and_its_result_is_stored() {
     let installation = Installation::imported();
     let server = installation.serve();
 
-    let (status, queued) = post_json(&server, "/api/v1/hosts/8.8.8.8/geolocate", &json!({"force": true})).await;
+    let (status, queued) =
+        post_json(&server, "/api/v1/hosts/8.8.8.8/geolocate", &json!({"force": true})).await;
 
     assert_eq!(status, 202);
     let job = format!("/api/v1/jobs/{}", queued["job"]);

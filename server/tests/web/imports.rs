@@ -14,7 +14,10 @@ async fn imports_are_listed_newest_first_with_what_they_did() {
 
     let fact = |index: usize, name: &str| list["items"][index][name].clone();
     assert_eq!([fact(0, "hosts_new"), fact(1, "hosts_new")], [json!(0), json!(6)]);
-    assert_eq!((&first["source"], &first["state"], &first["format"]), (&json!("scan.json"), &json!("done"), &json!("masscan-json")));
+    assert_eq!(
+        (&first["source"], &first["state"], &first["format"]),
+        (&json!("scan.json"), &json!("done"), &json!("masscan-json"))
+    );
     assert_eq!(first["lines"]["ok"], 7);
 }
 

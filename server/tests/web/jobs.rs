@@ -15,7 +15,10 @@ async fn jobs_are_counted_listed_and_shown() {
     assert_eq!(stats["geolocation"]["available"], 5);
     assert_eq!(stats["geolocation"]["total"], 5);
     assert_eq!(list["items"].as_array().map(Vec::len), Some(5));
-    assert_eq!((&shown["kind"], &shown["state"], &shown["priority"]), (&json!("geolocation"), &json!("available"), &json!(2)));
+    assert_eq!(
+        (&shown["kind"], &shown["state"], &shown["priority"]),
+        (&json!("geolocation"), &json!("available"), &json!(2))
+    );
     assert_eq!(&shown, job);
 }
 
@@ -50,7 +53,8 @@ async fn a_paused_kind_waits_until_it_is_resumed() {
     assert_eq!(paused.code, Some(0));
     let server = installation.serve();
     let kinds = get_json(&server, "/api/v1/jobs/kinds").await;
-    let geolocation = kinds["items"].as_array().expect("kinds").iter().find(|kind| kind["kind"] == "geolocation");
+    let geolocation =
+        kinds["items"].as_array().expect("kinds").iter().find(|kind| kind["kind"] == "geolocation");
     assert!(geolocation.expect("the kind")["paused_at"].is_string());
 
     let (status, _) = post_json(&server, "/api/v1/jobs/kinds/geolocation/resume", &json!(null)).await;
@@ -64,8 +68,10 @@ async fn lookups_are_queued_by_query_by_address_and_for_all() {
     let installation = Installation::located();
     let server = installation.serve_with(&["--no-worker"]);
 
-    let (status, matching) = post_json(&server, "/api/v1/jobs", &json!({"q": "country:GB", "force": true})).await;
-    let (_, by_address) = post_json(&server, "/api/v1/jobs", &json!({"ips": ["8.8.8.8", "193.61.170.1"]})).await;
+    let (status, matching) =
+        post_json(&server, "/api/v1/jobs", &json!({"q": "country:GB", "force": true})).await;
+    let (_, by_address) =
+        post_json(&server, "/api/v1/jobs", &json!({"ips": ["8.8.8.8", "193.61.170.1"]})).await;
     let (_, all) = post_json(&server, "/api/v1/jobs", &json!({"all": true})).await;
 
     assert_eq!(status, 202);
@@ -90,7 +96,11 @@ async fn requests_that_name_nothing_change_nothing() {
     ];
     for (path, body, expected) in cases {
         let (status, problem) = post_json(&server, path, &body).await;
-        assert_eq!((status, problem["status"].as_u64()), (expected, Some(u64::from(expected))), "{path} {body}");
+        assert_eq!(
+            (status, problem["status"].as_u64()),
+            (expected, Some(u64::from(expected))),
+            "{path} {body}"
+        );
     }
     assert_eq!(get_json(&server, "/api/v1/jobs/stats").await["geolocation"]["available"], 5);
 }

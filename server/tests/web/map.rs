@@ -26,7 +26,10 @@ async fn a_place_has_its_hosts() {
     let place = get_json(&server, &format!("/api/v1/places/{id}")).await;
     let hosts = get_json(&server, &format!("/api/v1/places/{id}/hosts?limit=2")).await;
 
-    assert_eq!((&place["label"], &place["hosts"], &place["country_code"]), (&json!("London"), &json!(3), &json!("GB")));
+    assert_eq!(
+        (&place["label"], &place["hosts"], &place["country_code"]),
+        (&json!("London"), &json!(3), &json!("GB"))
+    );
     assert_eq!(hosts["items"].as_array().map(Vec::len), Some(2));
     assert!(hosts["next_cursor"].is_string());
 }
@@ -55,8 +58,18 @@ async fn the_map_of_another_process_s_import_follows() {
 async fn boxes_and_zooms_that_are_none_are_problems() {
     let installation = Installation::new();
     let server = installation.serve();
-    for query in ["bbox=1,2,3", "bbox=a,b,c,d", "bbox=0,50,10,40", "bbox=NaN,0,1,1", "zoom=-1", "zoom=25", "zoom=x", "q=colour:red"] {
-        let answer = client().get(server.url(&format!("/api/v1/map?{query}"))).send().await.expect("an answer");
+    for query in [
+        "bbox=1,2,3",
+        "bbox=a,b,c,d",
+        "bbox=0,50,10,40",
+        "bbox=NaN,0,1,1",
+        "zoom=-1",
+        "zoom=25",
+        "zoom=x",
+        "q=colour:red",
+    ] {
+        let answer =
+            client().get(server.url(&format!("/api/v1/map?{query}"))).send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 400, "{query}");
     }
 }

@@ -7,11 +7,15 @@ async fn a_run_locates_what_is_missing_and_says_how_far_it_is() {
     let installation = Installation::imported();
     let server = installation.serve_with(&["--no-worker"]);
 
-    let (status, run) = post_json(&server, "/api/v1/runs", &json!({"selection": "missing", "mode": "async_batch"})).await;
+    let (status, run) =
+        post_json(&server, "/api/v1/runs", &json!({"selection": "missing", "mode": "async_batch"})).await;
     assert_eq!(status, 202);
     let done = until(&server, &format!("/api/v1/runs/{}", run["id"]), |run| run["state"] != "running").await;
 
-    assert_eq!((&done["state"], &done["considered"], &done["located"], &done["unlocated"]), (&json!("done"), &json!(5), &json!(4), &json!(1)));
+    assert_eq!(
+        (&done["state"], &done["considered"], &done["located"], &done["unlocated"]),
+        (&json!("done"), &json!(5), &json!(4), &json!(1))
+    );
     assert_eq!(get_json(&server, "/api/v1/coverage").await["located"], 4);
     assert_eq!(get_json(&server, "/api/v1/runs/latest").await["id"], run["id"]);
 }

@@ -21,7 +21,9 @@ fn raw(server: &Server, request: &str) -> u16 {
 async fn a_foreign_host_is_refused_everywhere() {
     let installation = Installation::new();
     let server = installation.serve();
-    let get = |line: &str, host: &str| raw(&server, &format!("GET {line} HTTP/1.1\r\n{host}connection: close\r\n\r\n"));
+    let get = |line: &str, host: &str| {
+        raw(&server, &format!("GET {line} HTTP/1.1\r\n{host}connection: close\r\n\r\n"))
+    };
     for path in ["/", "/api/v1/hosts", "/healthz", "/api/v1/events", "/nothing"] {
         assert_eq!(get(path, "host: evil.example\r\n"), 403, "{path}");
         assert_eq!(get(path, "host: localhost.evil.example:3000\r\n"), 403, "{path}");
@@ -37,9 +39,13 @@ async fn a_foreign_host_is_refused_everywhere() {
 #[tokio::test]
 async fn a_configured_host_is_answered() {
     let installation = Installation::new();
-    installation.write("hostatlas.toml", "allowed_hosts = [\"localhost\", \"127.0.0.1\", \"atlas.example\"]\n");
+    installation
+        .write("hostatlas.toml", "allowed_hosts = [\"localhost\", \"127.0.0.1\", \"atlas.example\"]\n");
     let server = installation.serve();
-    assert_eq!(raw(&server, "GET /healthz HTTP/1.1\r\nhost: atlas.example\r\nconnection: close\r\n\r\n"), 200);
+    assert_eq!(
+        raw(&server, "GET /healthz HTTP/1.1\r\nhost: atlas.example\r\nconnection: close\r\n\r\n"),
+        200
+    );
 }
 
 #[tokio::test]
@@ -102,7 +108,10 @@ async fn every_answer_has_the_headers_that_bind_a_browser() {
         assert_eq!(headers["referrer-policy"], "same-origin", "{path}");
         assert_eq!(headers["cache-control"], "no-store", "{path}");
         let policy = headers["content-security-policy"].to_str().expect("text");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
     }
 }
 
@@ -114,7 +123,12 @@ async fn each_page_has_a_nonce_of_its_own_and_its_scripts_carry_it() {
     for _ in 0..2 {
         let answer = client().get(server.url("/hosts")).send().await.expect("an answer");
         let policy = answer.headers()["content-security-policy"].to_str().expect("text").to_owned();
-        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
+        let nonce = policy
+            .split("'nonce-")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next())
+            .expect("a nonce")
+            .to_owned();
         let page = answer.text().await.expect("a page");
         for script in page.split("<script").skip(1) {
             let tag = script.split('>').next().expect("a tag");
@@ -137,7 +151,10 @@ async fn refusals_of_the_framework_are_problems_too() {
         (client().post(url("/api/v1/map")), 405),
         (client().post(url("/api/v1/jobs")).header("content-type", "application/json").body(large), 413),
         (client().post(url("/api/v1/jobs")).header("content-type", "application/json").body("{"), 400),
-        (client().post(url("/api/v1/jobs")).header("content-type", "application/json").body("[]"), 422),
+        (
+            client().post(url("/api/v1/jobs")).header("content-type", "application/json").body("{\"ips\":1}"),
+            422,
+        ),
         (client().post(url("/api/v1/jobs")).header("content-type", "text/plain").body("{}"), 415),
         (client().get(url("/api/v2/hosts")), 404),
         (client().post(url("/api/fn/nothing")), 404),
@@ -158,7 +175,8 @@ async fn no_path_leads_out_of_the_site() {
     installation.write("secret.txt", "secret");
     let server = installation.serve();
     for path in ["/../../secret.txt", "/..%2f..%2fsecret.txt", "/%2e%2e/%2e%2e/secret.txt", "//etc/passwd"] {
-        let status = raw(&server, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+        let status =
+            raw(&server, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
         assert_ne!(status, 200, "{path}");
     }
 }
@@ -167,6 +185,7 @@ async fn no_path_leads_out_of_the_site() {
 async fn contradicting_lengths_are_refused() {
     let installation = Installation::new();
     let server = installation.serve();
-    let request = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}";
+    let request =
+        "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}";
     assert_eq!(raw(&server, request), 400);
 }

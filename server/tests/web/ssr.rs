@@ -1,7 +1,8 @@
 use crate::support::{Installation, client};
 
 async fn page(server: &crate::support::Server, path: &str) -> (u16, String) {
-    let answer = client().get(server.url(path)).header("accept", "text/html").send().await.expect("an answer");
+    let answer =
+        client().get(server.url(path)).header("accept", "text/html").send().await.expect("an answer");
     let status = answer.status().as_u16();
     assert!(answer.headers()["content-type"].to_str().expect("text").starts_with("text/html"), "{path}");
     (status, answer.text().await.expect("a page"))
@@ -69,5 +70,26 @@ async fn a_form_without_scripting_comes_back_to_our_own_page() {
         .body("ip=8.8.8.8&force=false");
     let answer = request.send().await.expect("an answer");
     assert!(answer.status().is_redirection(), "{}", answer.status());
-    assert!(answer.headers()["location"].to_str().expect("text").starts_with("/hosts/8.8.8.8"));
+    assert!(answer.headers()["location"].to_str().expect("text").starts_with("/jobs/"));
+}
+
+#[tokio::test]
+async fn a_form_that_fails_comes_back_to_our_own_site_whatever_its_referer_says() {
+    let installation = Installation::located();
+    let server = installation.serve_with(&["--no-worker"]);
+    for referer in [server.url("/hosts/8.8.8.8"), "http://evil.example/hosts/8.8.8.8".to_owned()] {
+        let request = client()
+            .post(server.url("/api/fn/hosts/geolocate"))
+            .header("accept", "text/html")
+            .header("origin", server.url(""))
+            .header("referer", referer.as_str())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("ip=203.0.114.1&force=false");
+        let answer = request.send().await.expect("an answer");
+        let target = answer.headers()["location"].to_str().expect("text").to_owned();
+        assert!(
+            answer.status().is_redirection() && target.starts_with("/hosts/8.8.8.8"),
+            "{referer}: {target}"
+        );
+    }
 }

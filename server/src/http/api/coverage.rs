@@ -1,5 +1,5 @@
 use axum::{Json, Router, extract::State, routing::get};
-use hostatlas_domain::{Coverage, CountryCoverage, ProviderCoverage, RecentResult};
+use hostatlas_domain::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
 use hostatlas_services::Services;
 use serde::{Deserialize, Serialize};
 

@@ -72,11 +72,14 @@ fn messages(services: &Services, jobs: &[JobId]) -> impl Stream<Item = Message> 
     });
     let watched = jobs.iter().map(|&id| {
         let states = services.events().watch_job(id);
-        states.map(move |job| {
-            let message = Message::default().event(format!("job:{id}"));
-            message.json_data(&job).unwrap_or_else(|_| Message::default().comment("a job could not be written"))
-        })
-        .boxed()
+        states
+            .map(move |job| {
+                let message = Message::default().event(format!("job:{id}"));
+                message
+                    .json_data(&job)
+                    .unwrap_or_else(|_| Message::default().comment("a job could not be written"))
+            })
+            .boxed()
     });
     stream::select(topics, stream::select_all(watched))
 }

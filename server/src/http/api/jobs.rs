@@ -147,7 +147,8 @@ pub async fn enqueue(
     }
     let EnqueueBody { q, ips, due_only, force, .. } = body;
     let report = services.jobs().enqueue(EnqueueRequest { q, ips, due_only, force, kind }).await?;
-    let answer = EnqueueAnswer { considered: report.considered, queued: report.queued, duplicate: report.duplicate };
+    let answer =
+        EnqueueAnswer { considered: report.considered, queued: report.queued, duplicate: report.duplicate };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
@@ -217,7 +218,10 @@ pub async fn cancel(
     (status = 204, description = "paused"),
     (status = 400, description = "no such kind", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn pause(State(services): State<Services>, Path(kind): Path<String>) -> Result<StatusCode, Refusal> {
+pub async fn pause(
+    State(services): State<Services>,
+    Path(kind): Path<String>,
+) -> Result<StatusCode, Refusal> {
     services.authorize(Permission::ManageJobs)?;
     services.jobs().pause(read_kind(&kind)?).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -228,7 +232,10 @@ pub async fn pause(State(services): State<Services>, Path(kind): Path<String>) -
     (status = 204, description = "taken up again"),
     (status = 400, description = "no such kind", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn resume(State(services): State<Services>, Path(kind): Path<String>) -> Result<StatusCode, Refusal> {
+pub async fn resume(
+    State(services): State<Services>,
+    Path(kind): Path<String>,
+) -> Result<StatusCode, Refusal> {
     services.authorize(Permission::ManageJobs)?;
     services.jobs().resume(read_kind(&kind)?).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -83,7 +83,10 @@ impl PageParameters {
     (status = 200, description = "the place", body = PlaceAnswer),
     (status = 404, description = "no such place", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn show(State(services): State<Services>, Path(id): Path<String>) -> Result<Json<PlaceAnswer>, Refusal> {
+pub async fn show(
+    State(services): State<Services>,
+    Path(id): Path<String>,
+) -> Result<Json<PlaceAnswer>, Refusal> {
     let view = services.map().place(PlaceId(extract::number(&id, "a place")?)).await?;
     Ok(Json(PlaceAnswer {
         place_id: view.place_id,

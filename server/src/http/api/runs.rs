@@ -41,7 +41,14 @@ pub struct RunBody {
 
 impl Default for RunBody {
     fn default() -> Self {
-        Self { q: None, ips: Vec::new(), selection: RunSelection::default(), mode: Mode::AsyncBatch, force: false, batch_size: None }
+        Self {
+            q: None,
+            ips: Vec::new(),
+            selection: RunSelection::default(),
+            mode: Mode::AsyncBatch,
+            force: false,
+            batch_size: None,
+        }
     }
 }
 
