@@ -30,6 +30,7 @@ export default defineConfig({
   // A test that passes the second time has a race in it, or the program has.
   retries: 0,
   timeout: 60_000,
+  maxFailures: process.env['E2E_MAX_FAILURES'] ? Number(process.env['E2E_MAX_FAILURES']) : 0,
   expect: { timeout: 15_000 },
   reporter: [['list'], ['html', { outputFolder: 'output/report', open: 'never' }]],
   use: {
@@ -38,6 +39,7 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'UTC',
     reducedMotion: 'reduce',
+    actionTimeout: 15_000,
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
   },

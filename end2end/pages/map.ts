@@ -1,4 +1,5 @@
 import { expect, type Locator, type Page } from '@playwright/test';
+import type { MapAnswer } from '../support/answers.ts';
 
 /** The map with its controls and panels. */
 export class MapPage {
@@ -25,6 +26,15 @@ export class MapPage {
 
   async isReady(): Promise<void> {
     await expect(this.map).toHaveAttribute('data-state', 'ready');
+  }
+
+  /** Does something that moves the map, and waits until what it shows is what the server then answered. */
+  async after(action: () => Promise<unknown>): Promise<MapAnswer> {
+    const response = this.page.waitForResponse((response) => new URL(response.url()).pathname === '/api/v1/map');
+    await action();
+    const answer = (await (await response).json()) as MapAnswer;
+    await expect.poll(() => this.hosts()).toBe(answer.hosts);
+    return answer;
   }
 
   /** Located hosts in view. */

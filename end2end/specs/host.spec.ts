@@ -103,3 +103,17 @@ test('a host that no scan saw is a problem with a remedy', async ({ page, guard 
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Not found');
   await expect(page.getByText(/import/).first()).toBeVisible();
 });
+
+test('an IPv6 host has its page', async ({ page, atlas }) => {
+  await atlas.import('samples/scans/v6.json');
+  const { items } = await atlas.get<Listed<HostRow>>('/hosts?limit=50');
+  const ip = items.find((item) => item.ip.includes(':'))?.ip ?? '';
+  expect(ip).toContain(':');
+  await page.goto('/hosts');
+
+  await page.getByRole('link', { name: ip, exact: true }).click();
+
+  await expect(page.getByRole('heading', { level: 1 })).toContainText(ip);
+  await page.getByRole('link', { name: /::\/48$/ }).click();
+  await expect(page.getByRole('link', { name: ip, exact: true })).toBeVisible();
+});

@@ -1,4 +1,4 @@
-import type { Coverage } from '../support/answers.ts';
+import type { Coverage, MapAnswer } from '../support/answers.ts';
 import { expect, test } from '../support/test.ts';
 import { MapPage } from '../pages/map.ts';
 
@@ -43,4 +43,45 @@ test('a map whose server is gone says so, and comes back with it', async ({ page
   await atlas.serve();
   await page.getByRole('button', { name: 'Try again' }).click();
   await expect(map.map).toHaveAttribute('data-state', /^(ready|empty)$/);
+});
+
+test('undoing the only import empties the open map', async ({ page, atlas }) => {
+  await atlas.import();
+  await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
+  const map = new MapPage(page);
+  await map.open();
+  await map.isReady();
+
+  await atlas.run('import', 'undo', '1');
+
+  await expect(map.map).toHaveAttribute('data-state', 'empty');
+  await expect(page.getByRole('heading', { name: 'No host has been imported yet' })).toBeVisible();
+});
+
+test('paused, the map stays as it is; resumed, it catches up', async ({ page, atlas }) => {
+  const map = new MapPage(page);
+  await map.open();
+  await page.getByRole('button', { name: 'Live: pause updates' }).click();
+  await atlas.import();
+  await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
+  await expect(map.map).toHaveAttribute('data-hosts', '0');
+
+  await page.getByRole('button', { name: 'Paused: resume live updates' }).click();
+
+  const { located } = await atlas.get<Coverage>('/coverage');
+  await expect.poll(() => map.hosts()).toBe(located);
+});
+
+test('all hosts of a place are refreshed at once, with progress', async ({ page, atlas }) => {
+  await atlas.import();
+  await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
+  const { clusters } = await atlas.get<MapAnswer>('/map?bbox=-180,-85,180,85&zoom=8');
+  const place = clusters.filter((mark) => mark.kind === 'place').sort((a, b) => b.hosts - a.hosts)[0];
+  const map = new MapPage(page);
+  await map.open(`/?place=${place?.place_id}`);
+
+  await map.panel.getByRole('button', { name: 'Force refresh' }).first().click();
+
+  const status = map.panel.getByRole('status').filter({ hasText: `Looked up ${place?.hosts} hosts` });
+  await expect(status).toContainText(`${place?.hosts} located`);
 });

@@ -16,13 +16,15 @@ for (const theme of ['light', 'dark'] as const) {
       test('pages are shown as they are', async ({ page, atlas }) => {
         const pages = await everyPage(atlas);
         for (const shown of SHOWN) {
-          const isMap = shown.startsWith('map');
+          const [isMap, hasLand] = [shown.startsWith('map'), shown.startsWith('map') || shown === 'host'];
           // The land is fetched beside the marks; a picture without it would be of a moment that nobody sees.
-          const land = isMap ? page.waitForResponse(/\/basemap\/countries-/) : undefined;
+          const land = hasLand ? page.waitForResponse(/\/basemap\/countries-/) : undefined;
           await page.goto(pages[shown] ?? '');
           if (isMap) {
             await expect(page.locator('#map')).toHaveAttribute('data-state', 'ready');
-            await (await land)?.finished();
+          }
+          if (land) {
+            await (await land).finished();
             await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
           }
           await page.screenshot({ path: join(folder, `${shown}-${theme}-${name}.png`) });
