@@ -188,3 +188,19 @@ fn add_unlocated_reasons(coverage: &Coverage, reasons: &mut Vec<EmptyReason>) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_leads_to_its_hosts() {
+        let mut coverage = Coverage { total: 9, not_applicable: 4, ..Coverage::default() };
+        coverage.unlocated_reasons.insert(UnlocatedReason::NoRecord.slug().to_owned(), 5);
+        let mut reasons = Vec::new();
+        add_unlocated_reasons(&coverage, &mut reasons);
+        let shown: Vec<_> =
+            reasons.iter().map(|reason| (reason.count, reason.action_href.as_str())).collect();
+        assert_eq!(shown, [(5, "/hosts?q=reason:no_record"), (4, "/hosts?q=state:not_applicable")]);
+    }
+}

@@ -10,6 +10,7 @@ use tokio::{
     sync::{Notify, broadcast},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::Services;
@@ -44,11 +45,17 @@ pub(crate) struct Hub {
     sender: broadcast::Sender<Topic>,
     started: AtomicBool,
     nudge: Notify,
+    over: CancellationToken,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { sender: broadcast::channel(BACKLOG).0, started: AtomicBool::new(false), nudge: Notify::new() }
+        Self {
+            sender: broadcast::channel(BACKLOG).0,
+            started: AtomicBool::new(false),
+            nudge: Notify::new(),
+            over: CancellationToken::new(),
+        }
     }
 }
 
@@ -58,10 +65,16 @@ impl Hub {
         self.nudge.notify_one();
     }
 
+    /// Stops polling: the store is about to close.
+    pub(crate) fn stop(&self) {
+        self.over.cancel();
+    }
+
     /// Begins to poll, the first time.
     pub(crate) fn start(&self, services: &Services) {
         if !self.started.swap(true, Ordering::AcqRel) {
-            tokio::spawn(poll(services.clone()));
+            let (services, over) = (services.clone(), self.over.clone());
+            tokio::spawn(async move { over.run_until_cancelled(poll(services)).await });
         }
     }
 }

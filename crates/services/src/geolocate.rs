@@ -380,3 +380,50 @@ async fn select(
     let params = SelectHosts { selection: selection.clone(), after, limit };
     services.store().hosts_select(params).await
 }
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_domain::{LocationFacts, LocationState, LookupStatus, UnlocatedReason, due};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
+
+    #[test]
+    fn missing_means_pending_and_unlocated_however_recently_tried() {
+        let facts = |state, reason| LocationFacts {
+            state,
+            located_at: (state == LocationState::Located).then_some(Timestamp::from_secs(1)),
+            attempted_at: Some(NOW),
+            reason,
+            database_build: Some(NOW),
+        };
+        let cases = [
+            facts(LocationState::Pending, None),
+            facts(LocationState::Unlocated, Some(UnlocatedReason::NoRecord)),
+            facts(LocationState::Located, None),
+            facts(LocationState::NotApplicable, None),
+        ];
+        assert_eq!(cases.map(|host| due(&host, NOW, &missing_policy())), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_chunk_fits_a_short_transaction() {
+        let sizes = [None, NonZeroUsize::new(7), NonZeroUsize::new(usize::MAX)];
+        assert_eq!(sizes.map(|size| chunk_size(size, QUEUE_BATCH)), [5_000, 7, 20_000]);
+    }
+
+    #[tokio::test]
+    async fn without_a_database_a_lookup_says_so_and_a_private_address_is_not_asked_about() {
+        let ips = ["8.8.8.8", "10.0.0.1"].map(|text| text.parse().expect("an address"));
+        let views = lookup(&Locator::builder().build(), &ips).await;
+        let told: Vec<_> = views.iter().map(|view| (view.status, view.reason.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                (LookupStatus::Failed, Some(UnlocatedReason::NoDatabase.label())),
+                (LookupStatus::NotApplicable, Some("private")),
+            ]
+        );
+    }
+}

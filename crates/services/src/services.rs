@@ -118,6 +118,7 @@ impl Services {
 
     /// Writes what is buffered and closes the store; later calls fail.
     pub async fn close(&self) {
+        self.hub().stop();
         self.store().close().await;
     }
 

@@ -261,3 +261,46 @@ fn outcome(
 pub(crate) const fn bulk_priority() -> Priority {
     JobKind::Geolocation.default_priority()
 }
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_domain::{AddressClass, ProviderName};
+
+    use super::*;
+
+    fn failed(reason: UnlocatedReason) -> Lookup {
+        Lookup::Failed { reason, failures: vec![(ProviderName::Mmdb, "said why".to_owned())] }
+    }
+
+    #[test]
+    fn a_missing_database_burns_no_attempt_and_is_written_down() {
+        let (outcome, effect) = outcome(failed(UnlocatedReason::NoDatabase), None, true);
+        assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+        let reason = UnlocatedReason::NoDatabase;
+        assert_eq!(effect, Some(Attempt::Unlocated { reason, database_build: None }));
+    }
+
+    #[test]
+    fn a_miss_is_an_answer() {
+        let build = Some(hostatlas_domain::Timestamp::from_secs(9));
+        let (outcome, effect) = outcome(Lookup::Miss(UnlocatedReason::NoRecord), build, true);
+        assert_eq!(outcome, Outcome::Done("no provider knows it".to_owned()));
+        let reason = UnlocatedReason::NoRecord;
+        assert_eq!(effect, Some(Attempt::Unlocated { reason, database_build: build }));
+    }
+
+    #[test]
+    fn a_damaged_answer_is_given_up_and_a_silent_provider_is_asked_again() {
+        let error = |reason| JobError::new("mmdb: said why", reason);
+        let malformed = outcome(failed(UnlocatedReason::Malformed), None, true);
+        let unreachable = outcome(failed(UnlocatedReason::Unreachable), None, true);
+        assert_eq!(malformed, (Outcome::Discard(error(UnlocatedReason::Malformed)), None));
+        assert_eq!(unreachable, (Outcome::Retry(error(UnlocatedReason::Unreachable)), None));
+    }
+
+    #[test]
+    fn a_special_address_is_done_without_an_effect() {
+        let (outcome, effect) = outcome(Lookup::NotApplicable(AddressClass::Private), None, true);
+        assert_eq!((outcome, effect), (Outcome::Done("not applicable: private".to_owned()), None));
+    }
+}

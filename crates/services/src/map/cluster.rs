@@ -19,6 +19,10 @@ const CELL: f64 = 64.0;
 const FEW_PLACES: usize = 2_000;
 /// Cells in that table at most: a box that spans more gets larger cells.
 const MOST_CELLS: f64 = 4_096.0;
+/// An area that would cover a point moves aside in rings of so many pixels, and in so many directions.
+const ASIDE_STEP: f64 = 12.0;
+const ASIDE_RINGS: u32 = 12;
+const ASIDE_TURNS: u32 = 16;
 /// Comparing every mark with every other is quick enough up to so many.
 const MOST_COMPARED: usize = 1_000;
 
@@ -33,13 +37,42 @@ pub(super) struct View<'a> {
 }
 
 /// The marks of a view: points first by cells, then joined until none covers another; areas apart from points, one
-/// for each country or region, joined only with each other.
+/// for each country or region, joined only with each other, and moved aside where they would cover a point.
 pub(super) fn cluster(view: &View<'_>) -> Vec<Mark> {
     let (areas, points) = view.inside();
-    let mut marks = space_out(view.area_marks(&areas), MOST_AREAS);
-    let room = MOST_MARKS - marks.len();
-    marks.extend(space_out(view.point_marks(&points), room));
+    let areas = space_out(view.area_marks(&areas), MOST_AREAS);
+    let mut marks = space_out(view.point_marks(&points), MOST_MARKS - areas.len());
+    for (at, area) in areas.iter().enumerate() {
+        let mut area = area.clone();
+        step_aside(&mut area, &marks, &areas[at + 1..], view.zoom);
+        marks.push(area);
+    }
     marks
+}
+
+/// Moves an area to the nearest spot where it covers no mark, if there is one nearby. Its centre is nowhere in
+/// particular, whereas a point is where it is; and what is covered cannot be clicked.
+fn step_aside(area: &mut Mark, placed: &[Mark], others: &[Mark], zoom: u8) {
+    let is_free = |spot: &Mark| placed.iter().chain(others).all(|mark| mark.overlap(spot).is_none());
+    if is_free(area) {
+        return;
+    }
+    let world = world_pixels(zoom);
+    let mut spot = area.clone();
+    for ring in 1..=ASIDE_RINGS {
+        let distance = ASIDE_STEP * f64::from(ring);
+        for turn in 0..ASIDE_TURNS {
+            let angle = std::f64::consts::TAU * f64::from(turn) / f64::from(ASIDE_TURNS);
+            (spot.x, spot.y) = (area.x + distance * angle.cos(), area.y + distance * angle.sin());
+            let on_the_map = (0.0..world * 2.0).contains(&spot.x)
+                && (spot.x < world) == (area.x < world)
+                && (0.0..world).contains(&spot.y);
+            if on_the_map && is_free(&spot) {
+                area.move_to(spot.x, spot.y, zoom);
+                return;
+            }
+        }
+    }
 }
 
 /// The places of one cell, summed up: a mark for each of 100,000 places would take longer than all the rest.

@@ -73,6 +73,16 @@ impl Mark {
         self.north = self.north.max(other.north);
     }
 
+    /// Draws it elsewhere; its bounds hold its centre all the same.
+    pub(super) fn move_to(&mut self, x: f64, y: f64, zoom: u8) {
+        (self.x, self.y) = (x, y);
+        let (latitude, longitude) = self.centre(zoom);
+        self.west = self.west.min(longitude);
+        self.east = self.east.max(longitude);
+        self.south = self.south.min(latitude);
+        self.north = self.north.max(latitude);
+    }
+
     /// By how much the two are closer than they may be, in square pixels; none if they are far enough apart.
     pub(super) fn overlap(&self, other: &Self) -> Option<f64> {
         let needed = (self.radius + other.radius).max(LEAST_DISTANCE) + ROUNDING;

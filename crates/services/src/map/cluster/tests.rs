@@ -110,6 +110,19 @@ fn pixels(latitude: f64, longitude: f64, zoom: u8) -> (f64, f64) {
 }
 
 #[test]
+fn an_area_steps_aside_for_a_city_and_the_city_stays() {
+    let table = table(&[(50.1155, 8.6842, 1204, Precision::City), (50.2, 8.7, 70, Precision::Country)]);
+    let marks = marks(&table, BoundingBox::WORLD, 5);
+    let entries: Vec<_> = marks.iter().map(|mark| mark.entry(5, None)).collect();
+    let [(x, y), (area_x, area_y)] = [0, 1].map(|at| pixels(entries[at].latitude, entries[at].longitude, 5));
+    assert_eq!(
+        (entries[0].latitude, entries[0].longitude, entries[1].kind),
+        (50.1155, 8.6842, MapEntryKind::Area)
+    );
+    assert!((24.0..80.0).contains(&(x - area_x).hypot(y - area_y)), "{entries:?}");
+}
+
+#[test]
 fn two_far_cities_are_two_exact_places() {
     let table = table(&[(50.1155, 8.6842, 1204, Precision::City), (-33.8688, 151.2093, 3, Precision::City)]);
     let marks = marks(&table, BoundingBox::WORLD, 3);
