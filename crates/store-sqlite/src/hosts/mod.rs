@@ -17,7 +17,7 @@ use hostatlas_store::{
 };
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
-pub(crate) use self::select::{due_condition, select};
+pub(crate) use self::select::select;
 use self::{plan::FoundPage, row::HOST_COLUMNS};
 use crate::{SqliteStore, error::engine};
 

@@ -71,7 +71,7 @@ async fn select_filtered(
 }
 
 /// `hostatlas_domain::due` in SQL, over the columns of `host`.
-pub(crate) fn due_condition(now: i64, policy: &DuePolicy) -> String {
+fn due_condition(now: i64, policy: &DuePolicy) -> String {
     let misses: Vec<_> = UnlocatedReason::ALL
         .into_iter()
         .filter(|reason| reason.is_miss())
