@@ -1,4 +1,4 @@
-//! Location databases for the browser tests, made here: no network, no licence, the same bytes every time.
+//! Location databases for the browser tests, made here: no network, no licence, the same answers every time.
 //!
 //! They look like the default ones (one file a family, the flat schema with 32-bit coordinates, networks apart) and
 //! are invented: an address stands in a real city because a hash says so. A few cities are crowded, as in life;
@@ -14,8 +14,8 @@ use mmdb_writer::{IpVersion, Ipv4Aliasing, Value, Writer};
 
 use crate::asn;
 
-/// When the databases say that they were built: fixed, so that a page that shows it can be compared.
-const BUILD: Duration = Duration::from_secs(1_780_272_000);
+/// When the databases say that they were built, 1 June 2026: fixed, so that a page that shows it can be compared.
+const BUILD: Duration = Duration::from_hours(494_520);
 /// Of a thousand blocks, so many stand in the ten cities at the head of the list.
 const CROWDED: u64 = 400;
 /// Of a thousand blocks, so many are known by country only.
@@ -179,7 +179,7 @@ fn networks() -> String {
     v4.chain(v6).collect()
 }
 
-/// A number that looks random, from one that does not (the last step of SplitMix64).
+/// A number that looks random, from one that does not (the last step of `SplitMix64`).
 const fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
