@@ -48,7 +48,11 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         info!(database = %context.configuration.database.display(), "Worker runs; Ctrl-C stops it in good order");
     }
     let report = services.worker(options).run(shutdown.token()).await?;
-    name_the_rest(context, &report);
+    if shutdown.is_requested() {
+        context.printer.note("stopped: jobs that were not finished wait, and no attempt of theirs is lost");
+    } else {
+        name_the_rest(context, &report);
+    }
     if arguments.drain {
         print(context, &report)?;
     }
