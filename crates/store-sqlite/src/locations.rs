@@ -1,6 +1,7 @@
 //! Where hosts are: writing answers and counting them.
 
 mod apply;
+mod before;
 mod cache;
 mod coverage;
 mod resolve;

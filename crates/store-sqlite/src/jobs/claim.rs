@@ -143,8 +143,9 @@ impl Candidate {
         let (kind, state) = (kind_of(what >> 28)?, state_of((what >> 25) & 7)?);
         let port = port((what >> 8) & 0xffff, what & 0xff)?;
         let (force, satisfied) = (what & (1 << 24) != 0, counts & 1 != 0);
-        let part = |shift: u32| u32::try_from((counts >> shift) & 0xffff).map_err(|_| corrupt("a count of a job"));
-        let (attempt, max_attempts, crash_count) = (part(33)?, part(17)?, part(1)?);
+        let count =
+            |shift: u32| u32::try_from((counts >> shift) & 0xffff).map_err(|_| corrupt("a count of a job"));
+        let (attempt, max_attempts, crash_count) = (count(33)?, count(17)?, count(1)?);
         let job = ClaimedJob {
             id,
             token,

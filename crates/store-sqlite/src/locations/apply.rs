@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use hostatlas_domain::{LocationState, Precision, ProviderName, Timestamp, Topic, UnlocatedReason};
+use hostatlas_domain::{LocationState, ProviderName, Timestamp, Topic, UnlocatedReason};
 use hostatlas_store::{AppliedLocations, Attempt, StoreError};
 use sqlx::SqliteConnection;
 
 use super::{
+    before::{Before, Hosts, PlaceBefore, places_left},
     cache::{Caches, Learned},
     resolve::{Answer, Answers, resolve},
 };
 use crate::{
     counters::{CoverageDelta, hour_of},
     database::next_map_number,
-    error::{corrupt, engine},
-    ids::{IdMap, IdSet},
-    packed::{Row, id_array, push_row, rows},
+    error::engine,
+    ids::IdMap,
+    packed::{id_array, push_row},
     rows::update,
 };
 
@@ -83,128 +84,6 @@ pub(crate) async fn apply_attempts(
     batch.decide(writes, &answers, hosts);
     batch.write(connection).await?;
     Ok(batch.applied)
-}
-
-/// A host that was attempted before.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    host: i64,
-    state: LocationState,
-    attempted_at: i64,
-    reason: Option<UnlocatedReason>,
-    location: Option<LocationBefore>,
-}
-
-/// Where a located host stood.
-#[derive(Clone, Copy, Debug)]
-struct LocationBefore {
-    place: i64,
-    provider: ProviderName,
-    located_at: i64,
-}
-
-/// The hosts of a batch as they are.
-#[derive(Default)]
-struct Hosts {
-    /// Those that are not simply pending, sorted.
-    before: Vec<Before>,
-    /// If some do not exist: those that do.
-    existing: Option<IdSet>,
-}
-
-impl Hosts {
-    async fn read(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Self, StoreError> {
-        let ids = id_array(writes.iter().map(|write| write.host));
-        // Of a host that nobody attempted there is nothing to tell; in bulk work that is nearly all of them.
-        let (count, packed): (i64, Option<String>) = sqlx::query_as(
-            "SELECT count(*), group_concat(iif(h.location_state <> 0 OR h.attempted_at IS NOT NULL, \
-             concat_ws(',', h.id, (h.location_state << 16) | (coalesce(h.reason, 255) << 8) \
-             | coalesce(h.provider, 255), coalesce(h.attempted_at, 0), coalesce(h.place, 0), \
-             coalesce(h.located_at, 0)), NULL), ';') \
-             FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value",
-        )
-        .bind(&ids)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(engine)?;
-        let before = rows(packed.as_deref()).map(Before::of).collect::<Result<_, _>>()?;
-        if usize::try_from(count).is_ok_and(|count| count == writes.len()) {
-            return Ok(Self { before, existing: None });
-        }
-        let packed: Option<String> = sqlx::query_scalar(
-            "SELECT group_concat(h.id, ';') FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value",
-        )
-        .bind(ids)
-        .fetch_one(connection)
-        .await
-        .map_err(engine)?;
-        let existing = rows(packed.as_deref()).map(|mut row| row.number()).collect::<Result<_, _>>()?;
-        Ok(Self { before, existing: Some(existing) })
-    }
-}
-
-impl Before {
-    fn of(mut row: Row<'_>) -> Result<Self, StoreError> {
-        let (host, small) = (row.number()?, row.number()?);
-        let byte = |shift: u32| u8::try_from((small >> shift) & 0xff).ok();
-        let state = byte(16).and_then(LocationState::from_number).ok_or_else(|| corrupt("a location state"))?;
-        let reason = byte(8).and_then(UnlocatedReason::from_number);
-        let provider = byte(0).and_then(ProviderName::from_number);
-        let (attempted_at, place, located_at) = (row.number()?, row.number()?, row.number()?);
-        let location = match (state, provider) {
-            (LocationState::Located, Some(provider)) => Some(LocationBefore { place, provider, located_at }),
-            (LocationState::Located, None) => return Err(corrupt("a location")),
-            _ => None,
-        };
-        Ok(Self { host, state, attempted_at, reason, location })
-    }
-}
-
-/// What a place is counted and measured by.
-#[derive(Clone, Copy, Debug)]
-struct PlaceBefore {
-    units: (i32, i32),
-    precision: Precision,
-}
-
-/// The places that hosts of the batch would leave. A refresh leaves most where they are, so these are few.
-async fn places_left(
-    connection: &mut SqliteConnection,
-    writes: &[Write],
-    answers: &Answers,
-    hosts: &Hosts,
-) -> Result<IdMap<PlaceBefore>, StoreError> {
-    let mut before = hosts.before.iter().peekable();
-    let mut left = IdSet::default();
-    for (write, answer) in writes.iter().zip(answers) {
-        let location = before.next_if(|before| before.host == write.host).and_then(|before| before.location);
-        if let (Some(location), Some(answer)) = (location, answer)
-            && location.place != answer.place
-        {
-            left.insert(location.place);
-        }
-    }
-    if left.is_empty() {
-        return Ok(IdMap::default());
-    }
-    let packed: Option<String> = sqlx::query_scalar(
-        "SELECT group_concat(concat_ws(',', p.id, p.latitude_e5, p.longitude_e5, p.precision), ';') \
-         FROM json_each(?1) AS x CROSS JOIN place AS p ON p.id = x.value",
-    )
-    .bind(id_array(left))
-    .fetch_one(connection)
-    .await
-    .map_err(engine)?;
-    rows(packed.as_deref())
-        .map(|mut row| {
-            let place = row.number()?;
-            let mut unit = || i32::try_from(row.number()?).map_err(|_| corrupt("a coordinate"));
-            let units = (unit()?, unit()?);
-            let precision = u8::try_from(row.number()?).ok().and_then(Precision::from_number);
-            let precision = precision.ok_or_else(|| corrupt("a precision"))?;
-            Ok((place, PlaceBefore { units, precision }))
-        })
-        .collect()
 }
 
 /// Located hosts of one provider and database: what they share is bound once.
