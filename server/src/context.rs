@@ -36,7 +36,9 @@ impl<'a> Context<'a> {
                     builder = builder.mmdb(databases);
                 }
                 online => {
-                    return Err(Failure::error(format!("the provider `{online}` comes with a later version")));
+                    return Err(Failure::error(format!(
+                        "the provider `{online}` comes with a later version"
+                    )));
                 }
             }
         }

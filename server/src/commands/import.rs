@@ -133,7 +133,9 @@ async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fai
 fn show(bar: &mut Progress<'_>, now: &ImportProgress) {
     let counts = || format!("{} records, {} new hosts", count(now.records_read), count(now.hosts_new));
     match (now.phase, now.records_to_store) {
-        (ImportPhase::Reading, _) => bar.update(now.bytes_read, || format!("{} records read", count(now.records_read))),
+        (ImportPhase::Reading, _) => {
+            bar.update(now.bytes_read, || format!("{} records read", count(now.records_read)))
+        }
         (ImportPhase::Following, _) | (_, None) => bar.update(now.bytes_read, counts),
         (ImportPhase::Writing, Some(total)) => {
             bar.set_total(Some(total), Unit::Count);

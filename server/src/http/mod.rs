@@ -54,6 +54,7 @@ pub fn router(services: Services, site: &Site, allowed: AllowedHosts, shutdown: 
     // The last layer is the first that a request meets.
     let routes = pages::add(api::router(), &state, site)
         .with_state(state)
+        .layer(middleware::from_fn(pages::stay_here))
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(errors::panicked))
         .layer(middleware::from_fn(limits::deadline))

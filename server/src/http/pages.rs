@@ -1,11 +1,9 @@
 use axum::{
     Router,
-    body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
-    middleware,
-    response::{IntoResponse, Response},
-    routing::post,
+    middleware::{self, Next},
+    response::Response,
 };
 use hostatlas_app::{App, shell};
 use hostatlas_services::Services;
@@ -13,9 +11,9 @@ use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use tower_http::services::ServeDir;
 
-use super::{AppState, Site, errors, headers::page_policy, site};
+use super::{AppState, Site, headers::page_policy, site};
 
-/// Adds pages, server functions and files to `router`.
+/// Adds pages, files and the server functions, which Leptos routes itself, to `router`.
 pub fn add(router: Router<AppState>, state: &AppState, site: &Site) -> Router<AppState> {
     let options = state.options.clone();
     let services = state.services.clone();
@@ -28,7 +26,6 @@ pub fn add(router: Router<AppState>, state: &AppState, site: &Site) -> Router<Ap
         .fallback(missing);
     router
         .leptos_routes_with_context(state, generate_route_list(App), context, move || shell(options.clone()))
-        .route("/api/fn/{*name}", post(server_function))
         .fallback_service(Router::new().fallback_service(files).layer(middleware::from_fn(site::cache)))
 }
 
@@ -45,30 +42,14 @@ fn provide_page_context(services: &Services) {
     answer.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-async fn server_function(State(services): State<Services>, request: Request<Body>) -> Response {
-    let known =
-        leptos::server_fn::axum::get_server_fn_service(request.uri().path(), request.method().clone());
-    if known.is_none() {
-        return errors::not_found().await.into_response();
-    }
-    let context = move || provide_context(services.clone());
-    let answer = leptos_axum::handle_server_fns_with_context(context, request).await.into_response();
-    stay_here(answer)
-}
-
-/// Sends a form back to a page of ours only, whatever its Referer said.
-fn stay_here(mut answer: Response) -> Response {
+/// Sends a form back to a page of ours only, whatever its Referer said: Leptos would follow it anywhere.
+pub async fn stay_here(request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
     let Some(target) = answer.headers().get(header::LOCATION) else { return answer };
     let path = target.to_str().ok().and_then(own_path).unwrap_or_else(|| "/".to_owned());
-    match HeaderValue::from_str(&path) {
-        Ok(path) => {
-            answer.headers_mut().insert(header::LOCATION, path);
-        }
-        Err(_) => {
-            answer.headers_mut().remove(header::LOCATION);
-        }
-    }
-    // A reload of the page must not send the form again.
+    let path = HeaderValue::from_str(&path).unwrap_or(HeaderValue::from_static("/"));
+    answer.headers_mut().insert(header::LOCATION, path);
+    // The browser is to ask for the page, not to send the form to it.
     if answer.status() == StatusCode::FOUND {
         *answer.status_mut() = StatusCode::SEE_OTHER;
     }
