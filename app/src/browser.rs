@@ -1,11 +1,13 @@
-//! The little that islands need of a browser: requests, timers, and events between islands of one page.
+//! The little that islands need of a browser: requests, timers, events between islands, and reading JSON.
+//!
+//! Answers are read through JavaScript's own objects. A parser of our own would weigh more in the first view than the
+//! map.
 
-use js_sys::{JSON, Promise};
-use leptos::web_sys;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use js_sys::{Array, JSON, Object, Promise, Reflect};
+use leptos::web_sys::{self, Document, Element, Window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Document, Headers, RequestInit, Response, Window};
+use web_sys::{AbortSignal, DomParser, Headers, RequestInit, Response, SupportedType};
 
 /// Sent on the document when something that the server rendered may have changed.
 pub const REFRESH: &str = "hostatlas:refresh";
@@ -27,66 +29,89 @@ pub fn document() -> Document {
     leptos::prelude::document()
 }
 
-/// What a refused request says.
-#[derive(Deserialize)]
-struct Refusal {
-    detail: String,
-    hint: Option<String>,
+/// A JSON value. What is not there, or is of another kind, is none.
+#[derive(Clone, Debug)]
+pub struct Json(pub JsValue);
+
+impl Json {
+    /// One field of an object.
+    pub fn get(&self, name: &str) -> Self {
+        Self(Reflect::get(&self.0, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED))
+    }
+
+    /// A field that is text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).0.as_string()
+    }
+
+    /// A field that is a number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.get(name).0.as_f64()
+    }
+
+    /// A field that is a count, 0 if it is not there.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole, positive and below 2^53")]
+    pub fn count(&self, name: &str) -> u64 {
+        self.number(name).map_or(0, |number| number as u64)
+    }
+
+    /// The items of a list.
+    pub fn items(&self) -> Vec<Self> {
+        self.0.dyn_ref::<Array>().map(|array| array.iter().map(Self).collect()).unwrap_or_default()
+    }
 }
 
 /// A sentence for a request that never reached the server.
 const UNREACHABLE: &str = "The server does not answer. It may have been stopped.";
+const UNREADABLE: &str = "The answer could not be read.";
 
-async fn send(url: &str, request: &RequestInit) -> Result<Response, String> {
+async fn send(url: &str, request: &RequestInit) -> Result<String, String> {
     let answer = JsFuture::from(window().fetch_with_str_and_init(url, request)).await;
     let response: Response = answer.map_err(|_| UNREACHABLE.to_owned())?.unchecked_into();
+    let body = response.text().map_err(|_| UNREACHABLE.to_owned())?;
+    let body = JsFuture::from(body).await.ok().and_then(|text| text.as_string()).ok_or_else(|| UNREACHABLE.to_owned())?;
     if response.ok() {
-        return Ok(response);
+        return Ok(body);
     }
-    let refusal: Option<Refusal> = read(&response).await.ok();
-    Err(match refusal {
-        Some(Refusal { detail, hint: Some(hint) }) => format!("{detail}. {hint}"),
-        Some(Refusal { detail, hint: None }) => detail,
-        None => format!("The server answered {}.", response.status()),
+    let problem = Json(JSON::parse(&body).unwrap_or(JsValue::UNDEFINED));
+    Err(match (problem.text("detail"), problem.text("hint")) {
+        (Some(detail), Some(hint)) => format!("{detail}. {hint}"),
+        (Some(detail), None) => detail,
+        _ => format!("The server answered {}.", response.status()),
     })
 }
 
-async fn text(response: &Response) -> Result<String, String> {
-    let body = response.text().map_err(|_| UNREACHABLE.to_owned())?;
-    JsFuture::from(body).await.ok().and_then(|text| text.as_string()).ok_or_else(|| UNREACHABLE.to_owned())
-}
-
-async fn read<T: DeserializeOwned>(response: &Response) -> Result<T, String> {
-    serde_json::from_str(&text(response).await?).map_err(|_| "The answer could not be read.".to_owned())
+fn parse(body: &str) -> Result<Json, String> {
+    JSON::parse(body).map(Json).map_err(|_| UNREADABLE.to_owned())
 }
 
 /// Asks for JSON.
-pub async fn get_json<T: DeserializeOwned>(url: &str, signal: Option<&AbortSignal>) -> Result<T, String> {
+pub async fn get_json(url: &str, signal: Option<&AbortSignal>) -> Result<Json, String> {
     let request = RequestInit::new();
     request.set_signal(signal);
-    read(&send(url, &request).await?).await
+    parse(&send(url, &request).await?)
 }
 
-/// Asks for a page.
-pub async fn get_text(url: &str) -> Result<String, String> {
-    text(&send(url, &RequestInit::new()).await?).await
+/// Asks for a page. Nothing in it runs; it is only a place to take parts from.
+pub async fn get_page(url: &str) -> Result<Document, String> {
+    let body = send(url, &RequestInit::new()).await?;
+    let page = DomParser::new().and_then(|parser| parser.parse_from_string(&body, SupportedType::TextHtml));
+    page.map_err(|_| UNREADABLE.to_owned())
 }
 
-/// Asks for JSON and leaves it to JavaScript, for data that Rust would only hand on.
-pub async fn get_value(url: &str) -> Result<JsValue, String> {
-    JSON::parse(&get_text(url).await?).map_err(|_| "The answer could not be read.".to_owned())
-}
-
-/// Sends JSON and reads the answer.
-pub async fn post_json<T: DeserializeOwned>(url: &str, body: &impl Serialize) -> Result<T, String> {
+/// Sends an object of these fields as JSON and reads the answer.
+pub async fn post_json(url: &str, fields: &[(&str, JsValue)]) -> Result<Json, String> {
+    let body = Object::new();
+    for (name, value) in fields {
+        let _ = Reflect::set(&body, &JsValue::from_str(name), value);
+    }
     let request = RequestInit::new();
     request.set_method("POST");
     let headers = Headers::new().map_err(|_| UNREACHABLE.to_owned())?;
     let _ = headers.set("content-type", "application/json");
     request.set_headers(&headers);
-    let body = serde_json::to_string(body).map_err(|_| "The request could not be written.".to_owned())?;
-    request.set_body(&JsValue::from_str(&body));
-    read(&send(url, &request).await?).await
+    request.set_body(&JSON::stringify(&body).map_err(|_| UNREADABLE.to_owned())?.into());
+    parse(&send(url, &request).await?)
 }
 
 /// Waits.
@@ -98,8 +123,13 @@ pub async fn sleep(milliseconds: i32) {
 }
 
 /// Calls `handler` on every document event of this name, as long as the page lives.
-pub fn on_document(event: &str, handler: impl FnMut() + 'static) {
-    let closure = Closure::<dyn FnMut()>::new(handler);
+pub fn on_document(event: &str, mut handler: impl FnMut() + 'static) {
+    on_event(event, move |_| handler());
+}
+
+/// Calls `handler` with every document event of this name, as long as the page lives.
+pub fn on_event(event: &str, handler: impl FnMut(web_sys::Event) + 'static) {
+    let closure = Closure::<dyn FnMut(web_sys::Event)>::new(handler);
     let _ = document().add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
     // Islands are never taken down without their page.
     closure.forget();
@@ -110,6 +140,30 @@ pub fn announce(event: &str) {
     if let Ok(event) = web_sys::Event::new(event) {
         let _ = document().dispatch_event(&event);
     }
+}
+
+/// The nearest element around what an event happened to.
+pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
+    let element: Element = event.target()?.dyn_into().ok()?;
+    element.closest(selector).ok().flatten()
+}
+
+/// All elements that a selector finds.
+pub fn all(document: &Document, selector: &str) -> Vec<Element> {
+    let Ok(nodes) = document.query_selector_all(selector) else { return Vec::new() };
+    (0..nodes.length()).filter_map(|index| nodes.item(index)).filter_map(|node| node.dyn_into().ok()).collect()
+}
+
+/// Writes text into the part of an element that a selector finds.
+pub fn write(within: &Element, selector: &str, text: &str) {
+    if let Ok(Some(part)) = within.query_selector(selector) {
+        part.set_text_content(Some(text));
+    }
+}
+
+/// Shows or hides an element.
+pub fn show(element: &Element, shown: bool) {
+    let _ = if shown { element.remove_attribute("hidden") } else { element.set_attribute("hidden", "") };
 }
 
 /// Whether the person asked for less motion.

@@ -46,11 +46,12 @@ pub fn percent(value: f64) -> String {
     format!("{shown:.1}{NBSP}%")
 }
 
-/// `4 s`, `2 min`, `3 h`
+/// `12 ms`, `0.4 s`, `4 s`, `2 min`, `3 h`
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are positive and short")]
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     match seconds as u64 {
+        0 if seconds < 0.1 => format!("{}{NBSP}ms", (seconds * 1_000.0).round() as u64),
         0 => format!("{seconds:.1}{NBSP}s"),
         1..120 => format!("{}{NBSP}s", seconds.round() as u64),
         120..7_200 => format!("{}{NBSP}min", (seconds / 60.0).round() as u64),

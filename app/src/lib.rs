@@ -18,7 +18,7 @@ pub mod islands;
 mod map;
 #[cfg(feature = "ssr")]
 mod pages;
-mod wire;
+mod run_words;
 
 #[cfg(feature = "ssr")]
 pub use app::{App, shell};

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use super::Icon;
-use crate::islands::{LiveChip, ThemeToggle};
+use crate::islands::{LiveChip, LivePage, ThemeToggle};
 
 /// Which part of the program a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,18 @@ pub fn TopBar(
                 <ThemeToggle />
             </div>
         </header>
+    }
+}
+
+/// Brings a page to life: it follows these topics, separated by blanks.
+#[component]
+pub fn Live(
+    /// The topics.
+    topics: &'static str,
+) -> impl IntoView {
+    view! {
+        <div id="live" data-topics=topics hidden></div>
+        <LivePage />
     }
 }
 

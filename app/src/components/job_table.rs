@@ -46,7 +46,12 @@ pub fn JobTable(
                 <thead>
                     <tr>
                         <th scope="col" class="fit">
-                            <crate::islands::SelectAll form=form.to_owned() />
+                            <input
+                                class="check needs-script"
+                                type="checkbox"
+                                data-select-all=form
+                                aria-label="Select all on this page"
+                            />
                         </th>
                         <th scope="col" aria-sort="descending">
                             "Job"

@@ -1,8 +1,11 @@
-//! Components draw the values that they are given, and never fetch.
+//! Components draw the values that they are given, and never fetch. Most are drawn on the server alone.
 
+#[cfg(feature = "ssr")]
 mod badge;
 #[cfg(feature = "ssr")]
 mod chrome;
+#[cfg(feature = "ssr")]
+mod controls;
 #[cfg(feature = "ssr")]
 mod coverage_bar;
 #[cfg(feature = "ssr")]
@@ -13,23 +16,24 @@ mod job_table;
 #[cfg(feature = "ssr")]
 mod notice;
 #[cfg(feature = "ssr")]
+mod place_panel;
+#[cfg(feature = "ssr")]
+mod position;
+#[cfg(feature = "ssr")]
 mod time;
 
-#[cfg(feature = "ssr")]
-pub use badge::{JobBadge, job_signs};
-pub use badge::LocationBadge;
-#[cfg(feature = "ssr")]
-pub use chrome::{Attribution, Chrome, Tab, TopBar};
-#[cfg(feature = "ssr")]
-pub use coverage_bar::{CoverageBar, CoverageKeys};
-#[cfg(feature = "ssr")]
-pub use host_table::HostTable;
 pub use icon::Icon;
 #[cfg(feature = "ssr")]
-pub use icon::Sprite;
-#[cfg(feature = "ssr")]
-pub use job_table::{JobTable, job_target, job_words};
-#[cfg(feature = "ssr")]
-pub use notice::FormNotice;
-#[cfg(feature = "ssr")]
-pub use time::Ago;
+pub use self::{
+    badge::{JobBadge, LocationBadge, job_signs},
+    chrome::{Attribution, Chrome, Live, Tab, TopBar},
+    controls::{Command, GeolocateControls, PlaceControls, RunCard},
+    coverage_bar::{CoverageBar, CoverageKeys},
+    host_table::HostTable,
+    icon::Sprite,
+    job_table::{JobTable, job_target, job_words},
+    notice::FormNotice,
+    place_panel::{MapPanel, OpenPlace, Panel},
+    position::{position_accuracy, position_name},
+    time::Ago,
+};

@@ -1,24 +1,21 @@
-//! Islands: the parts of a page that move. Each also works, or stands aside, where scripts do not run.
+//! Islands: the parts of a page that move.
+//!
+//! None has properties: each reads what it needs from the elements that the server rendered, which also work, or stand
+//! aside, where scripts do not run. No view is written twice, and the first view stays within its budget.
 
-mod copy;
+mod actions;
 mod geolocate;
 mod live;
-mod map_list;
 mod map_view;
 mod mini_map;
-mod place_panel;
-mod region;
+mod page;
 mod run;
-mod select_all;
+#[cfg(feature = "hydrate")]
 mod steering;
 mod theme;
 
-pub use copy::Command;
-pub use geolocate::GeolocateButtons;
 pub use live::LiveChip;
 pub use map_view::MapView;
 pub use mini_map::MiniMap;
-pub use region::LiveRegion;
-pub use run::RunPanel;
-pub use select_all::SelectAll;
+pub use page::LivePage;
 pub use theme::ThemeToggle;

@@ -1,235 +1,135 @@
-use hostatlas_domain::RunState;
-use leptos::{ev::MouseEvent, prelude::*, task::spawn_local};
-use serde::Serialize;
+//! Batch runs: start, follow with progress, cancel.
+
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 use crate::{
-    browser::{self, REFRESH},
-    components::Icon,
-    format::{NBSP, counted, duration, grouped, share},
-    wire::RunProgress,
+    browser::{self, Json, REFRESH},
+    format::{NBSP, duration, share},
+    run_words::{details, headline},
 };
 
 /// How often a run is looked at.
 const LOOKS_MILLISECONDS: i32 = 400;
 
-/// What a batch run is asked for: the hosts of a query, or a selection.
-#[derive(Clone, Debug, Serialize)]
-pub struct RunRequest {
-    /// Hosts that match.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub q: Option<String>,
-    /// `missing`, `stale` or `all`, where there is no query.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub selection: Option<&'static str>,
-    mode: &'static str,
-    /// Bypasses age and cache.
-    pub force: bool,
+/// The card of a run on this page.
+fn card() -> Option<Element> {
+    browser::document().get_element_by_id("run")
 }
 
-impl RunRequest {
-    /// A run over the hosts that match.
-    pub fn query(q: String, force: bool) -> Self {
-        Self { q: Some(q), selection: None, mode: "async_batch", force }
-    }
-
-    /// A run over a selection.
-    pub fn selection(selection: &'static str) -> Self {
-        Self { q: None, selection: Some(selection), mode: "async_batch", force: false }
-    }
-}
-
-/// What a view of a run holds.
-#[derive(Clone, Copy)]
-pub struct RunSignals {
-    /// The run.
-    pub run: RwSignal<Option<RunProgress>>,
-    /// Why it could not be started.
-    pub refused: RwSignal<Option<String>>,
-}
-
-impl RunSignals {
-    /// Begins with what the server knows.
-    pub fn new(run: Option<RunProgress>) -> Self {
-        Self { run: RwSignal::new(run), refused: RwSignal::new(None) }
-    }
-
-    /// Starts a run and follows it to its end.
-    pub fn start(self, request: RunRequest) {
-        self.refused.set(None);
-        spawn_local(async move {
-            match browser::post_json::<RunProgress>("/api/v1/runs", &request).await {
-                Ok(run) => {
-                    let id = run.id;
-                    self.run.set(Some(run));
-                    self.follow(id).await;
-                }
-                Err(refused) => self.refused.set(Some(refused)),
+/// Starts what a form asks for: the hosts of its field `q`, or its `selection`; the button says whether by force.
+pub fn start(button: &Element) {
+    let Ok(Some(form)) = button.closest("form") else { return };
+    let field = |name: &str| {
+        let input = form.query_selector(&format!("input[name={name}]")).ok().flatten()?;
+        input.dyn_into::<HtmlInputElement>().ok().map(|input| input.value())
+    };
+    let mut fields = vec![("force", (button.get_attribute("value").as_deref() == Some("true")).into())];
+    fields.extend(["q", "selection"].into_iter().filter_map(|name| Some((name, field(name)?.into()))));
+    spawn_local(async move {
+        let Some(card) = card() else { return };
+        match browser::post_json("/api/v1/runs", &fields).await {
+            Ok(run) => {
+                let id = run.count("id");
+                draw(&card, &run);
+                follow(card, id).await;
             }
-        });
-    }
+            Err(refused) => refuse(&card, &refused),
+        }
+    });
+}
 
-    /// Follows a run to its end.
-    pub async fn follow(self, id: i64) {
-        loop {
-            match browser::get_json::<RunProgress>(&format!("/api/v1/runs/{id}"), None).await {
-                Ok(run) => {
-                    let ended = run.state != RunState::Running;
-                    self.run.set(Some(run));
-                    if ended {
-                        break;
-                    }
-                }
-                Err(refused) => {
-                    self.refused.set(Some(refused));
+/// Asks the run to stop.
+pub fn cancel(button: &Element) {
+    let id = button.closest("#run").ok().flatten().and_then(|card| card.get_attribute("data-run-id")).unwrap_or_default();
+    spawn_local(async move {
+        if let (Err(refused), Some(card)) = (browser::post_json(&format!("/api/v1/runs/{id}/cancel"), &[]).await, card()) {
+            refuse(&card, &refused);
+        }
+    });
+}
+
+/// Follows the run that the server rendered as going on.
+pub fn follow_what_runs() {
+    let Some(card) = card().filter(|card| card.has_attribute("data-running")) else { return };
+    let id = card.get_attribute("data-run-id").and_then(|id| id.parse().ok()).unwrap_or(0);
+    spawn_local(follow(card, id));
+}
+
+async fn follow(card: Element, id: u64) {
+    loop {
+        match browser::get_json(&format!("/api/v1/runs/{id}"), None).await {
+            Ok(run) => {
+                draw(&card, &run);
+                if run.text("state").as_deref() != Some("running") {
                     break;
                 }
             }
-            browser::sleep(LOOKS_MILLISECONDS).await;
-        }
-        browser::announce(REFRESH);
-    }
-}
-
-/// A run with its progress, and Cancel while it goes on.
-#[component]
-pub fn RunStatus(
-    /// The run.
-    signals: RunSignals,
-) -> impl IntoView {
-    let cancel = move |event: MouseEvent, id: i64| {
-        event.prevent_default();
-        spawn_local(async move {
-            if let Err(refused) = browser::post_json::<RunProgress>(&format!("/api/v1/runs/{id}/cancel"), &()).await {
-                signals.refused.set(Some(refused));
+            Err(refused) => {
+                refuse(&card, &refused);
+                break;
             }
-        });
-    };
-    let shown = move || {
-        signals.run.get().map(|run| {
-            let id = run.id;
-            let running = run.state == RunState::Running;
-            let (tone, icon) = match run.state {
-                RunState::Running => (None, "running"),
-                RunState::Done => (Some("ok"), "completed"),
-                RunState::Cancelled => (Some("mute"), "cancelled"),
-                RunState::Interrupted | RunState::Failed => (Some("bad"), "warn"),
-            };
-            view! {
-                <div class="jobchip" data-tone=tone>
-                    <Icon name=icon spin=running />
-                    <p>{headline(&run)}</p>
-                    {running
-                        .then(|| {
-                            view! {
-                                <form method="post" action="/api/fn/runs/cancel">
-                                    <input type="hidden" name="id" value=id />
-                                    <button type="submit" class="btn btn--sm btn--quiet" on:click=move |event| cancel(event, id)>
-                                        "Cancel"
-                                    </button>
-                                </form>
-                            }
-                        })}
-                    {running
-                        .then(|| {
-                            view! {
-                                <div class="meter meter--live">
-                                    <span style=format!("--v:{:.1}", share(run.considered, run.total))></span>
-                                </div>
-                            }
-                        })} <small>{details(&run)}</small>
-                </div>
-            }
-        })
-    };
-    view! {
-        <div role="status">
-            {shown}
-            {move || {
-                signals
-                    .refused
-                    .get()
-                    .map(|why| {
-                        view! {
-                            <div class="jobchip" data-tone="bad">
-                                <Icon name="warn" />
-                                <p>{why}</p>
-                            </div>
-                        }
-                    })
-            }}
-        </div>
-    }
-}
-
-fn headline(run: &RunProgress) -> String {
-    match run.state {
-        RunState::Running => format!("Looking up {}", counted(run.total, "host", "hosts")),
-        RunState::Done => format!("Looked up {}", counted(run.considered, "host", "hosts")),
-        RunState::Cancelled => "The run was cancelled; what it found is kept".to_owned(),
-        RunState::Interrupted => "The run was interrupted; what it found is kept".to_owned(),
-        RunState::Failed => run.error.clone().unwrap_or_else(|| "The run failed".to_owned()),
-    }
-}
-
-fn details(run: &RunProgress) -> String {
-    let mut text = format!(
-        "{} of {} done, {} located, {} without a place, {} failed",
-        grouped(run.considered),
-        grouped(run.total),
-        grouped(run.located),
-        grouped(run.unlocated),
-        grouped(run.failed)
-    );
-    if run.state == RunState::Running && run.rate > 0.0 {
-        text.push_str(&format!(" · {:.0} a second", run.rate));
-    }
-    if let (RunState::Running, Some(left)) = (run.state, run.seconds_left) {
-        text.push_str(&format!(" · {} left", duration(left)).replace(' ', &NBSP.to_string()));
-    }
-    text
-}
-
-/// Starts batch runs over what is missing or stale, with progress and cancel.
-#[island]
-pub fn RunPanel(
-    /// The latest run.
-    latest: Option<RunProgress>,
-    /// Hosts without a place that could have one.
-    missing: u64,
-    /// Hosts whose location is stale.
-    stale: u64,
-) -> impl IntoView {
-    let signals = RunSignals::new(latest);
-    Effect::new(move |_| {
-        let going = signals.run.get_untracked().filter(|run| run.state == RunState::Running);
-        if let Some(run) = going {
-            spawn_local(signals.follow(run.id));
         }
-    });
-    let start = move |selection: &'static str, icon: &'static str, class: &'static str, word: &'static str, count: u64| {
-        let click = move |event: MouseEvent| {
-            event.prevent_default();
-            signals.start(RunRequest::selection(selection));
-        };
-        view! {
-            <form method="post" action="/api/fn/runs/start">
-                <input type="hidden" name="selection" value=selection />
-                <button type="submit" class=class on:click=click>
-                    <Icon name=icon />
-                    {word}
-                    " "
-                    <span class="count" id=format!("count-{selection}") data-live>
-                        {grouped(count)}
-                    </span>
-                </button>
-            </form>
-        }
-    };
-    view! {
-        <div class="btn-row">
-            {start("missing", "locate", "btn btn--primary", "Locate what is missing", missing)}
-            {start("stale", "refresh", "btn", "Refresh what is stale", stale)}
-        </div>
-        <RunStatus signals />
+        browser::sleep(LOOKS_MILLISECONDS).await;
     }
+    browser::announce(REFRESH);
+}
+
+/// Sets the drawing of a chip.
+pub fn icon(chip: &Element, shape: &str, spins: bool) {
+    if let Ok(Some(shown)) = chip.query_selector("use") {
+        let _ = shown.set_attribute("href", shape);
+    }
+    if let Ok(Some(icon)) = chip.query_selector(".icon") {
+        let _ = icon.set_attribute("class", if spins { "icon spin" } else { "icon" });
+    }
+}
+
+fn refuse(card: &Element, why: &str) {
+    let _ = card.set_attribute("data-tone", "bad");
+    icon(card, "#i-warn", false);
+    browser::write(card, "p", why);
+    browser::write(card, "small", "");
+    browser::show(card, true);
+    offer_cancel(card, false);
+}
+
+fn offer_cancel(card: &Element, offered: bool) {
+    for part in ["form", ".meter"] {
+        if let Ok(Some(part)) = card.query_selector(part) {
+            browser::show(&part, offered);
+        }
+    }
+}
+
+fn draw(card: &Element, run: &Json) {
+    let state = run.text("state").unwrap_or_default();
+    let (tone, shape) = match state.as_str() {
+        "running" => ("", "#i-running"),
+        "done" => ("ok", "#i-completed"),
+        "cancelled" => ("mute", "#i-cancelled"),
+        _ => ("bad", "#i-warn"),
+    };
+    let _ = if tone.is_empty() { card.remove_attribute("data-tone") } else { card.set_attribute("data-tone", tone) };
+    let _ = card.set_attribute("data-run-id", &run.count("id").to_string());
+    let (considered, total) = (run.count("considered"), run.count("total"));
+    icon(card, shape, state == "running");
+    browser::write(card, "p", &headline(&state, considered, total, run.text("error")));
+    let mut text = details(considered, total, [run.count("located"), run.count("unlocated"), run.count("failed")]);
+    if state == "running" {
+        if let Some(rate) = run.number("rate").filter(|rate| *rate > 0.0) {
+            text.push_str(&format!(" · {rate:.0}{NBSP}a second"));
+        }
+        if let Some(left) = run.number("seconds_left") {
+            text.push_str(&format!(" · {} left", duration(left)));
+        }
+    }
+    browser::write(card, "small", &text);
+    if let Ok(Some(bar)) = card.query_selector(".meter > span") {
+        let bar: HtmlElement = bar.unchecked_into();
+        let _ = bar.style().set_property("--v", &format!("{:.1}", share(considered, total)));
+    }
+    offer_cancel(card, state == "running");
+    browser::show(card, true);
 }

@@ -1,465 +1,379 @@
-//! Between the map page's signals and the chart, which exists in the browser only.
+//! Between the map page, which the server renders, and the chart.
+//!
+//! A panel is whatever the server renders for its address: opening one is asking for that address and taking over the
+//! element `#panel` of the answer.
 
-use hostatlas_domain::{MapEntry, Page, PlaceId, Precision};
-use leptos::{prelude::*, task::spawn_local};
+use std::{cell::RefCell, rc::Rc};
+
+use hostatlas_domain::Topic;
+use leptos::{
+    task::spawn_local,
+    web_sys::{Document, Element, HtmlElement},
+};
+use wasm_bindgen::JsCast;
+use web_sys::{AbortController, KeyboardEvent, MouseEvent, UrlSearchParams};
 
 use crate::{
-    browser,
+    browser::{self, REFRESH, REFRESHED},
     format::{address, grouped},
-    wire::{HostDetail, HostRow, PlaceHead, PlacePanelData},
+    map::{Chart, Listener, Mark, Selection, View, mark_name, tooltip},
 };
 
-/// Hosts on a page of a place's panel.
-pub const PANEL_LIMIT: &str = "50";
+/// How many marks get a focusable twin.
+const PROXIES: usize = 50;
+/// How long the map must rest before its marks are asked for.
+const REST_MILLISECONDS: i32 = 90;
+/// At most this often a screen reader is told what is in view.
+const STATUS_MILLISECONDS: i32 = 2_000;
 /// How wide the panel is on a wide screen, in pixels: `--aside`.
-#[cfg(feature = "hydrate")]
 const PANEL_WIDTH: f64 = 408.0;
+/// Below this width the panel is a sheet at the foot.
+const NARROW: f64 = 720.0;
 
-/// A focusable twin of a mark that the canvas draws.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Proxy {
-    /// Its place in the list of marks.
-    pub index: usize,
-    /// Pixels from the left edge.
-    pub x: f64,
-    /// Pixels from the top edge.
-    pub y: f64,
-    /// What it is called.
-    pub name: String,
-}
-
-/// What is shown beside the pointer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tip {
-    /// Pixels from the left edge.
-    pub x: f64,
-    /// Pixels from the top edge.
-    pub y: f64,
-    /// Its first line.
-    pub head: String,
-    /// Its second line.
-    pub detail: String,
-}
-
-/// What the map page shows at the moment.
-#[derive(Clone, Copy)]
-pub struct MapSignals {
+/// One page has one map.
+#[derive(Default)]
+struct Live {
+    chart: Option<Rc<Chart>>,
+    element: Option<HtmlElement>,
+    request: Option<AbortController>,
+    loads: u32,
+    status_waits: bool,
     /// The filter.
-    pub q: StoredValue<String>,
-    /// `loading`, `ready`, `empty` or `error`.
-    pub state: RwSignal<&'static str>,
-    /// Located hosts in view.
-    pub hosts: RwSignal<u64>,
-    /// Places in view.
-    pub places: RwSignal<u64>,
-    /// The marks in view.
-    pub marks: RwSignal<Vec<MapEntry>>,
-    /// The greatest of them as buttons.
-    pub proxies: RwSignal<Vec<Proxy>>,
-    /// Beside the pointer.
-    pub tip: RwSignal<Option<Tip>>,
-    /// Told to screen readers.
-    pub status: RwSignal<String>,
-    /// Why the marks could not be fetched.
-    pub trouble: RwSignal<Option<String>>,
-    /// Whether the list of places is open.
-    pub list: RwSignal<bool>,
-    /// The place that is open.
-    pub place: RwSignal<Option<PlaceHead>>,
-    /// A page of its hosts.
-    pub page: RwSignal<Option<Page<HostRow>>>,
-    /// From where that page starts.
-    pub cursor: RwSignal<String>,
-    /// The host that is open in it.
-    pub open_ip: RwSignal<Option<String>>,
-    /// What is known of that host.
-    pub open: RwSignal<Option<HostDetail>>,
+    q: String,
+    /// The address of the open panel, without the position of the map.
+    panel: String,
+    marks: Vec<Mark>,
 }
 
-/// What the chart is told.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// One step nearer.
-    Nearer,
-    /// One step farther.
-    Farther,
-    /// The whole world.
-    World,
-    /// Lift out a mark.
-    Highlight(Option<usize>),
-    /// Show what a cluster holds.
-    ZoomTo(Box<MapEntry>),
-    /// Draw the open place.
-    ShowPlace,
-    /// Fetch the marks again.
-    Reload,
+thread_local!(static LIVE: RefCell<Live> = RefCell::default());
+
+fn chart() -> Option<Rc<Chart>> {
+    LIVE.with_borrow(|live| live.chart.clone())
 }
 
-impl MapSignals {
-    /// Begins with what the server rendered.
-    pub fn new(q: String, panel: Option<PlacePanelData>, cursor: String, list: bool, marks: Vec<MapEntry>) -> Self {
-        let (place, page, open) = match panel {
-            Some(panel) => (Some(panel.head), Some(panel.page), panel.open),
-            None => (None, None, None),
-        };
-        Self {
-            q: StoredValue::new(q),
-            state: RwSignal::new("loading"),
-            hosts: RwSignal::new(marks.iter().map(|mark| mark.hosts).sum()),
-            places: RwSignal::new(marks.iter().map(|mark| mark.places).sum()),
-            marks: RwSignal::new(marks),
-            proxies: RwSignal::new(Vec::new()),
-            tip: RwSignal::new(None),
-            status: RwSignal::new(String::new()),
-            trouble: RwSignal::new(None),
-            list: RwSignal::new(list && place.is_none()),
-            place: RwSignal::new(place),
-            page: RwSignal::new(page),
-            cursor: RwSignal::new(cursor),
-            open_ip: RwSignal::new(open.as_ref().map(|host| host.ip.clone())),
-            open: RwSignal::new(open),
-        }
-    }
-
-    /// `9,214 places, 231,507 hosts in view`
-    pub fn summary(self) -> String {
-        let (places, hosts) = (self.places.get_untracked(), self.hosts.get_untracked());
-        let word = |number: u64, one: &str| if number == 1 { one.to_owned() } else { format!("{one}s") };
-        format!("{} {}, {} {} in view", grouped(places), word(places, "place"), grouped(hosts), word(hosts, "host"))
-    }
-
-    /// Opens what a mark stands for: a place in the panel, a cluster by zooming in.
-    pub fn choose(self, mark: &MapEntry) {
-        match mark.place_id {
-            Some(PlaceId(id)) => self.open_place(PlaceHead {
-                id,
-                label: mark.label.clone(),
-                country: mark
-                    .country_code
-                    .as_deref()
-                    .and_then(|code| code.parse::<hostatlas_domain::CountryCode>().ok())
-                    .map(|country| country.name().to_owned()),
-                latitude: mark.latitude,
-                longitude: mark.longitude,
-                precision: mark.precision,
-                hosts: mark.hosts,
-            }),
-            None => steer(self, Order::ZoomTo(Box::new(mark.clone()))),
-        }
-    }
-
-    /// Opens a place's panel.
-    pub fn open_place(self, head: PlaceHead) {
-        self.page.set(None);
-        self.open_ip.set(None);
-        self.open.set(None);
-        self.cursor.set(String::new());
-        self.list.set(false);
-        self.tip.set(None);
-        self.place.set(Some(head));
-        self.load_page();
-        steer(self, Order::ShowPlace);
-        self.write_address();
-    }
-
-    /// Closes whatever panel is open.
-    pub fn close_panel(self) {
-        self.place.set(None);
-        self.page.set(None);
-        self.open_ip.set(None);
-        self.open.set(None);
-        self.cursor.set(String::new());
-        self.list.set(false);
-        steer(self, Order::ShowPlace);
-        self.write_address();
-    }
-
-    /// Opens or closes the list of places in view.
-    pub fn toggle_list(self) {
-        let open = !self.list.get_untracked();
-        if self.place.get_untracked().is_some() {
-            self.close_panel();
-        }
-        self.list.set(open);
-        self.write_address();
-    }
-
-    /// Fetches the page of hosts that starts at the cursor.
-    pub fn load_page(self) {
-        let Some(place) = self.place.get_untracked() else { return };
-        let (q, cursor) = (self.q.get_value(), self.cursor.get_untracked());
-        let url = if q.is_empty() {
-            address(&format!("/api/v1/places/{}/hosts", place.id), &[("cursor", &cursor), ("limit", PANEL_LIMIT)])
-        } else {
-            let narrowed = format!("place:{} {q}", place.id);
-            address("/api/v1/hosts", &[("q", &narrowed), ("cursor", &cursor), ("limit", PANEL_LIMIT)])
-        };
-        spawn_local(async move {
-            let page = browser::get_json::<Page<HostRow>>(&url, None).await;
-            if self.place.get_untracked().is_none_or(|now| now.id != place.id) {
-                return;
-            }
-            match page {
-                Ok(page) => self.page.set(Some(page)),
-                Err(why) => self.trouble.set(Some(why)),
-            }
-        });
-    }
-
-    /// Opens a host in its place's panel, or closes it again.
-    pub fn toggle_host(self, ip: String) {
-        let opens = self.open_ip.get_untracked().as_deref() != Some(&ip);
-        self.open.set(None);
-        self.open_ip.set(opens.then_some(ip));
-        self.load_open();
-        self.write_address();
-    }
-
-    /// Fetches what is known of the open host.
-    pub fn load_open(self) {
-        let Some(ip) = self.open_ip.get_untracked() else { return };
-        spawn_local(async move {
-            let host = browser::get_json::<HostDetail>(&format!("/api/v1/hosts/{ip}"), None).await;
-            if self.open_ip.get_untracked() == Some(ip) {
-                match host {
-                    Ok(host) => {
-                        self.open.set(Some(host));
-                        steer(self, Order::ShowPlace);
-                    }
-                    Err(why) => self.trouble.set(Some(why)),
-                }
-            }
-        });
-    }
-
-    /// The address of the map with this panel, for links that also work without scripts.
-    pub fn address(self, place: Option<i64>, host: &str, cursor: &str, list: bool) -> String {
-        let place = place.map(|id| id.to_string()).unwrap_or_default();
-        let q = self.q.get_value();
-        address(
-            "/",
-            &[("q", &q), ("place", &place), ("cursor", cursor), ("host", host), ("list", if list { "1" } else { "" })],
-        )
-    }
-
-    /// Writes position, filter and panel into the address bar.
-    pub fn write_address(self) {
-        let place = self.place.get_untracked().map(|place| place.id);
-        let host = self.open_ip.get_untracked().unwrap_or_default();
-        let mut text = self.address(place, &host, &self.cursor.get_untracked(), self.list.get_untracked());
-        if let Some((latitude, longitude, zoom)) = position() {
-            text = address(
-                &text,
-                &[("lat", &format!("{latitude:.4}")), ("lon", &format!("{longitude:.4}")), ("zoom", &format!("{zoom}"))],
-            );
-        }
-        browser::replace_address(&text);
-    }
+fn element_of(id: &str) -> Option<Element> {
+    browser::document().get_element_by_id(id)
 }
 
-/// What a place's point stands for, in words.
-pub fn precision_words(precision: Precision) -> &'static str {
-    match precision {
-        Precision::City => "city",
-        Precision::Region => "centre of the region; the city is not known",
-        Precision::Country => "centre of the country; the place is not known",
-    }
-}
-
-#[cfg(not(feature = "hydrate"))]
-fn position() -> Option<(f64, f64, f64)> {
-    None
-}
-
-/// There is no chart on the server.
-#[cfg(not(feature = "hydrate"))]
-pub fn steer(_signals: MapSignals, _order: Order) {}
-
-#[cfg(feature = "hydrate")]
-pub use in_browser::{attach, steer};
-#[cfg(feature = "hydrate")]
-use in_browser::position;
-
-#[cfg(feature = "hydrate")]
-mod in_browser {
-    use std::{cell::RefCell, rc::Rc};
-
-    use hostatlas_domain::{MapAnswer, MapEntryKind, Topic};
-    use leptos::{prelude::*, task::spawn_local, web_sys::HtmlElement};
-    use web_sys::AbortController;
-
-    use super::{MapSignals, Order, PANEL_WIDTH, Proxy, Tip};
-    use crate::{
-        browser::{self, REFRESH},
-        format::address,
-        map::{Chart, Listener, Selection, View, mark_name, tooltip},
+/// Brings the map to life.
+pub fn attach(element: &HtmlElement) {
+    let search = browser::window().location().search().unwrap_or_default();
+    let asked = UrlSearchParams::new_with_str(&search).ok();
+    let text = |name: &str| asked.as_ref().and_then(|asked| asked.get(name)).unwrap_or_default();
+    let number = |name: &str| text(name).parse::<f64>().ok();
+    let view = number("lat").zip(number("lon")).zip(number("zoom"));
+    let view = view.map(|((latitude, longitude), zoom)| View { latitude, longitude, zoom });
+    let q = text("q").trim().to_owned();
+    let parts = ["q", "place", "host", "cursor", "list"].map(|name| (name, text(name)));
+    let panel = address("/", &parts.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let Ok(chart) = Chart::new(element, view) else {
+        let _ = element.set_attribute("data-state", "error");
+        trouble(Some("The map could not be started. Hosts and coverage work without it."));
+        return;
     };
+    LIVE.with_borrow_mut(|live| {
+        live.chart = Some(Rc::clone(&chart));
+        live.element = Some(element.clone());
+        (live.q, live.panel) = (q, panel);
+    });
+    chart.start(Listener {
+        rested: Box::new(|| {
+            place_proxies();
+            write_address();
+            load();
+        }),
+        hovered: Box::new(tip),
+        chosen: Box::new(|mark| choose(&mark)),
+    });
+    browser::on_document(&browser::topic_event(Topic::Map.slug()), load);
+    browser::on_document(REFRESH, load);
+    browser::on_document(REFRESHED, show_place);
+    browser::on_event("click", |event| clicked(event.unchecked_ref()));
+    browser::on_event("keydown", |event| pressed(event.unchecked_ref()));
+    show_place();
+    load();
+}
 
-    /// How many marks get a focusable twin.
-    const PROXIES: usize = 50;
-    /// How long the map must rest before its marks are asked for.
-    const REST_MILLISECONDS: i32 = 90;
-    /// At most this often a screen reader is told what is in view.
-    const STATUS_MILLISECONDS: i32 = 2_000;
-
-    /// One page has one map.
-    #[derive(Default)]
-    struct Live {
-        chart: Option<Rc<Chart>>,
-        request: Option<AbortController>,
-        loads: u32,
-        status_waits: bool,
+fn clicked(event: &MouseEvent) {
+    if event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key() {
+        return;
     }
-
-    thread_local!(static LIVE: RefCell<Live> = RefCell::default());
-
-    fn chart() -> Option<Rc<Chart>> {
-        LIVE.with_borrow(|live| live.chart.clone())
+    let Some(chart) = chart() else { return };
+    if let Some(button) = browser::closest(event, "[data-map]") {
+        match button.get_attribute("data-map").as_deref() {
+            Some("nearer") => chart.zoom_by(1.0),
+            Some("farther") => chart.zoom_by(-1.0),
+            Some("world") => chart.show_world(),
+            _ => load(),
+        }
+    } else if let Some(link) = browser::closest(event, "a[data-bounds]") {
+        event.prevent_default();
+        let bounds = link.get_attribute("data-bounds").unwrap_or_default();
+        let bounds: Vec<f64> = bounds.split(',').filter_map(|degrees| degrees.parse().ok()).collect();
+        if let Ok(bounds) = bounds.try_into() {
+            chart.zoom_to(bounds);
+        }
+    } else if let Some(link) = browser::closest(event, "a[data-panel]") {
+        event.prevent_default();
+        open(link.get_attribute("href").unwrap_or_default());
+    } else if let Some(mark) = browser::closest(event, "button[data-mark]") {
+        let index: Option<usize> = mark.get_attribute("data-mark").and_then(|index| index.parse().ok());
+        let mark = index.and_then(|index| LIVE.with_borrow(|live| live.marks.get(index).cloned()));
+        if let Some(mark) = mark {
+            choose(&mark);
+        }
     }
+}
 
-    pub fn position() -> Option<(f64, f64, f64)> {
-        chart().map(|chart| chart.view()).map(|view| (view.latitude, view.longitude, view.zoom))
+fn pressed(event: &KeyboardEvent) {
+    let in_map = browser::closest(event, ".map").is_some();
+    match event.key().as_str() {
+        "0" if in_map => {
+            if let Some(chart) = chart() {
+                chart.show_world();
+            }
+        }
+        "Escape" => {
+            let close = element_of("panel").and_then(|panel| panel.query_selector("a[data-close]").ok().flatten());
+            if let Some(href) = close.and_then(|close| close.get_attribute("href")) {
+                open(href);
+            }
+        }
+        _ => {}
     }
+}
 
-    /// Brings the map to life.
-    pub fn attach(signals: MapSignals, element: &HtmlElement, view: Option<(f64, f64, f64)>) {
-        let view = view.map(|(latitude, longitude, zoom)| View { latitude, longitude, zoom });
-        let Ok(chart) = Chart::new(element, view) else {
-            signals.state.set("error");
-            signals.trouble.set(Some("The map could not be started. Hosts and coverage work without it.".to_owned()));
+/// Opens what a mark stands for: a place in the panel, a cluster by zooming in.
+fn choose(mark: &Mark) {
+    let q = LIVE.with_borrow(|live| live.q.clone());
+    match mark.place_id {
+        Some(id) => open(address("/", &[("q", &q), ("place", &id.to_string())])),
+        None => {
+            // Places that stand on top of each other at any zoom are told apart in the list.
+            if chart().is_some_and(|chart| !chart.zoom_to(mark.bounds)) {
+                open(address("/", &[("q", &q), ("list", "1")]));
+            }
+        }
+    }
+}
+
+/// The address under which the server renders the panel for what is in view.
+fn panel_source(panel: &str) -> String {
+    let Some(chart) = chart().filter(|_| panel.contains("list=1")) else { return panel.to_owned() };
+    let (bounds, zoom) = in_view(&chart);
+    address(panel, &[("bbox", &bounds), ("zoom", &zoom)])
+}
+
+fn in_view(chart: &Chart) -> (String, String) {
+    let viewport = chart.viewport();
+    let [west, south, east, north] = viewport.bounds();
+    (format!("{west:.4},{south:.4},{east:.4},{north:.4}"), format!("{:.0}", viewport.zoom.floor()))
+}
+
+/// Opens the panel of an address.
+fn open(href: String) {
+    LIVE.with_borrow_mut(|live| live.panel.clone_from(&href));
+    write_address();
+    spawn_local(async move {
+        match browser::get_page(&panel_source(&href)).await {
+            Ok(page) if LIVE.with_borrow(|live| live.panel == href) => {
+                take_over(&page, true);
+                show_place();
+            }
+            Ok(_) => {}
+            Err(why) => trouble(Some(&why)),
+        }
+    });
+}
+
+/// Puts the panel of `page` in the place of ours. What was scrolled stays, and the focus goes where it was, to the name
+/// of a new panel, or back to the map.
+fn take_over(page: &Document, moves_focus: bool) {
+    let (Some(old), Some(new)) = (element_of("panel"), page.get_element_by_id("panel")) else { return };
+    let document = browser::document();
+    let Ok(new) = document.import_node_with_deep(&new, true) else { return };
+    let scrolled = |panel: &Element| panel.query_selector(".aside__body").ok().flatten();
+    let same = new.unchecked_ref::<Element>().get_attribute("data-place") == old.get_attribute("data-place");
+    let top = scrolled(&old).filter(|_| same).map_or(0, |body| body.scroll_top());
+    let focused = document.active_element().filter(|focused| old.contains(Some(focused))).map(|focused| focused.id());
+    if old.replace_with_with_node_1(&new).is_err() {
+        return;
+    }
+    let new: Element = new.unchecked_into();
+    if let Some(body) = scrolled(&new) {
+        body.set_scroll_top(top);
+    }
+    let target = focused.filter(|id| !id.is_empty()).and_then(|id| element_of(&id));
+    let target = target.or_else(|| new.query_selector("h2").ok().flatten()).or_else(|| element_of("map"));
+    if let Some(target) = target.filter(|_| moves_focus) {
+        let _ = target.unchecked_into::<HtmlElement>().focus();
+    }
+}
+
+/// Writes position, filter and panel into the address bar.
+fn write_address() {
+    let Some(chart) = chart() else { return };
+    let View { latitude, longitude, zoom } = chart.view();
+    let panel = LIVE.with_borrow(|live| live.panel.clone());
+    let place = [("lat", format!("{latitude:.4}")), ("lon", format!("{longitude:.4}")), ("zoom", zoom.to_string())];
+    browser::replace_address(&address(&panel, &place.each_ref().map(|(name, value)| (*name, value.as_str()))));
+}
+
+/// Draws the place that is open, and brings it out from under its panel.
+fn show_place() {
+    let (Some(chart), Some(panel)) = (chart(), element_of("panel")) else { return };
+    let facts = panel.query_selector("#panel-facts").ok().flatten();
+    let number = |element: &Element, name: &str| element.get_attribute(name).and_then(|text| text.parse::<f64>().ok());
+    let (Some(latitude), Some(longitude)) = (number(&panel, "data-lat"), number(&panel, "data-lon")) else {
+        chart.select(None);
+        return;
+    };
+    let covered = if chart.viewport().width <= NARROW { 0.0 } else { PANEL_WIDTH };
+    chart.uncover(latitude, longitude, covered);
+    chart.select(Some(Selection {
+        latitude,
+        longitude,
+        accuracy_km: facts.and_then(|facts| number(&facts, "data-accuracy")),
+        hosts: panel.get_attribute("data-hosts").and_then(|hosts| hosts.parse().ok()).unwrap_or(1),
+        area: panel.has_attribute("data-area"),
+        label: panel.get_attribute("data-label"),
+    }));
+}
+
+fn trouble(why: Option<&str>) {
+    let Some(note) = element_of("map-trouble") else { return };
+    browser::write(&note, "p", why.unwrap_or_default());
+    browser::show(&note, why.is_some());
+}
+
+fn tip(hover: Option<(usize, f64, f64)>) {
+    let Ok(Some(tip)) = browser::document().query_selector(".maptip") else { return };
+    let text = hover.and_then(|(index, ..)| LIVE.with_borrow(|live| live.marks.get(index).map(tooltip)));
+    let Some(((_, x, y), (head, detail))) = hover.zip(text) else {
+        browser::show(&tip, false);
+        return;
+    };
+    browser::write(&tip, "strong", &head);
+    browser::write(&tip, "div", &detail);
+    let style = tip.unchecked_ref::<HtmlElement>().style();
+    let _ = style.set_property("left", &format!("{x:.0}px"));
+    let _ = style.set_property("top", &format!("{y:.0}px"));
+    browser::show(&tip, true);
+}
+
+/// Asks for the marks in view once the map rests; an answer that is overtaken is dropped.
+fn load() {
+    let turn = LIVE.with_borrow_mut(|live| {
+        live.loads += 1;
+        live.loads
+    });
+    spawn_local(async move {
+        browser::sleep(REST_MILLISECONDS).await;
+        let overtaken = || LIVE.with_borrow(|live| live.loads) != turn;
+        let Some(chart) = chart().filter(|_| !overtaken()) else { return };
+        let request = AbortController::new().ok();
+        let earlier = LIVE.with_borrow_mut(|live| std::mem::replace(&mut live.request, request.clone()));
+        if let Some(earlier) = earlier {
+            earlier.abort();
+        }
+        let (bounds, zoom) = in_view(&chart);
+        let q = LIVE.with_borrow(|live| live.q.clone());
+        let url = address("/api/v1/map", &[("bbox", &bounds), ("zoom", &zoom), ("q", &q)]);
+        let answer = browser::get_json(&url, request.map(|request| request.signal()).as_ref()).await;
+        if overtaken() {
             return;
-        };
-        LIVE.with_borrow_mut(|live| live.chart = Some(Rc::clone(&chart)));
-        chart.start(Listener {
-            rested: Box::new(move || {
-                place_proxies(signals);
-                signals.write_address();
-                load(signals);
-            }),
-            hovered: Box::new(move |hover| {
-                let tip = hover.and_then(|(index, x, y)| {
-                    let (head, detail) = signals.marks.with_untracked(|marks| marks.get(index).map(tooltip))?;
-                    Some(Tip { x, y, head, detail })
-                });
-                if signals.tip.with_untracked(|shown| *shown != tip) {
-                    signals.tip.set(tip);
-                }
-            }),
-            chosen: Box::new(move |mark| signals.choose(&mark)),
-        });
-        browser::on_document(&browser::topic_event(Topic::Map.slug()), move || load(signals));
-        browser::on_document(REFRESH, move || {
-            load(signals);
-            signals.load_open();
-        });
-        show_place(signals, &chart);
-        load(signals);
-    }
-
-    pub fn steer(signals: MapSignals, order: Order) {
-        let Some(chart) = chart() else { return };
-        match order {
-            Order::Nearer => chart.zoom_by(1.0),
-            Order::Farther => chart.zoom_by(-1.0),
-            Order::World => chart.show_world(),
-            Order::Highlight(mark) => chart.hover(mark),
-            Order::ZoomTo(mark) => chart.zoom_to(&mark),
-            Order::ShowPlace => show_place(signals, &chart),
-            Order::Reload => load(signals),
         }
-    }
-
-    fn show_place(signals: MapSignals, chart: &Rc<Chart>) {
-        let place = signals.place.get_untracked();
-        if let Some(place) = &place {
-            let narrow = chart.viewport().width <= 720.0;
-            chart.uncover(place.latitude, place.longitude, if narrow { 0.0 } else { PANEL_WIDTH });
-        }
-        let accuracy = signals.open.with_untracked(|open| open.as_ref()?.location.as_ref()?.accuracy_km);
-        chart.select(place.map(|place| Selection {
-            latitude: place.latitude,
-            longitude: place.longitude,
-            accuracy_km: accuracy.map(f64::from),
-            hosts: place.hosts,
-            area: place.precision != hostatlas_domain::Precision::City,
-            label: Some(place.label),
-        }));
-    }
-
-    /// Asks for the marks in view once the map rests; an answer that is overtaken is dropped.
-    fn load(signals: MapSignals) {
-        let turn = LIVE.with_borrow_mut(|live| {
-            live.loads += 1;
-            live.loads
-        });
-        spawn_local(async move {
-            browser::sleep(REST_MILLISECONDS).await;
-            if LIVE.with_borrow(|live| live.loads) != turn {
-                return;
+        match answer {
+            Ok(answer) => {
+                let marks = answer.get("clusters").items().iter().filter_map(Mark::read).collect();
+                show(&chart, marks, answer.count("hosts"), answer.count("places"));
             }
-            let Some(chart) = chart() else { return };
-            let request = AbortController::new().ok();
-            let overtaken = LIVE.with_borrow_mut(|live| std::mem::replace(&mut live.request, request.clone()));
-            if let Some(overtaken) = overtaken {
-                overtaken.abort();
-            }
-            let viewport = chart.viewport();
-            let [west, south, east, north] = viewport.bounds();
-            let bounds = format!("{west:.4},{south:.4},{east:.4},{north:.4}");
-            let zoom = format!("{:.0}", viewport.zoom.floor());
-            let url = address("/api/v1/map", &[("bbox", &bounds), ("zoom", &zoom), ("q", &signals.q.get_value())]);
-            let answer = browser::get_json::<MapAnswer>(&url, request.map(|request| request.signal()).as_ref()).await;
-            if LIVE.with_borrow(|live| live.loads) == turn {
-                show(signals, &chart, answer);
-            }
-        });
-    }
-
-    fn show(signals: MapSignals, chart: &Rc<Chart>, answer: Result<MapAnswer, String>) {
-        let answer = match answer {
-            Ok(answer) => answer,
             Err(why) => {
-                signals.trouble.set(Some(why));
-                signals.state.set("error");
-                return;
+                set("data-state", "error");
+                trouble(Some(&why));
+            }
+        }
+        refresh_list().await;
+    });
+}
+
+/// The list of places follows the map.
+async fn refresh_list() {
+    let panel = LIVE.with_borrow(|live| live.panel.clone());
+    if !panel.contains("list=1") {
+        return;
+    }
+    if let Ok(page) = browser::get_page(&panel_source(&panel)).await {
+        if LIVE.with_borrow(|live| live.panel == panel) {
+            take_over(&page, false);
+        }
+    }
+}
+
+fn set(attribute: &str, value: &str) {
+    LIVE.with_borrow(|live| {
+        if let Some(element) = &live.element {
+            let _ = element.set_attribute(attribute, value);
+        }
+    });
+}
+
+fn show(chart: &Rc<Chart>, marks: Vec<Mark>, hosts: u64, places: u64) {
+    trouble(None);
+    set("data-hosts", &hosts.to_string());
+    set("data-entries", &marks.len().to_string());
+    set("data-state", if marks.is_empty() { "empty" } else { "ready" });
+    if let Some(count) = element_of("places-count") {
+        count.set_text_content(Some(&grouped(places)));
+    }
+    LIVE.with_borrow_mut(|live| live.marks.clone_from(&marks));
+    chart.set_marks(marks);
+    place_proxies();
+    tell(hosts, places);
+}
+
+/// Puts a focusable twin over each of the greatest marks. Pointers go through them to the canvas.
+fn place_proxies() {
+    let Some(chart) = chart() else { return };
+    let document = browser::document();
+    let Ok(Some(group)) = document.query_selector(".map__proxies") else { return };
+    let twins: Vec<(usize, f64, f64, String)> = LIVE.with_borrow(|live| {
+        let seen = live.marks.iter().enumerate();
+        let seen = seen.filter_map(|(index, mark)| chart.pixel(mark).map(|(x, y)| (index, x, y, mark_name(mark))));
+        seen.take(PROXIES).collect()
+    });
+    // Twins are used again, so that the one with the focus keeps it.
+    while usize::try_from(group.children().length()).unwrap_or(0) > twins.len() {
+        let Some(last) = group.last_element_child() else { break };
+        last.remove();
+    }
+    for (position, (index, x, y, name)) in twins.into_iter().enumerate() {
+        let known = u32::try_from(position).ok().and_then(|position| group.children().item(position));
+        let twin = match known {
+            Some(twin) => twin,
+            None => {
+                let Ok(twin) = document.create_element("button") else { return };
+                let _ = twin.set_attribute("type", "button");
+                let _ = group.append_child(&twin);
+                twin
             }
         };
-        signals.trouble.set(None);
-        chart.set_marks(answer.clusters.clone());
-        signals.hosts.set(answer.hosts);
-        signals.places.set(answer.places);
-        signals.state.set(if answer.clusters.is_empty() { "empty" } else { "ready" });
-        if signals.marks.with_untracked(|marks| *marks != answer.clusters) {
-            signals.marks.set(answer.clusters);
-        }
-        place_proxies(signals);
-        tell(signals);
+        let _ = twin.set_attribute("data-mark", &index.to_string());
+        let _ = twin.set_attribute("style", &format!("--x:{x:.0};--y:{y:.0}"));
+        twin.set_text_content(Some(&name));
     }
+}
 
-    fn place_proxies(signals: MapSignals) {
-        let Some(chart) = chart() else { return };
-        let proxies = signals.marks.with_untracked(|marks| {
-            let seen = marks.iter().enumerate().filter_map(|(index, mark)| {
-                let (x, y) = chart.pixel(mark)?;
-                Some(Proxy { index, x, y, name: mark_name(mark) })
-            });
-            seen.take(PROXIES).collect::<Vec<_>>()
-        });
-        if signals.proxies.with_untracked(|shown| *shown != proxies) {
-            signals.proxies.set(proxies);
-        }
+fn tell(hosts: u64, places: u64) {
+    if LIVE.with_borrow_mut(|live| std::mem::replace(&mut live.status_waits, true)) {
+        return;
     }
-
-    fn tell(signals: MapSignals) {
-        if LIVE.with_borrow_mut(|live| std::mem::replace(&mut live.status_waits, true)) {
-            return;
+    spawn_local(async move {
+        browser::sleep(STATUS_MILLISECONDS).await;
+        LIVE.with_borrow_mut(|live| live.status_waits = false);
+        if let Some(status) = element_of("map-status") {
+            let word = |number: u64, word: &str| format!("{} {word}{}", grouped(number), if number == 1 { "" } else { "s" });
+            status.set_text_content(Some(&format!("{}, {} in view", word(places, "place"), word(hosts, "host"))));
         }
-        spawn_local(async move {
-            browser::sleep(STATUS_MILLISECONDS).await;
-            LIVE.with_borrow_mut(|live| live.status_waits = false);
-            let areas = signals.marks.with_untracked(|marks| marks.iter().any(|mark| mark.kind == MapEntryKind::Area));
-            let note = if areas { ", some of them known by country or region only" } else { "" };
-            signals.status.set(format!("{}{note}", signals.summary()));
-        });
-    }
+    });
 }

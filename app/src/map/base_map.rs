@@ -1,9 +1,9 @@
-use js_sys::{Array, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::Array;
+use wasm_bindgen::JsCast;
 use web_sys::Path2d;
 
 use super::viewport::project;
-use crate::browser;
+use crate::browser::{self, Json};
 
 /// Where data was cut at the edge of the map: a line there is no coast.
 const EDGE_LONGITUDE: f64 = 179.98;
@@ -28,34 +28,26 @@ pub struct BaseMap {
 impl BaseMap {
     /// Fetches `/basemap/countries-{scale}.json`.
     pub async fn fetch(scale: &str) -> Result<Self, String> {
-        let data = browser::get_value(&format!("/basemap/countries-{scale}.json")).await?;
-        let features = items(&field(&data, "features"));
-        Ok(Self { countries: features.iter().filter_map(|feature| country(&field(feature, "geometry"))).collect() })
+        let data = browser::get_json(&format!("/basemap/countries-{scale}.json"), None).await?;
+        let features = data.get("features").items();
+        Ok(Self { countries: features.iter().filter_map(|feature| country(&feature.get("geometry"))).collect() })
     }
 }
 
-fn field(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
-
-fn items(value: &JsValue) -> Vec<JsValue> {
-    value.dyn_ref::<Array>().map(|array| array.iter().collect()).unwrap_or_default()
-}
-
-fn country(geometry: &JsValue) -> Option<Country> {
-    let coordinates = field(geometry, "coordinates");
-    let polygons = match field(geometry, "type").as_string()?.as_str() {
+fn country(geometry: &Json) -> Option<Country> {
+    let coordinates = geometry.get("coordinates");
+    let polygons = match geometry.text("type")?.as_str() {
         "Polygon" => vec![coordinates],
-        "MultiPolygon" => items(&coordinates),
+        "MultiPolygon" => coordinates.items(),
         _ => return None,
     };
     let (land, outline) = (Path2d::new().ok()?, Path2d::new().ok()?);
     let mut bounds = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
-    for ring in polygons.iter().flat_map(items) {
+    for ring in polygons.iter().flat_map(Json::items) {
         let mut previous_at_edge = true;
         let mut first = true;
-        for point in items(&ring) {
-            let point: Array = point.unchecked_into();
+        for point in ring.items() {
+            let point: Array = point.0.unchecked_into();
             let (Some(longitude), Some(latitude)) = (point.get(0).as_f64(), point.get(1).as_f64()) else { continue };
             let (x, y) = project(latitude, longitude);
             bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x), bounds[3].max(y)];
@@ -95,14 +87,13 @@ pub struct Labels(pub Vec<Label>);
 impl Labels {
     /// Fetches `/basemap/labels.json`.
     pub async fn fetch() -> Result<Self, String> {
-        let data = browser::get_value("/basemap/labels.json").await?;
+        let data = browser::get_json("/basemap/labels.json", None).await?;
         let read = |list: &'static str, sea: bool| {
-            items(&field(&data, list)).into_iter().filter_map(move |label| {
-                let number = |name| field(&label, name).as_f64();
+            data.get(list).items().into_iter().filter_map(move |label| {
                 Some(Label {
-                    text: field(&label, "name").as_string()?,
-                    at: project(number("lat")?, number("lon")?),
-                    rank: number("rank")?,
+                    text: label.text("name")?,
+                    at: project(label.number("lat")?, label.number("lon")?),
+                    rank: label.number("rank")?,
                     sea,
                 })
             })

@@ -1,25 +1,22 @@
 use std::{cell::RefCell, rc::Rc};
 
-use hostatlas_domain::MapEntry;
 use leaflet::{LatLng, LatLngBounds, Map, MapOptions, Point};
 use leptos::{task::spawn_local, web_sys::HtmlElement};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
 use super::{
     base_map::{BaseMap, Labels},
-    marks::reach,
+    marks::{Mark, reach},
     painter::{Painter, RULER, Scene, Selection},
     viewport::{Viewport, project, wrap},
 };
 use crate::browser::{self, THEME};
 
-/// Nearer than this the base map is a few lines and says nothing.
-const MOST_ZOOM: f64 = 11.0;
+/// Nearer than this the base map says nothing any more, and places of one town stand apart already.
+const MOST_ZOOM: f64 = 14.0;
 const LEAST_ZOOM: f64 = 1.0;
 /// From here on the fine base map is worth its bytes.
 const FINE_ZOOM: f64 = 4.0;
-/// How near a click on a cluster of places that stand close together leads.
-const CLUSTER_ZOOM: f64 = 10.0;
 
 /// Where the map stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +36,7 @@ pub struct Listener {
     /// The pointer is over a mark, at this pixel; or over none.
     pub hovered: Box<dyn Fn(Option<(usize, f64, f64)>)>,
     /// A mark was chosen.
-    pub chosen: Box<dyn Fn(MapEntry)>,
+    pub chosen: Box<dyn Fn(Mark)>,
 }
 
 /// Leaflet's map with our canvas in it.
@@ -196,7 +193,7 @@ impl Chart {
     }
 
     /// Shows these marks.
-    pub fn set_marks(self: &Rc<Self>, marks: Vec<MapEntry>) {
+    pub fn set_marks(self: &Rc<Self>, marks: Vec<Mark>) {
         let mut scene = self.scene.borrow_mut();
         (scene.marks, scene.hover) = (marks, None);
         drop(scene);
@@ -220,7 +217,7 @@ impl Chart {
     }
 
     /// Where a mark is drawn, in the copy of the world that is nearest to the middle.
-    pub fn pixel(&self, mark: &MapEntry) -> Option<(f64, f64)> {
+    pub fn pixel(&self, mark: &Mark) -> Option<(f64, f64)> {
         let viewport = self.viewport();
         let (x, y) = viewport.place(project(mark.latitude, mark.longitude));
         let middle = viewport.width / 2.0;
@@ -233,7 +230,7 @@ impl Chart {
     fn at(&self, x: f64, y: f64) -> Option<usize> {
         let viewport = self.viewport();
         let scene = self.scene.borrow();
-        let distance = |mark: &MapEntry| {
+        let distance = |mark: &Mark| {
             let (left, top) = viewport.place(project(mark.latitude, mark.longitude));
             let nearest = viewport.copies(left, reach(mark)).map(|shift| (left + shift - x).abs()).fold(f64::MAX, f64::min);
             nearest.hypot(top - y)
@@ -244,17 +241,18 @@ impl Chart {
             .map(|(index, ..)| index)
     }
 
-    /// Zooms to what a cluster holds.
-    pub fn zoom_to(&self, mark: &MapEntry) {
-        let [west, south, east, north] = mark.bounds;
+    /// Zooms to what a cluster holds; answers false where the map is as near as it goes.
+    pub fn zoom_to(&self, [west, south, east, north]: [f64; 4]) -> bool {
+        if self.map.get_zoom() >= MOST_ZOOM {
+            return false;
+        }
         let east = if east < west { east + 360.0 } else { east };
         let bounds = LatLngBounds::new(&LatLng::new(south, west), &LatLng::new(north, east));
         let options = js_sys::Object::new();
         let set = |name: &str, value: &JsValue| {
             let _ = js_sys::Reflect::set(&options, &JsValue::from_str(name), value);
         };
-        // A cluster whose places all stand within its own zoom would else lead nowhere.
-        set("maxZoom", &CLUSTER_ZOOM.max(self.map.get_zoom() + 1.0).min(MOST_ZOOM).into());
+        set("maxZoom", &MOST_ZOOM.into());
         set("padding", &Point::new(60.0, 60.0).into());
         if browser::prefers_reduced_motion() {
             set("animate", &JsValue::FALSE);
@@ -263,6 +261,7 @@ impl Chart {
             set("duration", &0.5.into());
             self.map.fly_to_bounds_with_options(&bounds, &options);
         }
+        true
     }
 
     /// Brings a place out from under a panel that covers `covered` pixels of the right side.
@@ -285,10 +284,5 @@ impl Chart {
     pub fn show_world(&self) {
         let view = self.world();
         self.map.set_view(&LatLng::new(view.latitude, view.longitude), view.zoom);
-    }
-
-    /// Tells Leaflet that its element may have changed its size.
-    pub fn resized(&self) {
-        self.map.invalidate_size(false);
     }
 }

@@ -1,6 +1,69 @@
-use hostatlas_domain::{CountryCode, MapEntry, MapEntryKind};
+use hostatlas_domain::CountryCode;
 
-use crate::format::{counted, grouped, percent, share};
+use crate::{
+    browser::Json,
+    format::{counted, grouped, percent, share},
+};
+
+/// What a mark stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    /// Several places that stand too close to be told apart at this zoom.
+    Cluster,
+    /// One place.
+    Place,
+    /// Hosts of which only the country or region is known.
+    Area,
+}
+
+/// One mark, as `GET /api/v1/map` answers it.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// What it stands for.
+    pub kind: MarkKind,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// Hosts.
+    pub hosts: u64,
+    /// Places.
+    pub places: u64,
+    /// The place, where it is one.
+    pub place_id: Option<u64>,
+    /// West, south, east, north of its places.
+    pub bounds: [f64; 4],
+    /// What to call it.
+    pub label: String,
+    /// ISO 3166-1 alpha-2 code.
+    pub country_code: Option<String>,
+    /// Hosts of it whose location is stale.
+    pub stale: u64,
+}
+
+impl Mark {
+    /// Reads one; what is no mark is none.
+    pub fn read(entry: &Json) -> Option<Self> {
+        let (latitude, longitude) = (entry.number("latitude")?, entry.number("longitude")?);
+        let bounds: Vec<f64> = entry.get("bounds").items().iter().filter_map(|degrees| degrees.0.as_f64()).collect();
+        Some(Self {
+            kind: match entry.text("kind")?.as_str() {
+                "cluster" => MarkKind::Cluster,
+                "area" => MarkKind::Area,
+                _ => MarkKind::Place,
+            },
+            latitude,
+            longitude,
+            hosts: entry.count("hosts"),
+            places: entry.count("places"),
+            place_id: entry.number("place_id").map(|_| entry.count("place_id")),
+            bounds: bounds.try_into().unwrap_or([longitude, latitude, longitude, latitude]),
+            label: entry.text("label").unwrap_or_default(),
+            country_code: entry.text("country_code"),
+            stale: entry.count("stale"),
+        })
+    }
+}
 
 /// The least diameter of what can be pointed at (WCAG 2.2, target size).
 const LEAST_TARGET: f64 = 24.0;
@@ -17,20 +80,20 @@ pub fn radius(hosts: u64) -> f64 {
 }
 
 /// The radius of any mark: an area is never smaller than its hatching needs.
-pub fn mark_radius(entry: &MapEntry) -> f64 {
+pub fn mark_radius(entry: &Mark) -> f64 {
     match entry.kind {
-        MapEntryKind::Area => radius(entry.hosts).max(12.0),
+        MarkKind::Area => radius(entry.hosts).max(12.0),
         _ => radius(entry.hosts),
     }
 }
 
 /// How far from its centre a mark can be pointed at.
-pub fn reach(entry: &MapEntry) -> f64 {
+pub fn reach(entry: &Mark) -> f64 {
     mark_radius(entry).max(LEAST_TARGET / 2.0)
 }
 
 /// `Frankfurt am Main, Germany, 1,204 hosts`
-pub fn mark_name(entry: &MapEntry) -> String {
+pub fn mark_name(entry: &Mark) -> String {
     let country = entry.country_code.as_deref().and_then(|code| code.parse::<CountryCode>().ok()).map(CountryCode::name);
     let place = match country {
         Some(country) if country != entry.label => format!("{}, {country}", entry.label),
@@ -38,22 +101,22 @@ pub fn mark_name(entry: &MapEntry) -> String {
     };
     let hosts = format!("{} {}", grouped(entry.hosts), if entry.hosts == 1 { "host" } else { "hosts" });
     match entry.kind {
-        MapEntryKind::Cluster if entry.places > 1 => {
+        MarkKind::Cluster if entry.places > 1 => {
             let more = entry.places - 1;
             format!("{place} and {} more {}, {hosts}", grouped(more), if more == 1 { "place" } else { "places" })
         }
-        MapEntryKind::Area => format!("{place}, place not known, {hosts}"),
+        MarkKind::Area => format!("{place}, place not known, {hosts}"),
         _ => format!("{place}, {hosts}"),
     }
 }
 
 /// The head and the detail of a mark's tooltip.
-pub fn tooltip(entry: &MapEntry) -> (String, String) {
+pub fn tooltip(entry: &Mark) -> (String, String) {
     let head = match entry.kind {
-        MapEntryKind::Cluster if entry.places > 1 => {
+        MarkKind::Cluster if entry.places > 1 => {
             format!("{} and {}", entry.label, counted(entry.places - 1, "more place", "more places"))
         }
-        MapEntryKind::Area => format!("Somewhere in {}", entry.label),
+        MarkKind::Area => format!("Somewhere in {}", entry.label),
         _ => entry.label.clone(),
     };
     let mut detail = counted(entry.hosts, "host", "hosts");
@@ -65,8 +128,6 @@ pub fn tooltip(entry: &MapEntry) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use hostatlas_domain::{PlaceId, Precision};
-
     use super::*;
 
     #[test]
@@ -77,21 +138,20 @@ mod tests {
 
     #[test]
     fn a_mark_is_named_by_place_country_and_count() {
-        let mut entry = MapEntry {
-            kind: MapEntryKind::Place,
+        let mut entry = Mark {
+            kind: MarkKind::Place,
             latitude: 50.1,
             longitude: 8.7,
             hosts: 1_204,
             places: 1,
-            place_id: Some(PlaceId(7)),
-            precision: Precision::City,
+            place_id: Some(7),
             bounds: [8.7, 50.1, 8.7, 50.1],
             label: "Frankfurt am Main".to_owned(),
             country_code: Some("DE".to_owned()),
             stale: 0,
         };
         assert_eq!(mark_name(&entry), "Frankfurt am Main, Germany, 1,204 hosts");
-        (entry.kind, entry.places) = (MapEntryKind::Cluster, 3);
+        (entry.kind, entry.places) = (MarkKind::Cluster, 3);
         assert_eq!(mark_name(&entry), "Frankfurt am Main, Germany and 2 more places, 1,204 hosts");
     }
 }

@@ -10,6 +10,6 @@ mod viewport;
 
 pub use base_map::{BaseMap, Labels};
 pub use chart::{Chart, Listener, View};
-pub use marks::{mark_name, tooltip};
+pub use marks::{Mark, mark_name, tooltip};
 pub use painter::{Painter, Scene, Selection};
 pub use viewport::Viewport;

@@ -1,13 +1,12 @@
 use std::f64::consts::{PI, TAU};
 
-use hostatlas_domain::{MapEntry, MapEntryKind};
 use leptos::web_sys::HtmlElement;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 use super::{
     base_map::{BaseMap, Labels},
-    marks::mark_radius,
+    marks::{Mark, MarkKind, mark_radius},
     viewport::{Viewport, project, wrap},
 };
 use crate::{
@@ -17,6 +16,8 @@ use crate::{
 
 /// How wide the degree border is, in pixels.
 pub const RULER: f64 = 20.0;
+/// From here on marks have names: before, they would only name the country that is written beside them.
+const MARK_LABEL_ZOOM: f64 = 4.75;
 /// Length of a degree of latitude in kilometres.
 const KILOMETRES_PER_DEGREE: f64 = 111.2;
 
@@ -98,7 +99,7 @@ pub struct Scene {
     /// Names.
     pub labels: Option<Labels>,
     /// Marks, most hosts first.
-    pub marks: Vec<MapEntry>,
+    pub marks: Vec<Mark>,
     /// The mark under the pointer or with the focus.
     pub hover: Option<usize>,
     /// What is looked at.
@@ -146,7 +147,10 @@ impl Painter {
         if let Some(base) = scene.fine.as_ref().filter(|_| viewport.zoom >= 4.0).or(scene.coarse.as_ref()) {
             self.land(viewport, base);
         }
-        let taken = self.occupied(viewport, scene);
+        let mut taken = self.occupied(viewport, scene);
+        if viewport.zoom >= MARK_LABEL_ZOOM {
+            self.mark_labels(viewport, scene, &mut taken);
+        }
         if let Some(labels) = &scene.labels {
             self.labels(viewport, labels, taken);
         }
@@ -238,6 +242,41 @@ impl Painter {
         boxes
     }
 
+    /// Names under marks, greatest first, where they fit.
+    fn mark_labels(&self, viewport: &Viewport, scene: &Scene, taken: &mut Vec<[f64; 4]>) {
+        let context = &self.context;
+        context.set_font(&format!("500 12px {}", self.colours.sans));
+        context.set_text_align("center");
+        context.set_text_baseline("middle");
+        context.set_line_join("round");
+        let selected = scene.selection.as_ref().map(|place| (place.latitude, place.longitude));
+        for mark in &scene.marks {
+            if mark.kind == MarkKind::Area || selected == Some((mark.latitude, mark.longitude)) {
+                continue;
+            }
+            let half = context.measure_text(&mark.label).map_or(40.0, |size| size.width()) / 2.0 + 3.0;
+            let (x, y) = viewport.place(project(mark.latitude, mark.longitude));
+            let y = y + mark_radius(mark) + 14.0;
+            for shift in viewport.copies(x, half) {
+                let x = x + shift;
+                let area = [x - half, y - 8.0, x + half, y + 8.0];
+                if fits(area, taken, viewport) {
+                    self.haloed(&mark.label, x, y, &self.colours.label);
+                    taken.push(area);
+                }
+            }
+        }
+    }
+
+    /// Text that stays readable over coasts and borders.
+    fn haloed(&self, text: &str, x: f64, y: f64, colour: &str) {
+        self.context.set_line_width(3.0);
+        self.context.set_stroke_style_str(&self.colours.land);
+        let _ = self.context.stroke_text(text, x, y);
+        self.context.set_fill_style_str(colour);
+        let _ = self.context.fill_text(text, x, y);
+    }
+
     /// Labels yield to data and to greater labels: one is drawn only where it fits.
     fn labels(&self, viewport: &Viewport, labels: &Labels, mut taken: Vec<[f64; 4]>) {
         let context = &self.context;
@@ -264,11 +303,7 @@ impl Painter {
             let (x, y) = viewport.place(label.at);
             for shift in viewport.copies(x, half.0) {
                 let area = [x + shift - half.0, y - half.1, x + shift + half.0, y + half.1];
-                let covered = taken.iter().any(|other| {
-                    area[0] < other[2] && area[2] > other[0] && area[1] < other[3] && area[3] > other[1]
-                });
-                let inside = area[0] > RULER && area[2] < viewport.width && area[1] > 0.0 && area[3] < viewport.height - RULER;
-                if covered || !inside {
+                if !fits(area, &taken, viewport) {
                     continue;
                 }
                 for (row, line) in lines.iter().enumerate() {
@@ -297,14 +332,14 @@ impl Painter {
         self.context.stroke();
     }
 
-    fn mark(&self, viewport: &Viewport, mark: &MapEntry, hover: bool) {
+    fn mark(&self, viewport: &Viewport, mark: &Mark, hover: bool) {
         let radius = mark_radius(mark);
         let (x, y) = viewport.place(project(mark.latitude, mark.longitude));
         if y < -radius - 6.0 || y > viewport.height + radius + 6.0 {
             return;
         }
         for shift in viewport.copies(x, radius + 6.0) {
-            if mark.kind == MapEntryKind::Area {
+            if mark.kind == MarkKind::Area {
                 self.area(x + shift, y, radius, mark.hosts, hover);
             } else {
                 self.bubble(x + shift, y, radius, mark, hover);
@@ -312,7 +347,7 @@ impl Painter {
         }
     }
 
-    fn bubble(&self, x: f64, y: f64, radius: f64, mark: &MapEntry, hover: bool) {
+    fn bubble(&self, x: f64, y: f64, radius: f64, mark: &Mark, hover: bool) {
         let (fill, text) = if hover {
             (&self.colours.ink, &self.colours.surface)
         } else {
@@ -332,7 +367,7 @@ impl Painter {
     }
 
     fn count(&self, x: f64, y: f64, radius: f64, hosts: u64, colour: &str) {
-        let size = if radius >= 24.0 { 14 } else if radius >= 17.0 { 13 } else { 11 };
+        let size = if radius >= 27.0 { 14 } else if radius >= 21.0 { 13 } else { 11 };
         self.context.set_font(&format!("600 {size}px {}", self.colours.sans));
         self.context.set_text_align("center");
         self.context.set_text_baseline("middle");
@@ -401,11 +436,7 @@ impl Painter {
                 self.context.set_font(&format!("500 12px {}", self.colours.sans));
                 self.context.set_text_align("center");
                 self.context.set_text_baseline("middle");
-                self.context.set_line_width(3.0);
-                self.context.set_stroke_style_str(&self.colours.land);
-                let _ = self.context.stroke_text(label, x, y + radius + 16.0);
-                self.context.set_fill_style_str(&self.colours.ink);
-                let _ = self.context.fill_text(label, x, y + radius + 16.0);
+                self.haloed(label, x, y + radius + 16.0, &self.colours.ink);
             }
         }
     }
@@ -458,6 +489,13 @@ impl Painter {
             }
         }
     }
+}
+
+/// Whether a label in this box covers nothing and is not cut.
+fn fits(area: [f64; 4], taken: &[[f64; 4]], viewport: &Viewport) -> bool {
+    let [left, top, right, bottom] = area;
+    let inside = left > RULER && right < viewport.width && top > 0.0 && bottom < viewport.height - RULER;
+    inside && !taken.iter().any(|other| left < other[2] && right > other[0] && top < other[3] && bottom > other[1])
 }
 
 /// Degrees between two lines of the graticule: the least of these that are 60 pixels apart.

@@ -8,10 +8,8 @@ use super::page;
 use crate::{
     ApiError,
     api::{authorize, services},
-    components::{Ago, Chrome, CoverageBar, FormNotice, Icon, LocationBadge, Tab},
+    components::{Ago, Chrome, CoverageBar, FormNotice, Icon, Live, LocationBadge, RunCard, Tab},
     format::{address, grouped, percent, share},
-    islands::{LiveRegion, RunPanel},
-    wire::RunProgress,
 };
 
 /// Countries in the table.
@@ -51,7 +49,7 @@ pub fn CoveragePage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <LiveRegion topics="coverage jobs".to_owned() />
+        <Live topics="coverage jobs" />
     }
 }
 
@@ -72,11 +70,17 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 <span class="card__note">"A run looks up at once, in this process; queued jobs go through the worker and can be paused."</span>
             </div>
             <div class="card__body mend">
-                <RunPanel
-                    latest=run.map(RunProgress::from)
-                    missing=coverage.pending + coverage.unlocated
-                    stale=coverage.stale
-                />
+                <RunCard run />
+                <div class="btn-row">
+                    <RunForm
+                        selection="missing"
+                        icon="locate"
+                        class="btn btn--primary"
+                        word="Locate what is missing"
+                        count=coverage.pending + coverage.unlocated
+                    />
+                    <RunForm selection="stale" icon="refresh" class="btn" word="Refresh what is stale" count=coverage.stale />
+                </div>
                 <div class="btn-row">
                     <QueueForm what="due" q="" word="Queue what is due" />
                     <QueueForm what="query" q="state:stale" word="Queue what is stale" />
@@ -93,6 +97,23 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 <Recent recent now />
             </div>
         </div>
+    }
+}
+
+#[component]
+fn RunForm(selection: &'static str, icon: &'static str, class: &'static str, word: &'static str, count: u64) -> impl IntoView {
+    view! {
+        <form method="post" action="/api/fn/runs/start" data-run>
+            <input type="hidden" name="selection" value=selection />
+            <button type="submit" class=class>
+                <Icon name=icon />
+                {word}
+                " "
+                <span class="count" id=format!("count-{selection}") data-live>
+                    {grouped(count)}
+                </span>
+            </button>
+        </form>
     }
 }
 

@@ -8,10 +8,9 @@ use super::{page, parameter};
 use crate::{
     ApiError,
     api::{authorize, services},
-    components::{Ago, Chrome, FormNotice, Icon, JobBadge, LocationBadge, Tab},
+    components::{Ago, Chrome, Command, FormNotice, GeolocateControls, Icon, JobBadge, LocationBadge, Live, Tab, position_accuracy, position_name},
     format::{NBSP, address, counted},
-    islands::{Command, GeolocateButtons, LiveRegion, MiniMap},
-    wire::HostPosition,
+    islands::MiniMap,
 };
 
 /// Jobs of the host that are shown.
@@ -50,7 +49,7 @@ pub fn HostPage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <LiveRegion topics="jobs coverage imports".to_owned() />
+        <Live topics="jobs coverage imports" />
     }
 }
 
@@ -67,7 +66,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             format!("{a:x}:{b:x}:{c:x}::/48")
         }
     };
-    let position = host.location.clone().map(HostPosition::from);
+    let precision = host.location.as_ref().and_then(|location| location.answer.precision);
     view! {
         <div class="pagehead hosthead">
             <div class="stack" style="--gap:6px">
@@ -88,14 +87,14 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                     <LocationBadge
                         state=host.location_state
                         stale=host.stale
-                        precision=position.as_ref().and_then(|position| position.precision)
+                        precision
                         filled=true
                     />
                     {(host.address_class != AddressClass::Public).then(|| host.address_class.label())}
                 </p>
             </div>
             <div class="push hosthead__acts">
-                <GeolocateButtons ip=ip.clone() />
+                <GeolocateControls ip=ip.clone() />
             </div>
         </div>
         <HostStats host=host.clone() neighbours now />
@@ -119,7 +118,6 @@ fn HostStats(host: Host, neighbours: Option<u64>, now: Timestamp) -> impl IntoVi
     let closed = host.services.len() - open;
     let ports: Vec<String> = host.services.iter().take(6).map(|service| service.port.to_string()).collect();
     let answer = host.location.as_ref().map(|location| &location.answer);
-    let position = host.location.clone().map(HostPosition::from);
     let area = answer.and_then(|answer| {
         let parts: Vec<&str> = [answer.region.as_deref(), answer.country.as_deref()].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
@@ -150,8 +148,8 @@ fn HostStats(host: Host, neighbours: Option<u64>, now: Timestamp) -> impl IntoVi
             </div>
         }
     };
-    let finest = position.as_ref().and_then(|position| {
-        position.city.clone().or_else(|| position.region.clone()).or_else(|| position.country.clone())
+    let finest = answer.and_then(|answer| {
+        answer.city.clone().or_else(|| answer.region.clone()).or_else(|| answer.country.clone())
     });
     let network = answer.and_then(|answer| answer.organization.clone().or_else(|| answer.isp.clone()));
     let asn = answer.and_then(|answer| answer.asn.clone()).unwrap_or_default();
@@ -229,9 +227,7 @@ fn why_nowhere(host: &Host) -> String {
 }
 
 fn map_label(location: &HostLocation) -> String {
-    let position = HostPosition::from(location.clone());
-    let accuracy = position.accuracy().map(|words| format!(", {words}")).unwrap_or_default();
-    format!("Map: {}{accuracy}", position.name())
+    format!("Map: {}, {}", position_name(&location.answer), position_accuracy(&location.answer))
 }
 
 /// The same place without scripts: a mark on the outline of the world.
@@ -252,8 +248,8 @@ fn StillMap(location: HostLocation) -> impl IntoView {
 
 #[component]
 fn PositionFacts(location: HostLocation, now: Timestamp) -> impl IntoView {
-    let HostLocation { answer, located_at, place_id } = location.clone();
-    let position = HostPosition::from(location);
+    let HostLocation { answer, located_at, place_id } = location;
+    let accuracy = position_accuracy(&answer);
     let point = match (answer.latitude, answer.longitude) {
         (Some(latitude), Some(longitude)) => hostatlas_domain::Coordinate::new(latitude, longitude).ok(),
         _ => None,
@@ -287,7 +283,7 @@ fn PositionFacts(location: HostLocation, now: Timestamp) -> impl IntoView {
             data-label=label
         >
             {fact("Position", point.map(|point| point.to_string()))}
-            {fact("Accuracy", Some(position.accuracy().unwrap_or_else(|| "radius not given".to_owned())))}
+            {fact("Accuracy", Some(accuracy))}
             {fact("City", answer.city)} {fact("Region", answer.region)}
             {answer
                 .country
@@ -386,7 +382,7 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
         at: location.located_at,
         tone: "ok",
         icon: "located",
-        text: format!("Located: {}", HostPosition::from(location.clone()).name()),
+        text: format!("Located: {}", position_name(&location.answer)),
         detail: location.answer.provider.as_ref().map(|provider| format!("by {provider}")),
     });
     let asked = host.attempted_at.iter().filter(|_| host.location.is_none()).map(|at| Happening {

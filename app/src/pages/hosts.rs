@@ -6,9 +6,8 @@ use super::{LIMIT, page, query};
 use crate::{
     ApiError,
     api::{authorize, coverage::get_coverage, hosts::search_hosts, services},
-    components::{Chrome, FormNotice, HostTable, Icon, Tab},
+    components::{Chrome, FormNotice, HostTable, Icon, Live, Tab},
     format::{address, counted, grouped, share},
-    islands::LiveRegion,
 };
 
 /// How far matches are counted. Counting on would take longer than anybody reads.
@@ -42,7 +41,7 @@ pub fn HostsPage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <LiveRegion topics="coverage imports".to_owned() />
+        <Live topics="coverage imports" />
     }
 }
 

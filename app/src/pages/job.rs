@@ -6,9 +6,8 @@ use super::{page, parameter};
 use crate::{
     ApiError,
     api::{authorize, jobs::get_job, services},
-    components::{Ago, Chrome, FormNotice, Icon, JobBadge, Tab, job_target, job_words},
+    components::{Ago, Chrome, FormNotice, Icon, JobBadge, Live, Tab, job_target, job_words},
     format::{address, duration, share},
-    islands::LiveRegion,
 };
 
 /// Other jobs of the same host that are shown.
@@ -39,7 +38,7 @@ pub fn JobPage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <LiveRegion topics="jobs".to_owned() />
+        <Live topics="jobs" />
     }
 }
 

@@ -10,9 +10,8 @@ use crate::{
         jobs::{get_job_kinds, list_jobs},
         services,
     },
-    components::{Ago, Chrome, FormNotice, Icon, JobTable, Tab, job_signs},
+    components::{Ago, Chrome, FormNotice, Icon, JobTable, Live, Tab, job_signs},
     format::{address, counted, grouped},
-    islands::LiveRegion,
 };
 
 /// The form that acts on ticked jobs.
@@ -63,7 +62,7 @@ pub fn JobsPage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <LiveRegion topics="jobs".to_owned() />
+        <Live topics="jobs" />
     }
 }
 

@@ -1,4 +1,6 @@
-use hostatlas_domain::{BoundingBox, Coverage, MapAnswer, MapEntry, MapEntryKind, PlaceId, ProblemCode};
+use hostatlas_domain::{
+    BoundingBox, Coverage, HostSort, MapAnswer, MapEntry, MapEntryKind, PlaceId, ProblemCode, Timestamp,
+};
 use hostatlas_services::{EmptyReason, Permission, Services};
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::{Script, Stylesheet, Title};
@@ -7,15 +9,18 @@ use super::{page, query};
 use crate::{
     ApiError,
     api::{authorize, services},
-    components::{Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Tab, TopBar},
+    components::{
+        Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab, TopBar,
+    },
     format::{address, compact, grouped, percent},
-    islands::{LiveRegion, MapView},
-    wire::{PlaceHead, PlacePanelData, rows},
+    islands::MapView,
 };
 
 /// The zoom at which the server clusters for those without scripts.
 const STILL_ZOOM: u8 = 1;
-/// Marks of the map without scripts, and rows of its list.
+/// The zoom at which it lists places for them.
+const STILL_LIST_ZOOM: u8 = 5;
+/// Marks of the map without scripts.
 const STILL_MARKS: usize = 60;
 /// Hosts on a page of a place's panel.
 const PANEL_LIMIT: u32 = 50;
@@ -28,25 +33,23 @@ struct Asked {
     host: String,
     cursor: String,
     list: bool,
-    view: Option<(f64, f64, f64)>,
+    bbox: BoundingBox,
+    zoom: u8,
 }
 
 impl Asked {
     fn read() -> Self {
-        let number = |name: &str| query(name).parse::<f64>().ok().filter(|number| number.is_finite());
-        let view = match (number("lat"), number("lon"), number("zoom")) {
-            (Some(latitude), Some(longitude), Some(zoom)) => {
-                Some((latitude.clamp(-85.0, 85.0), longitude.clamp(-540.0, 540.0), zoom.clamp(1.0, 11.0)))
-            }
-            _ => None,
-        };
+        let zoom = query("zoom").parse::<f64>().ok().filter(|zoom| (0.0..=24.0).contains(zoom));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 24 is checked")]
+        let zoom = zoom.map_or(STILL_LIST_ZOOM, |zoom| zoom as u8);
         Self {
             q: query("q"),
             place: query("place").parse().ok(),
             host: query("host"),
             cursor: query("cursor"),
             list: query("list") == "1",
-            view,
+            bbox: query("bbox").parse().unwrap_or(BoundingBox::WORLD),
+            zoom,
         }
     }
 }
@@ -55,7 +58,8 @@ impl Asked {
 struct Loaded {
     answer: MapAnswer,
     coverage: Coverage,
-    panel: Option<PlacePanelData>,
+    panel: Panel,
+    now: Timestamp,
     reasons: Vec<EmptyReason>,
 }
 
@@ -67,31 +71,28 @@ async fn load(asked: Asked) -> Result<Loaded, ApiError> {
     let reasons =
         if coverage.located == 0 { services.coverage().empty_map_reasons().await? } else { Vec::new() };
     let panel = match asked.place {
-        Some(id) => place_panel(&services, id, &asked).await?,
-        None => None,
+        Some(id) => place_panel(&services, PlaceId(id), &asked).await?,
+        None if asked.list => Panel::List(services.map().answer(asked.bbox, asked.zoom, &asked.q).await?.clusters),
+        None => Panel::Closed,
     };
-    Ok(Loaded { answer, coverage, panel, reasons })
+    Ok(Loaded { answer, coverage, panel, now: services.now(), reasons })
 }
 
 /// The panel of a place; a place that is not there opens none.
-async fn place_panel(services: &Services, id: i64, asked: &Asked) -> Result<Option<PlacePanelData>, ApiError> {
-    let place = match services.map().place(PlaceId(id)).await {
+async fn place_panel(services: &Services, id: PlaceId, asked: &Asked) -> Result<Panel, ApiError> {
+    let place = match services.map().place(id).await {
         Ok(place) => place,
-        Err(error) if error.problem().code == ProblemCode::NotFound => return Ok(None),
+        Err(error) if error.problem().code == ProblemCode::NotFound => return Ok(Panel::Closed),
         Err(error) => return Err(error.into()),
     };
-    let page = services.map().place_hosts(PlaceId(id), Some(&asked.cursor), PANEL_LIMIT).await?;
-    let open = if asked.host.is_empty() { None } else { services.hosts().get(&asked.host).await.ok() };
-    let head = PlaceHead {
-        id,
-        label: place.label,
-        country: place.place.country.map(|country| country.name().to_owned()),
-        latitude: place.place.coordinate.latitude(),
-        longitude: place.place.coordinate.longitude(),
-        precision: place.place.precision,
-        hosts: place.hosts,
+    let page = if asked.q.is_empty() {
+        services.map().place_hosts(id, Some(&asked.cursor), PANEL_LIMIT).await?
+    } else {
+        let narrowed = format!("place:{} {}", id.0, asked.q);
+        services.hosts().search(&narrowed, HostSort::Address, Some(&asked.cursor), PANEL_LIMIT).await?
     };
-    Ok(Some(PlacePanelData { head, page: rows(page), open: open.map(Into::into) }))
+    let open = if asked.host.is_empty() { None } else { services.hosts().get(&asked.host).await.ok() };
+    Ok(Panel::Place(Box::new(OpenPlace { place, page, cursor: asked.cursor.clone(), open })))
 }
 
 /// The map: it fills the window, above a strip that says how much of what was found it shows.
@@ -105,28 +106,29 @@ pub fn MapPage() -> impl IntoView {
         <Title text="Map · hostatlas" />
         <Stylesheet href="/vendor/leaflet-1.9.4/leaflet.css" />
         <Script src="/vendor/leaflet-1.9.4/leaflet.js" defer="true" nonce=nonce />
-        <a class="skip" href="#main">
-            "Skip to map"
-        </a>
-        <a class="skip" href=address("/hosts", &[("q", &q)])>
-            "Skip map, go to the list of hosts"
-        </a>
+        <nav aria-label="Skip links">
+            <a class="skip" href="#main">
+                "Skip to map"
+            </a>
+            <a class="skip" href=address("/hosts", &[("q", &q)])>
+                "Skip map, go to the list of hosts"
+            </a>
+        </nav>
         <div class="mapapp">
             <TopBar tab=Tab::Map query=q />
             {content}
         </div>
-        <LiveRegion topics="coverage map".to_owned() />
+        <Live topics="coverage map" />
     }
 }
 
 fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { answer, coverage, panel, reasons } = loaded;
+    let Loaded { answer, coverage, panel, now, reasons } = loaded;
     let still = answer.clusters.iter().take(STILL_MARKS).cloned().collect::<Vec<_>>();
-    let listed = if asked.list { answer.clusters.clone() } else { Vec::new() };
     let nothing_matches = answer.hosts == 0 && coverage.located > 0;
     let share = coverage.percent_located.map_or_else(|| "–".to_owned(), percent);
-    let asked = asked.clone();
     let q = asked.q.clone();
+    let places = answer.places;
     view! {
         <main id="main" tabindex="-1">
             <h1 class="visually-hidden">"Map of hosts"</h1>
@@ -134,7 +136,11 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
                 <FormNotice />
             </div>
             <StillMap marks=still q=q.clone() />
-            <MapView q=q.clone() view=asked.view panel cursor=asked.cursor list=asked.list marks=listed />
+            <div class="mapview">
+                <MapView />
+                <Controls q=q.clone() places />
+                <MapPanel panel q=q.clone() now />
+            </div>
             <div id="empty-map" data-live>
                 {(coverage.located == 0).then(|| view! { <EmptyMap reasons total=coverage.total /> })}
                 {nothing_matches.then(|| view! { <NothingMatches q /> })}
@@ -149,6 +155,59 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
                 " · Natural Earth"
             </span>
         </section>
+    }
+}
+
+/// What floats over the map.
+#[component]
+fn Controls(q: String, places: u64) -> impl IntoView {
+    let zoom = |order: &'static str, icon: &'static str, label: &'static str, title: &'static str| {
+        view! {
+            <button type="button" data-map=order aria-label=label title=title>
+                <Icon name=icon />
+            </button>
+        }
+    };
+    let key = |class: &'static str, style: &'static str, word: &'static str| {
+        view! {
+            <li>
+                <span class="sym">
+                    <span class=class style=style></span>
+                </span>
+                <span>{word}</span>
+            </li>
+        }
+    };
+    view! {
+        <div class="at at--tl needs-script">
+            <div class="mapctl mapctl--stack" role="group" aria-label="Zoom">
+                {zoom("nearer", "plus", "Zoom in", "Zoom in (+)")} {zoom("farther", "minus", "Zoom out", "Zoom out (-)")}
+                {zoom("world", "globe", "Show the whole world", "Whole world (0)")}
+            </div>
+        </div>
+        <section class="at at--bl mapctl legend only-wide" aria-label="Legend">
+            <ul>
+                {key("cluster", "--d:22px;--stale:30", "Cluster; ring shows its stale share")}
+                {key("cluster", "--d:10px", "Under ten hosts")}
+                {key("area", "--d:24px", "Country or region known, place not")}
+            </ul>
+        </section>
+        <div class="at at--br">
+            <div class="callout" data-tone="bad" role="alert" id="map-trouble" hidden>
+                <Icon name="warn" />
+                <p></p>
+                <button type="button" class="btn btn--sm" data-map="retry">
+                    "Try again"
+                </button>
+            </div>
+            <a class="btn mapbtn" id="list-toggle" href=address("/", &[("q", &q), ("list", "1")]) data-panel>
+                <Icon name="list" />
+                "Places in view "
+                <span class="count" id="places-count">
+                    {grouped(places)}
+                </span>
+            </a>
+        </div>
     }
 }
 

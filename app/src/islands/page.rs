@@ -3,23 +3,20 @@ use leptos::{
     task::spawn_local,
     web_sys::{Document, Element},
 };
-use wasm_bindgen::JsCast;
-use web_sys::{DomParser, SupportedType};
 
+use super::{actions, run};
 use crate::browser::{self, REFRESH, REFRESHED};
 
 /// How long to gather changes before the page is asked for again. The server coalesces to a second as well.
 const GATHER_MILLISECONDS: i32 = 250;
 
-/// Keeps what the server rendered up to date: asks for the same page again and exchanges only the parts that are
-/// marked with `data-live` and an id, and the cells of rows in a table marked `data-live-rows`.
+/// Keeps what the server rendered up to date, and answers clicks without loading a page.
 ///
-/// Rows never move: a row that is new is counted in `#new-rows`, which leads to it. What holds the focus stays.
+/// On each topic named in `data-topics` of the element `#live` it asks for the same page again and exchanges only the
+/// parts that are marked with `data-live` and an id, and the cells of rows in a table marked `data-live-rows`. Rows
+/// never move: a row that is new is counted in `#new-rows`, which leads to it. What holds the focus stays.
 #[island]
-pub fn LiveRegion(
-    /// The topics to listen to, separated by blanks.
-    topics: String,
-) -> impl IntoView {
+pub fn LivePage() -> impl IntoView {
     let running = StoredValue::new(false);
     let again = StoredValue::new(false);
     let refresh = move || {
@@ -41,19 +38,21 @@ pub fn LiveRegion(
         });
     };
     Effect::new(move |_| {
-        topics.split(' ').for_each(|topic| browser::on_document(&browser::topic_event(topic), refresh));
+        let topics = browser::document().get_element_by_id("live").and_then(|live| live.get_attribute("data-topics"));
+        for topic in topics.unwrap_or_default().split_ascii_whitespace() {
+            browser::on_document(&browser::topic_event(topic), refresh);
+        }
         browser::on_document(REFRESH, refresh);
+        actions::listen();
+        run::follow_what_runs();
     });
 }
 
 async fn exchange() {
     let Ok(address) = browser::window().location().href() else { return };
-    let Ok(page) = browser::get_text(&address).await else { return };
-    let Ok(fresh) = DomParser::new().and_then(|parser| parser.parse_from_string(&page, SupportedType::TextHtml)) else {
-        return;
-    };
+    let Ok(fresh) = browser::get_page(&address).await else { return };
     let shown = browser::document();
-    for part in all(&shown, "[data-live]") {
+    for part in browser::all(&shown, "[data-live]") {
         if let Some(new) = fresh.get_element_by_id(&part.id()) {
             replace(&shown, &part, &new);
         }
@@ -64,7 +63,7 @@ async fn exchange() {
 
 fn exchange_rows(shown: &Document, fresh: &Document) {
     let mut unseen = 0;
-    let rows = all(fresh, "[data-live-rows] tbody tr[id]");
+    let rows = browser::all(fresh, "[data-live-rows] tbody tr[id]");
     for new in &rows {
         let Some(row) = shown.get_element_by_id(&new.id()) else {
             unseen += 1;
@@ -78,11 +77,9 @@ fn exchange_rows(shown: &Document, fresh: &Document) {
         }
     }
     if let Some(note) = shown.get_element_by_id("new-rows") {
-        let _ = if unseen == 0 { note.set_attribute("hidden", "") } else { note.remove_attribute("hidden") };
+        browser::show(&note, unseen > 0);
         let more = if unseen == rows.len() { "+" } else { "" };
-        if let Ok(Some(count)) = note.query_selector("[data-new-count]") {
-            count.set_text_content(Some(&format!("{unseen}{more} new, show them")));
-        }
+        browser::write(&note, "[data-new-count]", &format!("{unseen}{more} new, show them"));
     }
 }
 
@@ -94,9 +91,4 @@ fn replace(shown: &Document, old: &Element, new: &Element) {
     if let Ok(node) = shown.import_node_with_deep(new, true) {
         let _ = old.replace_with_with_node_1(&node);
     }
-}
-
-fn all(document: &Document, selector: &str) -> Vec<Element> {
-    let Ok(nodes) = document.query_selector_all(selector) else { return Vec::new() };
-    (0..nodes.length()).filter_map(|index| nodes.item(index)).filter_map(|node| node.dyn_into().ok()).collect()
 }

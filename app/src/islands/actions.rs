@@ -1,0 +1,61 @@
+//! Answers to clicks on what the server rendered; one listener a page.
+
+use leptos::{prelude::*, task::spawn_local, web_sys::Event};
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Element, HtmlInputElement};
+
+use super::{geolocate, run};
+use crate::browser;
+
+/// Listens for clicks and ticks.
+pub fn listen() {
+    browser::on_event("click", |event| {
+        if let Some(button) = browser::closest(&event, "form[data-geolocate] button[type=submit]") {
+            event.prevent_default();
+            geolocate::ask(&button);
+        } else if let Some(button) = browser::closest(&event, "form[data-run] button[type=submit]") {
+            event.prevent_default();
+            run::start(&button);
+        } else if let Some(button) = browser::closest(&event, "form[data-run-cancel] button[type=submit]") {
+            event.prevent_default();
+            run::cancel(&button);
+        } else if let Some(button) = browser::closest(&event, "button[data-copy]") {
+            copy(button);
+        }
+    });
+    browser::on_event("change", |event| select_all(&event));
+}
+
+/// Copies a command, and says so.
+fn copy(button: Element) {
+    let text = button.get_attribute("data-copy").unwrap_or_default();
+    let writing = browser::window().navigator().clipboard().write_text(&text);
+    spawn_local(async move {
+        if JsFuture::from(writing).await.is_ok() {
+            let say = |word: &str, icon: &str| {
+                if let Some(around) = button.parent_element() {
+                    browser::write(&around, "[role=status]", word);
+                }
+                if let Ok(Some(shape)) = button.query_selector("use") {
+                    let _ = shape.set_attribute("href", icon);
+                }
+            };
+            say("Copied", "#i-completed");
+            browser::sleep(1_500).await;
+            say("", "#i-copy");
+        }
+    });
+}
+
+/// Ticks every checkbox of a form.
+fn select_all(event: &Event) {
+    let Some(all) = browser::closest(event, "input[data-select-all]") else { return };
+    let form = all.get_attribute("data-select-all").unwrap_or_default();
+    let on = all.dyn_into::<HtmlInputElement>().is_ok_and(|all| all.checked());
+    for tick in browser::all(&document(), &format!("input[type=checkbox][form={form}]")) {
+        if let Ok(tick) = tick.dyn_into::<HtmlInputElement>() {
+            tick.set_checked(on);
+        }
+    }
+}
