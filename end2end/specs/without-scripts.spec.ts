@@ -5,6 +5,10 @@ import { HostsPage } from '../pages/hosts.ts';
 import { JobsPage } from '../pages/jobs.ts';
 
 // The project that runs this file has JavaScript switched off in the browser.
+test.beforeEach(({ guard }) => {
+  // Chromium preloads the module that it then may not run, and complains after some seconds.
+  guard.expect(/was preloaded using link preload but not used/);
+});
 
 test.describe('reading', () => {
   test.use({ shared: true });
@@ -24,6 +28,7 @@ test.describe('reading', () => {
 
   test('the map is a picture with links, and a table of places', async ({ page, atlas }) => {
     const { clusters } = await atlas.get<MapAnswer>('/map?bbox=-180,-85,180,85&zoom=1');
+    const listed = await atlas.get<MapAnswer>('/map?bbox=-180,-90,180,90&zoom=5');
     await page.goto('/');
     const links = page.locator('.map--still').getByRole('link');
     await expect(links).toHaveCount(Math.min(clusters.length, 60));
@@ -32,7 +37,7 @@ test.describe('reading', () => {
     await page.getByRole('link', { name: /^Places in view/ }).click();
 
     const table = page.getByRole('table', { name: /^Places in view/ });
-    await expect(table.locator('tbody').getByRole('row')).toHaveCount(clusters.length);
+    await expect(table.locator('tbody').getByRole('row')).toHaveCount(listed.clusters.length);
   });
 
   test('a place opens with its hosts, page by page, and a host in it', async ({ page, atlas }) => {
