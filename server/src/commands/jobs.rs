@@ -68,7 +68,7 @@ pub enum Action {
         #[arg(long, default_value_t = 1, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
         completed_after_days: u64,
         /// Discarded ones after so many days
-        #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+        #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
         discarded_after_days: u64,
     },
     /// Counts by kind and state

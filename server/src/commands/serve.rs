@@ -37,7 +37,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     let site = Site::new(&context.configuration.site);
     if !site.is_built() {
         context.printer.warning(&format!(
-            "there is no built site in `{}`: pages have neither style nor map\nhint: run `make site` in the checkout \
+            "there is no built site in `{}`: pages have neither style nor map\nhint: run `cargo xtask site` in the checkout \
              and serve from there, or name its folder with HOSTATLAS_SITE",
             context.configuration.site.display()
         ));
