@@ -43,6 +43,8 @@ pub(crate) struct BatchContext {
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) tally: Arc<Tally>,
+    /// Called after every write, so that whoever shows jobs need not wait for a poll.
+    pub(crate) on_finish: Arc<dyn Fn() + Send + Sync>,
     /// Fires when the grace of a graceful stop is over.
     pub(crate) abort: CancellationToken,
 }
@@ -141,6 +143,7 @@ async fn finish(
         ClaimMode::Peek => Fence::Waiting,
     };
     let refused = write(context, fence, &finished, worked).await?;
+    (context.on_finish)();
     let refused: std::collections::HashSet<_> = refused.into_iter().collect();
     if !refused.is_empty() {
         warn!("{} finished jobs were no longer ours; nothing of them was written", refused.len());

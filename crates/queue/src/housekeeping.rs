@@ -37,7 +37,10 @@ pub(crate) async fn rescue(store: Arc<dyn JobStore>, stop: CancellationToken) {
             }
             Ok(_) => {}
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "Leases that ran out could not be looked for");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Leases that ran out could not be looked for"
+                );
             }
         }
     }

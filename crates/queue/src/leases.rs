@@ -72,7 +72,11 @@ impl Leases {
         match renewed {
             Ok(Ok(lost)) => self.apply(&jobs, &lost, asked),
             Ok(Err(error)) => {
-                warn!(error = &error as &dyn std::error::Error, "The heartbeat of {} jobs failed", jobs.len());
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The heartbeat of {} jobs failed",
+                    jobs.len()
+                );
             }
             Err(_) => warn!("The heartbeat of {} jobs took too long", jobs.len()),
         }

@@ -72,18 +72,20 @@ pub struct QueueWorker {
     handlers: Vec<Arc<dyn Handler>>,
     options: QueueWorkerOptions,
     wake: Arc<Notify>,
+    on_finish: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl QueueWorker {
-    /// A worker; `wake` is notified when this process has queued jobs.
+    /// A worker; `wake` is notified when this process has queued jobs, `on_finish` is called whenever jobs ended.
     pub fn new(
         store: Arc<dyn JobStore>,
         admin: Arc<dyn AdminStore>,
         handlers: Vec<Arc<dyn Handler>>,
         options: QueueWorkerOptions,
         wake: Arc<Notify>,
+        on_finish: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { store, tidy: Arc::new(AdminTidy(admin)), handlers, options, wake }
+        Self { store, tidy: Arc::new(AdminTidy(admin)), handlers, options, wake, on_finish }
     }
 
     /// Works until `shutdown` fires or, when draining, until nothing is due.
@@ -119,6 +121,7 @@ impl QueueWorker {
                     handler,
                     leases: leases.clone(),
                     tally: tally.clone(),
+                    on_finish: self.on_finish.clone(),
                     abort: abort.clone(),
                 },
                 worker,

@@ -88,7 +88,10 @@ impl Worker {
         let over = CancellationToken::new();
         let reloading = tokio::spawn(keep_databases_fresh(self.services.clone(), over.clone()));
         let wake = self.services.jobs_waiting().clone();
-        let worked = QueueWorker::new(store.clone(), store, handlers, options, wake).run(shutdown).await;
+        let told = self.services.clone();
+        let on_finish = Arc::new(move || told.changed());
+        let worker = QueueWorker::new(store.clone(), store, handlers, options, wake, on_finish);
+        let worked = worker.run(shutdown).await;
         over.cancel();
         if let Err(error) = reloading.await {
             warn!(error = &error as &dyn std::error::Error, "Database files were no longer watched");

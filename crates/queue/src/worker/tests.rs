@@ -70,6 +70,7 @@ fn worker(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32, dra
         handlers: vec![Arc::new(TestHandler { work, mode, batch })],
         options: QueueWorkerOptions { concurrency: 2, drain },
         wake: Arc::new(Notify::new()),
+        on_finish: Arc::new(|| {}),
     }
 }
 

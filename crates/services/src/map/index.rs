@@ -23,8 +23,11 @@ use crate::{Error, Services};
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// Names of places that are kept: more than any few hundred viewports show.
 const NAMES_KEPT: u64 = 20_000;
-/// For how long the answer to a query is kept, and how many places in all.
+/// For how long the answer to a query is kept while nothing changes, and while something does: matching a port reads all
+/// services, and a map that is panned during an import asks several times a second.
 const MATCHES_KEPT_FOR: Duration = Duration::from_secs(5);
+const MATCHES_REUSED_FOR: Duration = Duration::from_secs(2);
+/// How many places of such answers are kept in all.
 const MATCHED_PLACES_KEPT: u64 = 500_000;
 /// Hosts that a query leaves off the map are counted up to here.
 const NOT_SHOWN_CAP: u64 = 10_000;
@@ -220,6 +223,8 @@ pub(super) struct Matching {
     pub(super) places: PlaceTable,
     pub(super) stale: HashMap<PlaceId, u64>,
     pub(super) not_shown: NotShown,
+    made: Instant,
+    version: u64,
 }
 
 /// All places in memory, kept current.
@@ -227,7 +232,9 @@ pub(crate) struct MapIndex {
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
     names: moka::sync::Cache<PlaceId, Arc<Place>>,
-    matching: moka::sync::Cache<(String, u64), Arc<Matching>>,
+    matching: moka::sync::Cache<String, Arc<Matching>>,
+    /// Held while a query is matched, so that requests that come together ask the store once.
+    matching_now: Mutex<()>,
     stale: ArcSwap<HashMap<PlaceId, u64>>,
     stale_counting: Arc<AtomicBool>,
     stale_counted: std::sync::Mutex<Option<Instant>>,
@@ -246,6 +253,7 @@ impl MapIndex {
             refreshing: Mutex::new(()),
             names: moka::sync::Cache::new(NAMES_KEPT),
             matching,
+            matching_now: Mutex::default(),
             stale: ArcSwap::default(),
             stale_counting: Arc::default(),
             stale_counted: std::sync::Mutex::default(),
@@ -370,8 +378,11 @@ impl MapIndex {
         snapshot: &Snapshot,
         query: &HostQuery,
     ) -> Result<Arc<Matching>, Error> {
-        let key = (query.text().to_owned(), snapshot.version);
-        if let Some(matching) = self.matching.get(&key) {
+        if let Some(matching) = self.known_matching(query, snapshot) {
+            return Ok(matching);
+        }
+        let _matching = self.matching_now.lock().await;
+        if let Some(matching) = self.known_matching(query, snapshot) {
             return Ok(matching);
         }
         let store = services.store();
@@ -389,9 +400,17 @@ impl MapIndex {
             places: snapshot.places.with_hosts(&counts),
             stale: stale.into_iter().collect(),
             not_shown: not_shown(store.as_ref(), filter, self.max_age).await?,
+            made: Instant::now(),
+            version: snapshot.version,
         });
-        self.matching.insert(key, matching.clone());
+        self.matching.insert(query.text().to_owned(), matching.clone());
         Ok(matching)
+    }
+
+    fn known_matching(&self, query: &HostQuery, snapshot: &Snapshot) -> Option<Arc<Matching>> {
+        let known = self.matching.get(query.text())?;
+        let usable = known.version == snapshot.version || known.made.elapsed() < MATCHES_REUSED_FOR;
+        usable.then_some(known)
     }
 
     /// Names of places, from memory where they are there: places are never renamed.
