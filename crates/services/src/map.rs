@@ -1,6 +1,7 @@
 mod cluster;
 mod index;
 mod marks;
+mod places;
 
 use std::collections::HashMap;
 

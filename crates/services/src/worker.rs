@@ -90,8 +90,8 @@ impl Worker {
         let wake = self.services.jobs_waiting().clone();
         let told = self.services.clone();
         let on_finish = Arc::new(move || told.changed());
-        let worker = QueueWorker::new(store.clone(), store, handlers, options, wake, on_finish);
-        let worked = worker.run(shutdown).await;
+        let queue = QueueWorker::new(store.clone(), store, handlers, options, wake, on_finish);
+        let worked = queue.run(shutdown).await;
         over.cancel();
         if let Err(error) = reloading.await {
             warn!(error = &error as &dyn std::error::Error, "Database files were no longer watched");

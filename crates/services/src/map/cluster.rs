@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use hostatlas_domain::{BoundingBox, PlaceId, Precision};
 
 use super::{
-    index::{AreaGroups, PlaceTable},
     marks::{Mark, radius, world_pixels},
+    places::{AreaGroups, PlaceTable},
 };
 
 /// Zooms above this show the same as this.
