@@ -30,6 +30,13 @@ fn size_of(jobs: usize) -> Size {
     if jobs <= SMALL_BATCH { Size::Small } else { Size::Bulk }
 }
 
+fn size_of_selection(selection: &JobSelection) -> Size {
+    match selection {
+        JobSelection::Ids(ids) => size_of(ids.len()),
+        JobSelection::Matching { limit, .. } => size_of(*limit as usize),
+    }
+}
+
 #[async_trait]
 impl JobStore for SqliteStore {
     async fn job_enqueue(&self, params: EnqueueJob) -> Result<EnqueuedJob, StoreError> {
@@ -96,13 +103,17 @@ impl JobStore for SqliteStore {
 
     async fn jobs_retry(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
         self.database
-            .write(Size::Bulk, move |connection, now| Box::pin(manage::retry(connection, now, selection)))
+            .write(size_of_selection(&selection), move |connection, now| {
+                Box::pin(manage::retry(connection, now, selection))
+            })
             .await
     }
 
     async fn jobs_cancel(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
         self.database
-            .write(Size::Bulk, move |connection, now| Box::pin(manage::cancel(connection, now, selection)))
+            .write(size_of_selection(&selection), move |connection, now| {
+                Box::pin(manage::cancel(connection, now, selection))
+            })
             .await
     }
 

@@ -265,6 +265,8 @@ pub(super) async fn next_due(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{AssertSqlSafe, Connection};
+
     use super::*;
 
     fn candidate(id: i64, crash_count: u32) -> Candidate {
@@ -294,5 +296,30 @@ mod tests {
             [classes(&[0, 1, 0, 2]), classes(&[1, 0, 1, 1]), classes(&[2, 2, 0]), classes(&[])],
             [vec![0, 2], vec![0, 2], vec![0], vec![]]
         );
+    }
+
+    /// Behind a million waiting jobs a claim that reads or sorts a whole level takes seconds.
+    #[tokio::test]
+    async fn every_claim_seeks_each_kind_and_priority() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
+        let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
+        sqlx::raw_sql(schema).execute(&mut connection).await.expect("the schema");
+        for (kinds, oldest_first) in (1..16).flat_map(|kinds| [(kinds, false), (kinds, true)]) {
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement(kinds, oldest_first, true))))
+                    .fetch_all(&mut connection)
+                    .await
+                    .expect("a plan");
+            let seeks: Vec<_> = plan.iter().filter(|(.., step)| step.starts_with("SEARCH job USING")).collect();
+            assert_eq!(seeks.len(), 10 * members(kinds).count(), "{plan:#?}");
+            let key = "INDEX job_ready (kind=? AND priority=? AND run_at<?)";
+            assert!(seeks.iter().all(|(.., step)| step.ends_with(key)), "{seeks:#?}");
+            // What several seeks found may be sorted, since each ends at the limit; what a seek reads may not.
+            let sorts = |parent: i64| {
+                plan.iter().any(|(_, of, _, step)| *of == parent && step.contains("TEMP B-TREE"))
+            };
+            assert!(!seeks.iter().any(|(_, parent, ..)| sorts(*parent)), "{plan:#?}");
+            assert!(!plan.iter().any(|(.., step)| step.starts_with("SCAN job")), "{plan:#?}");
+        }
     }
 }
