@@ -87,6 +87,8 @@ CREATE TABLE place (
     changed INTEGER NOT NULL DEFAULT 0             -- the map's change number when `hosts` last changed; not indexed
 ) STRICT;
 CREATE UNIQUE INDEX place_key ON place (latitude_e5, longitude_e5, precision, city, region, country_code);
+CREATE INDEX place_city ON place (city COLLATE NOCASE);
+CREATE INDEX place_country ON place (country_code);
 
 CREATE TABLE network (
     id INTEGER PRIMARY KEY,

@@ -16,6 +16,9 @@ use crate::error::engine;
 pub(super) const FIRST_KEY: [u8; 16] = [0; 16];
 pub(super) const LAST_KEY: [u8; 16] = [0xff; 16];
 
+/// Places that are written out as a list.
+const LISTED_PLACES: i64 = 1_000;
+
 /// A set of row ids that a host's column must be in.
 #[derive(Debug, Default)]
 pub(super) struct IdSet {
@@ -50,6 +53,8 @@ pub(super) struct Resolved {
     pub(super) places: Option<IdSet>,
     /// How many hosts stand on them.
     pub(super) place_hosts: u64,
+    /// In these countries, as `'DE','FR'`, where they have more places than are worth listing.
+    pub(super) countries: Option<String>,
     /// In one of these networks.
     pub(super) networks: Option<IdSet>,
     /// With one of these ports open, as `80,443`.
@@ -64,6 +69,12 @@ impl Resolved {
         let mut text = self.conditions.clone();
         if let Some(places) = &self.places {
             let _ = write!(text, " AND host.place IN ({})", places.list);
+        }
+        if let Some(countries) = &self.countries {
+            let _ = write!(
+                text,
+                " AND EXISTS (SELECT 1 FROM place WHERE place.id = host.place AND place.country_code IN ({countries}))"
+            );
         }
         if let Some(networks) = &self.networks {
             let _ = write!(text, " AND host.network IN ({})", networks.list);
@@ -80,7 +91,7 @@ impl Resolved {
 
     /// Whether places are all that is asked for, so that their counters answer.
     pub(super) fn is_places_alone(&self) -> bool {
-        self.places.is_some()
+        (self.places.is_some() || self.countries.is_some())
             && !self.has_range
             && self.networks.is_none()
             && self.ports.is_none()
@@ -109,7 +120,8 @@ pub(super) async fn resolve(
     let range = filter.range.map_or((FIRST_KEY, LAST_KEY), |range| {
         (Address::from(range.network()).to_key(), Address::from(range.broadcast()).to_key())
     });
-    let places = resolve_places(connection, filter).await?;
+    let countries = many_places(connection, filter).await?;
+    let places = if countries.is_some() { None } else { resolve_places(connection, filter).await? };
     let place_hosts = match &places {
         Some(places) => hosts_on(connection, places).await?,
         None => 0,
@@ -131,6 +143,7 @@ pub(super) async fn resolve(
         has_range: filter.range.is_some(),
         places,
         place_hosts,
+        countries,
         networks: resolve_networks(connection, filter).await?,
         ports,
         conditions,
@@ -181,18 +194,45 @@ async fn resolve_places(
         let _ = write!(sql, " AND id = {}", place.0);
     }
     if !filter.countries.is_empty() {
-        // Two ASCII letters each: a country code can be nothing else.
-        let codes: Vec<_> = filter.countries.iter().map(|code| format!("'{code}'")).collect();
-        let _ = write!(sql, " AND country_code IN ({})", codes.join(","));
+        let _ = write!(sql, " AND country_code IN ({})", country_list(filter));
     }
     if filter.city.is_some() {
-        sql.push_str(" AND (city LIKE ?1 ESCAPE '\\' OR city LIKE ?1 || ' (%' ESCAPE '\\')");
+        // The second range is what begins with the name and ` (`: `)` follows `(` in every collation of ours.
+        sql.push_str(
+            " AND (city = ?1 COLLATE NOCASE \
+             OR (city >= ?1 || ' (' COLLATE NOCASE AND city < ?1 || ' )' COLLATE NOCASE))",
+        );
     }
     let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     if let Some(city) = &filter.city {
-        query = query.bind(escape_like(city));
+        query = query.bind(city.clone());
     }
     ids(connection, query).await.map(Some)
+}
+
+/// Two ASCII letters each: a country code can be nothing else.
+fn country_list(filter: &HostFilter) -> String {
+    filter.countries.iter().map(|code| format!("'{code}'")).collect::<Vec<_>>().join(",")
+}
+
+/// The countries, if they are all that is said of the place and have more places than are worth listing: their hosts
+/// are then so many that testing each host's place is quicker than a list of ten thousands.
+async fn many_places(connection: &mut SqliteConnection, filter: &HostFilter) -> Result<Option<String>, StoreError> {
+    if filter.countries.is_empty() || filter.city.is_some() || filter.place.is_some() {
+        return Ok(None);
+    }
+    let countries = country_list(filter);
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM place INDEXED BY place_country WHERE country_code IN ({countries}) \
+         LIMIT {})",
+        LISTED_PLACES + 1
+    );
+    let places: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+    Ok((places > LISTED_PLACES).then_some(countries))
 }
 
 async fn resolve_networks(
@@ -258,6 +298,17 @@ async fn ids(
 
 async fn hosts_on(connection: &mut SqliteConnection, places: &IdSet) -> Result<u64, StoreError> {
     let sql = format!("SELECT coalesce(sum(hosts), 0) FROM place WHERE id IN ({})", places.list);
+    let hosts: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+    Ok(u64::try_from(hosts).unwrap_or(0))
+}
+
+/// How many hosts stand in these countries.
+pub(super) async fn hosts_in(connection: &mut SqliteConnection, countries: &str) -> Result<u64, StoreError> {
+    let sql = format!("SELECT coalesce(sum(hosts), 0) FROM place WHERE country_code IN ({countries})");
     let hosts: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
         .persistent(false)
         .fetch_one(connection)

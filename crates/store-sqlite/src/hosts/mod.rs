@@ -194,7 +194,11 @@ async fn count(
     }
     let resolved = filter::resolve(connection, now, filter, max_age).await?;
     if resolved.is_places_alone() {
-        return Ok(HostCount { hosts: resolved.place_hosts, exact: true });
+        let hosts = match &resolved.countries {
+            Some(countries) => filter::hosts_in(connection, countries).await?,
+            None => resolved.place_hosts,
+        };
+        return Ok(HostCount { hosts, exact: true });
     }
     let conditions = resolved.all_conditions();
     let (first, last) = resolved.range;
@@ -327,8 +331,12 @@ pub(crate) async fn places_matching(
 ) -> Result<Vec<(PlaceId, u64)>, StoreError> {
     let resolved = filter::resolve(connection, now, filter, max_age).await?;
     let sql = if resolved.is_places_alone() {
-        let places = resolved.places.as_ref().map_or("", |places| places.list.as_str());
-        format!("SELECT id, hosts FROM place WHERE id IN ({places})")
+        let of_place = match (&resolved.countries, &resolved.places) {
+            (Some(countries), _) => format!("country_code IN ({countries})"),
+            (None, Some(places)) => format!("id IN ({})", places.list),
+            (None, None) => "false".to_owned(),
+        };
+        format!("SELECT id, hosts FROM place WHERE hosts > 0 AND {of_place}")
     } else {
         let block = if resolved.has_range {
             let (first, last) = resolved.range;
