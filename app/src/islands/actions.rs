@@ -1,6 +1,6 @@
 //! Answers to clicks on what the server rendered; one listener a page.
 
-use leptos::{prelude::*, task::spawn_local, web_sys::Event};
+use leptos::{task::spawn_local, web_sys::Event};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Element, HtmlInputElement};
@@ -53,7 +53,7 @@ fn select_all(event: &Event) {
     let Some(all) = browser::closest(event, "input[data-select-all]") else { return };
     let form = all.get_attribute("data-select-all").unwrap_or_default();
     let on = all.dyn_into::<HtmlInputElement>().is_ok_and(|all| all.checked());
-    for tick in browser::all(&document(), &format!("input[type=checkbox][form={form}]")) {
+    for tick in browser::all(&browser::document(), &format!("input[type=checkbox][form={form}]")) {
         if let Ok(tick) = tick.dyn_into::<HtmlInputElement>() {
             tick.set_checked(on);
         }

@@ -90,8 +90,17 @@ pub fn attach(element: &HtmlElement) {
     browser::on_document(REFRESHED, show_place);
     browser::on_event("click", |event| clicked(event.unchecked_ref()));
     browser::on_event("keydown", |event| pressed(event.unchecked_ref()));
+    browser::on_event("focusin", |event| focused(&event));
     show_place();
     load();
+}
+
+/// The canvas shows which mark the focus is on, as it does for the pointer.
+fn focused(event: &web_sys::Event) {
+    let twin = browser::closest(event, "button[data-mark]").and_then(|twin| twin.get_attribute("data-mark"));
+    if let Some(chart) = chart() {
+        chart.hover(twin.and_then(|index| index.parse().ok()));
+    }
 }
 
 fn clicked(event: &MouseEvent) {
@@ -196,6 +205,7 @@ fn take_over(page: &Document, moves_focus: bool) {
     let same = new.unchecked_ref::<Element>().get_attribute("data-place") == old.get_attribute("data-place");
     let top = scrolled(&old).filter(|_| same).map_or(0, |body| body.scroll_top());
     let focused = document.active_element().filter(|focused| old.contains(Some(focused))).map(|focused| focused.id());
+    let moves_focus = moves_focus || focused.is_some();
     if old.replace_with_with_node_1(&new).is_err() {
         return;
     }

@@ -70,7 +70,6 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 <span class="card__note">"A run looks up at once, in this process; queued jobs go through the worker and can be paused."</span>
             </div>
             <div class="card__body mend">
-                <RunCard run />
                 <div class="btn-row">
                     <RunForm
                         selection="missing"
@@ -85,6 +84,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                     <QueueForm what="due" q="" word="Queue what is due" />
                     <QueueForm what="query" q="state:stale" word="Queue what is stale" />
                 </div>
+                <RunCard run />
             </div>
         </section>
         <div class="cols cols--3-2">
@@ -189,7 +189,7 @@ fn Hero(coverage: Coverage) -> impl IntoView {
                     "unlocated",
                     coverage.unlocated,
                     match reasons {
-                        0 => "no reason".to_owned(),
+                        0 => "none".to_owned(),
                         1 => "1 reason".to_owned(),
                         reasons => format!("{reasons} reasons"),
                     },
