@@ -56,6 +56,7 @@ impl Json {
     }
 
     /// The items of a list.
+    #[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
     pub fn items(&self) -> Vec<Self> {
         self.0.dyn_ref::<Array>().map(|array| array.iter().map(Self).collect()).unwrap_or_default()
     }
@@ -167,11 +168,13 @@ pub fn show(element: &Element, shown: bool) {
 }
 
 /// Whether the person asked for less motion.
+#[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
 pub fn prefers_reduced_motion() -> bool {
     window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|query| query.matches())
 }
 
 /// Writes the address bar without leaving a step to go back to.
+#[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
 pub fn replace_address(address: &str) {
     if let Ok(history) = window().history() {
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(address));

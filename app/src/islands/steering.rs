@@ -170,6 +170,8 @@ fn choose(mark: &Mark) {
 fn panel_source(panel: &str) -> String {
     let Some(chart) = chart().filter(|_| panel.contains("list=1")) else { return panel.to_owned() };
     let (bounds, zoom) = in_view(&chart);
+    // As near as it goes, the list still tells places apart that the map cannot.
+    let zoom = if chart.is_nearest() { "24".to_owned() } else { zoom };
     address(panel, &[("bbox", &bounds), ("zoom", &zoom)])
 }
 

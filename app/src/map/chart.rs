@@ -241,9 +241,14 @@ impl Chart {
             .map(|(index, ..)| index)
     }
 
+    /// Whether the map is as near as it goes.
+    pub fn is_nearest(&self) -> bool {
+        self.map.get_zoom() >= MOST_ZOOM
+    }
+
     /// Zooms to what a cluster holds; answers false where the map is as near as it goes.
     pub fn zoom_to(&self, [west, south, east, north]: [f64; 4]) -> bool {
-        if self.map.get_zoom() >= MOST_ZOOM {
+        if self.is_nearest() {
             return false;
         }
         let east = if east < west { east + 360.0 } else { east };
