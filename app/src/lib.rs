@@ -9,6 +9,7 @@
 pub mod api;
 #[cfg(feature = "ssr")]
 mod app;
+#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "the chart, which uses the rest, is in the browser only"))]
 mod browser;
 mod components;
 mod error;
