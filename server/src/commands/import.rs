@@ -134,7 +134,7 @@ fn show(bar: &mut Progress<'_>, now: &ImportProgress) {
     let counts = || format!("{} records, {} new hosts", count(now.records_read), count(now.hosts_new));
     match (now.phase, now.records_to_store) {
         (ImportPhase::Reading, _) => {
-            bar.update(now.bytes_read, || format!("{} records read", count(now.records_read)))
+            bar.update(now.bytes_read, || format!("{} records read", count(now.records_read)));
         }
         (ImportPhase::Following, _) | (_, None) => bar.update(now.bytes_read, counts),
         (ImportPhase::Writing, Some(total)) => {

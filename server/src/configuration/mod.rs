@@ -21,8 +21,8 @@ pub use key::Key;
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
 use values::{
-    SECONDS_OF_A_DAY, database_file, days, host_name, loopback, path, provider, provider_url, range, text, truth,
-    without_password, workers,
+    SECONDS_OF_A_DAY, database_file, days, host_name, loopback, path, provider, provider_url, range, text,
+    truth, without_password, workers,
 };
 
 use crate::failure::Failure;

@@ -138,4 +138,3 @@ pub fn truth(value: &str) -> Result<bool, String> {
         _ => Err(format!("`{value}` is neither 1 nor 0")),
     }
 }
-

@@ -20,12 +20,12 @@ use tracing::{Instrument, error, info_span, warn};
 
 /// A refusal on its way out; [`complete`] adds path and request id.
 #[derive(Debug)]
-pub struct Refusal(Problem);
+pub struct Refusal(Box<Problem>);
 
 impl Refusal {
     /// A problem of `code`.
     pub fn new(code: ProblemCode, detail: impl Into<String>, hint: Option<&str>) -> Self {
-        Self(Problem::new(code, detail.into(), hint.map(str::to_owned)))
+        Self(Box::new(Problem::new(code, detail.into(), hint.map(str::to_owned))))
     }
 
     /// A request that cannot be understood.
@@ -47,14 +47,14 @@ impl From<Error> for Refusal {
         let problem = error.problem();
         match problem.code {
             ProblemCode::Internal => {
-                error!(error = &error as &dyn std::error::Error, "Request failed: {error}")
+                error!(error = &error as &dyn std::error::Error, "Request failed: {error}");
             }
             ProblemCode::Unavailable => {
-                warn!(error = &error as &dyn std::error::Error, "Request refused: {error}")
+                warn!(error = &error as &dyn std::error::Error, "Request refused: {error}");
             }
             _ => {}
         }
-        Self(problem)
+        Self(Box::new(problem))
     }
 }
 
@@ -62,7 +62,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
-        response.extensions_mut().insert(self.0);
+        response.extensions_mut().insert(*self.0);
         response
     }
 }

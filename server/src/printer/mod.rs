@@ -36,6 +36,7 @@ pub enum Format {
 /// How to print; the same flags for every command.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct OutputArguments {
     /// Print one JSON document
     #[arg(long, global = true, group = "output_format")]
@@ -160,6 +161,7 @@ impl Printer {
     }
 
     /// Says that something is not as it should be.
+    #[expect(clippy::unused_self, reason = "commands write through their printer alone")]
     pub fn warning(&self, text: &str) {
         write_error(&format!("warning: {text}"));
     }
