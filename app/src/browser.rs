@@ -50,7 +50,11 @@ impl Json {
     }
 
     /// A field that is a count, 0 if it is not there.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole, positive and below 2^53")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts are whole, positive and below 2^53"
+    )]
     pub fn count(&self, name: &str) -> u64 {
         self.number(name).map_or(0, |number| number as u64)
     }
@@ -70,7 +74,11 @@ async fn send(url: &str, request: &RequestInit) -> Result<String, String> {
     let answer = JsFuture::from(window().fetch_with_str_and_init(url, request)).await;
     let response: Response = answer.map_err(|_| UNREACHABLE.to_owned())?.unchecked_into();
     let body = response.text().map_err(|_| UNREACHABLE.to_owned())?;
-    let body = JsFuture::from(body).await.ok().and_then(|text| text.as_string()).ok_or_else(|| UNREACHABLE.to_owned())?;
+    let body = JsFuture::from(body)
+        .await
+        .ok()
+        .and_then(|text| text.as_string())
+        .ok_or_else(|| UNREACHABLE.to_owned())?;
     if response.ok() {
         return Ok(body);
     }
@@ -152,7 +160,10 @@ pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
 /// All elements that a selector finds.
 pub fn all(document: &Document, selector: &str) -> Vec<Element> {
     let Ok(nodes) = document.query_selector_all(selector) else { return Vec::new() };
-    (0..nodes.length()).filter_map(|index| nodes.item(index)).filter_map(|node| node.dyn_into().ok()).collect()
+    (0..nodes.length())
+        .filter_map(|index| nodes.item(index))
+        .filter_map(|node| node.dyn_into().ok())
+        .collect()
 }
 
 /// Writes text into the part of an element that a selector finds.
@@ -170,7 +181,11 @@ pub fn show(element: &Element, shown: bool) {
 /// Whether the person asked for less motion.
 #[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
 pub fn prefers_reduced_motion() -> bool {
-    window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|query| query.matches())
+    window()
+        .match_media("(prefers-reduced-motion: reduce)")
+        .ok()
+        .flatten()
+        .is_some_and(|query| query.matches())
 }
 
 /// Writes the address bar without leaving a step to go back to.

@@ -8,7 +8,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -20,7 +20,11 @@ pub fn grouped(number: u64) -> String {
 pub fn compact(number: u64) -> String {
     let scaled = |unit: u64, letter: char| {
         let tenths = number / (unit / 10);
-        if tenths < 100 { format!("{}.{}{letter}", tenths / 10, tenths % 10) } else { format!("{}{letter}", tenths / 10) }
+        if tenths < 100 {
+            format!("{}.{}{letter}", tenths / 10, tenths % 10)
+        } else {
+            format!("{}{letter}", tenths / 10)
+        }
     };
     match number {
         0..1_000 => number.to_string(),
@@ -47,7 +51,11 @@ pub fn percent(value: f64) -> String {
 }
 
 /// `12 ms`, `0.4 s`, `4 s`, `2 min`, `3 h`
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are positive and short")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "durations are positive and short"
+)]
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     match seconds as u64 {
@@ -98,17 +106,17 @@ mod tests {
 
     #[test]
     fn a_number_in_a_mark_has_four_characters_at_most() {
-        let shown = [7, 999, 1_000, 1_249, 9_999, 10_000, 59_000, 999_999, 1_000_000, 31_400_000].map(compact);
+        let shown =
+            [7, 999, 1_000, 1_249, 9_999, 10_000, 59_000, 999_999, 1_000_000, 31_400_000].map(compact);
         assert_eq!(shown, ["7", "999", "1.0k", "1.2k", "9.9k", "10k", "59k", "999k", "1.0M", "31M"]);
     }
 
     #[test]
     fn a_share_is_whole_only_when_it_is() {
-        assert_eq!([share(999_999, 1_000_000), share(5, 5), share(0, 0)].map(percent), [
-            "99.9\u{a0}%",
-            "100.0\u{a0}%",
-            "0.0\u{a0}%"
-        ]);
+        assert_eq!(
+            [share(999_999, 1_000_000), share(5, 5), share(0, 0)].map(percent),
+            ["99.9\u{a0}%", "100.0\u{a0}%", "0.0\u{a0}%"]
+        );
     }
 
     #[test]

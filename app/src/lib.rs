@@ -5,11 +5,21 @@
 
 // The type of a page is its whole tree; optimizing builds walk deeper into it than the default allows.
 #![recursion_limit = "512"]
+#![allow(clippy::needless_pass_by_value, reason = "a component owns its properties")]
+#![allow(clippy::too_many_lines, reason = "markup is long without being complicated")]
+#![allow(
+    clippy::format_push_string,
+    reason = "`write!` would add an error that cannot happen to every such line"
+)]
+#![allow(clippy::single_match_else, reason = "two arms of one kind read best as a match")]
 
 pub mod api;
 #[cfg(feature = "ssr")]
 mod app;
-#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "the chart, which uses the rest, is in the browser only"))]
+#[cfg_attr(
+    not(feature = "hydrate"),
+    allow(dead_code, reason = "the chart, which uses the rest, is in the browser only")
+)]
 mod browser;
 mod components;
 mod error;

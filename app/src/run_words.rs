@@ -15,6 +15,7 @@ pub fn headline(state: &str, considered: u64, total: u64, error: Option<String>)
 
 /// How far a run is: considered, of how many, and located, without a place, failed.
 pub fn details(considered: u64, total: u64, [located, unlocated, failed]: [u64; 3]) -> String {
-    let [considered, total, located, unlocated, failed] = [considered, total, located, unlocated, failed].map(grouped);
+    let [considered, total, located, unlocated, failed] =
+        [considered, total, located, unlocated, failed].map(grouped);
     format!("{considered} of {total} done, {located} located, {unlocated} without a place, {failed} failed")
 }

@@ -1,6 +1,6 @@
 //! Coverage.
 
-use hostatlas_domain::{Coverage, CountryCoverage, ProviderCoverage, RecentResult};
+use hostatlas_domain::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
 use leptos::prelude::*;
 
 use crate::ApiError;

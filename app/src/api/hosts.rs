@@ -11,7 +11,12 @@ use hostatlas_services::Permission;
 
 /// A page of the host list: those that match `q`, by `sort` where `q` is empty, from `cursor` on.
 #[server(prefix = "/api/fn", endpoint = "hosts/search")]
-pub async fn search_hosts(q: String, sort: HostSort, cursor: String, limit: u32) -> Result<Page<HostSummary>, ApiError> {
+pub async fn search_hosts(
+    q: String,
+    sort: HostSort,
+    cursor: String,
+    limit: u32,
+) -> Result<Page<HostSummary>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.hosts().search(&q, sort, Some(&cursor), limit).await?)
 }

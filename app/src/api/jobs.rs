@@ -20,9 +20,10 @@ pub fn job_filter(state: &str, kind: &str, ip: &str) -> Result<JobFilter, ApiErr
     fn read<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<Option<T>, ApiError> {
         match text.trim() {
             "" => Ok(None),
-            text => {
-                text.parse().map(Some).map_err(|error: T::Err| ApiError::new(ProblemCode::InvalidRequest, &error.to_string()))
-            }
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|error: T::Err| ApiError::new(ProblemCode::InvalidRequest, &error.to_string())),
         }
     }
     Ok(JobFilter { state: read(state)?, kind: read(kind)?, ip: read(ip)? })
@@ -30,7 +31,13 @@ pub fn job_filter(state: &str, kind: &str, ip: &str) -> Result<JobFilter, ApiErr
 
 /// A page of the jobs in `state`, of `kind`, of `ip`, newest first; empty ones do not matter.
 #[server(prefix = "/api/fn", endpoint = "jobs/list")]
-pub async fn list_jobs(state: String, kind: String, ip: String, cursor: String, limit: u32) -> Result<Page<Job>, ApiError> {
+pub async fn list_jobs(
+    state: String,
+    kind: String,
+    ip: String,
+    cursor: String,
+    limit: u32,
+) -> Result<Page<Job>, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().list(job_filter(&state, &kind, &ip)?, Some(&cursor), limit).await?)
 }
@@ -66,7 +73,10 @@ pub async fn queue_jobs(
     authorize(Permission::ManageJobs)?;
     let due_only = what == "due";
     if what == "query" && q.trim().is_empty() {
-        return Err(ApiError::new(ProblemCode::InvalidRequest, "the query is empty: say which hosts, or choose another answer"));
+        return Err(ApiError::new(
+            ProblemCode::InvalidRequest,
+            "the query is empty: say which hosts, or choose another answer",
+        ));
     }
     let q = Some(q).filter(|q| what != "all" && !due_only && !q.trim().is_empty());
     let request = EnqueueRequest { q, ips: Vec::new(), due_only, force, kind: JobKind::Geolocation };
@@ -94,10 +104,16 @@ pub async fn change_jobs(
         "cancel" => jobs.cancel(ticked()).await?,
         "retry_all" => jobs.retry(matching()?).await?,
         "cancel_all" => jobs.cancel(matching()?).await?,
-        _ => return Err(ApiError::new(ProblemCode::InvalidRequest, "the form was not filled in as this page sends it")),
+        _ => {
+            return Err(ApiError::new(
+                ProblemCode::InvalidRequest,
+                "the form was not filled in as this page sends it",
+            ));
+        }
     };
     let (done, left) = (changed.to_string(), skipped.to_string());
-    let pairs = [("state", state.as_str()), ("kind", &kind), ("ip", &ip), ("changed", &done), ("skipped", &left)];
+    let pairs =
+        [("state", state.as_str()), ("kind", &kind), ("ip", &ip), ("changed", &done), ("skipped", &left)];
     leptos_axum::redirect(&address("/jobs", &pairs));
     Ok(changed)
 }

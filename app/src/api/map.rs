@@ -13,11 +13,9 @@ use hostatlas_services::Permission;
 #[server(prefix = "/api/fn", endpoint = "map/answer")]
 pub async fn answer_map(bbox: String, zoom: u8, q: String) -> Result<MapAnswer, ApiError> {
     authorize(Permission::ViewHosts)?;
-    let bbox = bbox
-        .parse()
-        .map_err(|error: hostatlas_domain::InvalidBoundingBox| {
-            ApiError::new(hostatlas_domain::ProblemCode::InvalidRequest, &error.to_string())
-        })?;
+    let bbox = bbox.parse().map_err(|error: hostatlas_domain::InvalidBoundingBox| {
+        ApiError::new(hostatlas_domain::ProblemCode::InvalidRequest, &error.to_string())
+    })?;
     Ok(services()?.map().answer(bbox, zoom, &q).await?)
 }
 

@@ -21,7 +21,8 @@ mod context {
 
     /// The use cases. The server puts them into the context of every request.
     pub fn services() -> Result<Services, ApiError> {
-        use_context().ok_or_else(|| ApiError::new(ProblemCode::Internal, "the request came without its services"))
+        use_context()
+            .ok_or_else(|| ApiError::new(ProblemCode::Internal, "the request came without its services"))
     }
 
     /// Whether whoever asks may do this.

@@ -127,8 +127,11 @@ fn words(run: &Run) -> (String, String) {
         RunState::Failed => "failed",
     };
     let summary = &run.summary;
-    let mut detail =
-        run_words::details(summary.considered, run.total, [summary.located, summary.unlocated, summary.failed]);
+    let mut detail = run_words::details(
+        summary.considered,
+        run.total,
+        [summary.located, summary.unlocated, summary.failed],
+    );
     if let (RunState::Running, Some(left)) = (run.state, run.seconds_left) {
         detail.push_str(&format!(" · {} left", duration(left)));
     }

@@ -22,7 +22,6 @@ mod position;
 #[cfg(feature = "ssr")]
 mod time;
 
-pub use icon::Icon;
 #[cfg(feature = "ssr")]
 pub use self::{
     badge::{JobBadge, LocationBadge, job_signs},
@@ -37,3 +36,4 @@ pub use self::{
     position::{position_accuracy, position_name},
     time::Ago,
 };
+pub use icon::Icon;

@@ -23,12 +23,22 @@ pub fn FormNotice() -> impl IntoView {
     };
     let queued = number("queued").map(|queued| {
         let waiting = number("duplicate").filter(|waiting| *waiting > 0);
-        let detail = waiting.map(|waiting| format!("{} already waiting; they took this request in.", counted(waiting, "job was", "jobs were")));
+        let detail = waiting.map(|waiting| {
+            format!(
+                "{} already waiting; they took this request in.",
+                counted(waiting, "job was", "jobs were")
+            )
+        });
         done(format!("{} queued", counted(queued, "job", "jobs")), detail)
     });
     let changed = number("changed").map(|changed| {
         let skipped = number("skipped").filter(|skipped| *skipped > 0);
-        let detail = skipped.map(|skipped| format!("{} left as they were: their state does not allow it, or such a job is already waiting.", counted(skipped, "job", "jobs")));
+        let detail = skipped.map(|skipped| {
+            format!(
+                "{} left as they were: their state does not allow it, or such a job is already waiting.",
+                counted(skipped, "job", "jobs")
+            )
+        });
         done(format!("{} changed", counted(changed, "job", "jobs")), detail)
     });
     let refused = query.get("__err").map(|text| {

@@ -1,10 +1,13 @@
 use hostatlas_domain::{
-    Coordinate, Host, HostLocation, HostSummary, LocationState, MapEntry, MapEntryKind, Page, PlaceId, Precision, Timestamp,
+    Coordinate, Host, HostLocation, HostSummary, LocationState, MapEntry, MapEntryKind, Page, PlaceId,
+    Precision, Timestamp,
 };
 use hostatlas_services::PlaceView;
 use leptos::prelude::*;
 
-use super::{Ago, GeolocateControls, Icon, LocationBadge, PlaceControls, RunCard, position_accuracy, position_name};
+use super::{
+    Ago, GeolocateControls, Icon, LocationBadge, PlaceControls, RunCard, position_accuracy, position_name,
+};
 use crate::format::{NBSP, address, counted, grouped, percent, share};
 
 /// What the panel beside the map is about.
@@ -205,7 +208,9 @@ fn PanelHost(host: HostSummary, detail: Option<Host>, here: String, now: Timesta
 #[component]
 fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
     let ip = host.ip.to_string();
-    let fact = |name: &'static str, value: Option<String>| value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> });
+    let fact = |name: &'static str, value: Option<String>| {
+        value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> })
+    };
     let state = match host.location_state {
         LocationState::Located => None,
         LocationState::Unlocated => host.unlocated_reason.map(|reason| reason.label().to_owned()),
@@ -238,13 +243,17 @@ fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
 
 fn position_facts(location: HostLocation, now: Timestamp) -> impl IntoView {
     let HostLocation { answer, located_at, .. } = location;
-    let point = answer.latitude.zip(answer.longitude).and_then(|(latitude, longitude)| Coordinate::new(latitude, longitude).ok());
+    let point = answer
+        .latitude
+        .zip(answer.longitude)
+        .and_then(|(latitude, longitude)| Coordinate::new(latitude, longitude).ok());
     let provider = answer.provider.clone().unwrap_or_default();
     let says = match answer.database_build {
         Some(build) => format!("{provider}, build {}", build.to_date()),
         None => provider,
     };
-    let network: Vec<&str> = [answer.asn.as_deref(), answer.organization.as_deref()].into_iter().flatten().collect();
+    let network: Vec<&str> =
+        [answer.asn.as_deref(), answer.organization.as_deref()].into_iter().flatten().collect();
     let network = if network.is_empty() { "not known".to_owned() } else { network.join(" ") };
     view! {
         <dt>"Location"</dt>

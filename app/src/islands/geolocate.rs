@@ -83,11 +83,17 @@ async fn follow(form: &Element, job: u64) -> Result<(), String> {
             Some("running") => say(form, &Progress::Working("Running".to_owned())),
             _ => {
                 let why = error.or_else(|| job.text("waiting_because"));
-                say(form, &Progress::Working(why.map_or_else(|| "Queued".to_owned(), |why| format!("Queued: {why}"))));
+                say(
+                    form,
+                    &Progress::Working(
+                        why.map_or_else(|| "Queued".to_owned(), |why| format!("Queued: {why}")),
+                    ),
+                );
             }
         }
         looks += 1;
-        browser::sleep(if looks < FIRST_LOOKS { FIRST_LOOKS_MILLISECONDS } else { LATER_LOOKS_MILLISECONDS }).await;
+        browser::sleep(if looks < FIRST_LOOKS { FIRST_LOOKS_MILLISECONDS } else { LATER_LOOKS_MILLISECONDS })
+            .await;
     }
 }
 

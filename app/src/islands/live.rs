@@ -20,18 +20,19 @@ thread_local! {
 pub fn LiveChip() -> impl IntoView {
     let paused = RwSignal::new(false);
     let update = move |catch_up: bool| {
-        let listens = !paused.get_untracked() && browser::document().visibility_state() == VisibilityState::Visible;
+        let listens =
+            !paused.get_untracked() && browser::document().visibility_state() == VisibilityState::Visible;
         let listening = CONNECTION.with_borrow(Option::is_some);
         if listens && !listening {
             CONNECTION.set(listen());
             if catch_up {
-                Topic::ALL.iter().for_each(|topic| browser::announce(&browser::topic_event(topic.slug())));
+                for topic in Topic::ALL {
+                    browser::announce(&browser::topic_event(topic.slug()));
+                }
                 browser::announce(REFRESH);
             }
-        } else if !listens && listening {
-            if let Some(source) = CONNECTION.take() {
-                source.close();
-            }
+        } else if !listens && let Some(source) = CONNECTION.take() {
+            source.close();
         }
     };
     Effect::new(move |_| {
@@ -62,7 +63,8 @@ pub fn LiveChip() -> impl IntoView {
 fn listen() -> Option<EventSource> {
     let source = EventSource::new("/api/v1/events").ok()?;
     for topic in Topic::ALL {
-        let heard = Closure::<dyn FnMut()>::new(move || browser::announce(&browser::topic_event(topic.slug())));
+        let heard =
+            Closure::<dyn FnMut()>::new(move || browser::announce(&browser::topic_event(topic.slug())));
         let _ = source.add_event_listener_with_callback(topic.slug(), heard.as_ref().unchecked_ref());
         // A few bytes for each time that the stream is opened anew.
         heard.forget();

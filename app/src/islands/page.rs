@@ -38,7 +38,8 @@ pub fn LivePage() -> impl IntoView {
         });
     };
     Effect::new(move |_| {
-        let topics = browser::document().get_element_by_id("live").and_then(|live| live.get_attribute("data-topics"));
+        let topics =
+            browser::document().get_element_by_id("live").and_then(|live| live.get_attribute("data-topics"));
         for topic in topics.unwrap_or_default().split_ascii_whitespace() {
             browser::on_document(&browser::topic_event(topic), refresh);
         }

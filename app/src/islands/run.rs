@@ -42,9 +42,16 @@ pub fn start(button: &Element) {
 
 /// Asks the run to stop.
 pub fn cancel(button: &Element) {
-    let id = button.closest("#run").ok().flatten().and_then(|card| card.get_attribute("data-run-id")).unwrap_or_default();
+    let id = button
+        .closest("#run")
+        .ok()
+        .flatten()
+        .and_then(|card| card.get_attribute("data-run-id"))
+        .unwrap_or_default();
     spawn_local(async move {
-        if let (Err(refused), Some(card)) = (browser::post_json(&format!("/api/v1/runs/{id}/cancel"), &[]).await, card()) {
+        if let (Err(refused), Some(card)) =
+            (browser::post_json(&format!("/api/v1/runs/{id}/cancel"), &[]).await, card())
+        {
             refuse(&card, &refused);
         }
     });
@@ -111,12 +118,17 @@ fn draw(card: &Element, run: &Json) {
         "cancelled" => ("mute", "#i-cancelled"),
         _ => ("bad", "#i-warn"),
     };
-    let _ = if tone.is_empty() { card.remove_attribute("data-tone") } else { card.set_attribute("data-tone", tone) };
+    let _ = if tone.is_empty() {
+        card.remove_attribute("data-tone")
+    } else {
+        card.set_attribute("data-tone", tone)
+    };
     let _ = card.set_attribute("data-run-id", &run.count("id").to_string());
     let (considered, total) = (run.count("considered"), run.count("total"));
     icon(card, shape, state == "running");
     browser::write(card, "p", &headline(&state, considered, total, run.text("error")));
-    let mut text = details(considered, total, [run.count("located"), run.count("unlocated"), run.count("failed")]);
+    let mut text =
+        details(considered, total, [run.count("located"), run.count("unlocated"), run.count("failed")]);
     if state == "running" {
         if let Some(rate) = run.number("rate").filter(|rate| *rate > 0.0) {
             text.push_str(&format!(" · {rate:.0}{NBSP}a second"));

@@ -143,7 +143,8 @@ fn pressed(event: &KeyboardEvent) {
             }
         }
         "Escape" => {
-            let close = element_of("panel").and_then(|panel| panel.query_selector("a[data-close]").ok().flatten());
+            let close =
+                element_of("panel").and_then(|panel| panel.query_selector("a[data-close]").ok().flatten());
             if let Some(href) = close.and_then(|close| close.get_attribute("href")) {
                 open(href);
             }
@@ -206,7 +207,8 @@ fn take_over(page: &Document, moves_focus: bool) {
     let scrolled = |panel: &Element| panel.query_selector(".aside__body").ok().flatten();
     let same = new.unchecked_ref::<Element>().get_attribute("data-place") == old.get_attribute("data-place");
     let top = scrolled(&old).filter(|_| same).map_or(0, |body| body.scroll_top());
-    let focused = document.active_element().filter(|focused| old.contains(Some(focused))).map(|focused| focused.id());
+    let focused =
+        document.active_element().filter(|focused| old.contains(Some(focused))).map(|focused| focused.id());
     let moves_focus = moves_focus || focused.is_some();
     if old.replace_with_with_node_1(&new).is_err() {
         return;
@@ -227,15 +229,20 @@ fn write_address() {
     let Some(chart) = chart() else { return };
     let View { latitude, longitude, zoom } = chart.view();
     let panel = LIVE.with_borrow(|live| live.panel.clone());
-    let place = [("lat", format!("{latitude:.4}")), ("lon", format!("{longitude:.4}")), ("zoom", zoom.to_string())];
-    browser::replace_address(&address(&panel, &place.each_ref().map(|(name, value)| (*name, value.as_str()))));
+    let place =
+        [("lat", format!("{latitude:.4}")), ("lon", format!("{longitude:.4}")), ("zoom", zoom.to_string())];
+    browser::replace_address(&address(
+        &panel,
+        &place.each_ref().map(|(name, value)| (*name, value.as_str())),
+    ));
 }
 
 /// Draws the place that is open, and brings it out from under its panel.
 fn show_place() {
     let (Some(chart), Some(panel)) = (chart(), element_of("panel")) else { return };
     let facts = panel.query_selector("#panel-facts").ok().flatten();
-    let number = |element: &Element, name: &str| element.get_attribute(name).and_then(|text| text.parse::<f64>().ok());
+    let number =
+        |element: &Element, name: &str| element.get_attribute(name).and_then(|text| text.parse::<f64>().ok());
     let (Some(latitude), Some(longitude)) = (number(&panel, "data-lat"), number(&panel, "data-lon")) else {
         chart.select(None);
         return;
@@ -351,7 +358,8 @@ fn place_proxies() {
     let Ok(Some(group)) = document.query_selector(".map__proxies") else { return };
     let twins: Vec<(usize, f64, f64, String)> = LIVE.with_borrow(|live| {
         let seen = live.marks.iter().enumerate();
-        let seen = seen.filter_map(|(index, mark)| chart.pixel(mark).map(|(x, y)| (index, x, y, mark_name(mark))));
+        let seen =
+            seen.filter_map(|(index, mark)| chart.pixel(mark).map(|(x, y)| (index, x, y, mark_name(mark))));
         seen.take(PROXIES).collect()
     });
     // Twins are used again, so that the one with the focus keeps it.
@@ -384,8 +392,14 @@ fn tell(hosts: u64, places: u64) {
         browser::sleep(STATUS_MILLISECONDS).await;
         LIVE.with_borrow_mut(|live| live.status_waits = false);
         if let Some(status) = element_of("map-status") {
-            let word = |number: u64, word: &str| format!("{} {word}{}", grouped(number), if number == 1 { "" } else { "s" });
-            status.set_text_content(Some(&format!("{}, {} in view", word(places, "place"), word(hosts, "host"))));
+            let word = |number: u64, word: &str| {
+                format!("{} {word}{}", grouped(number), if number == 1 { "" } else { "s" })
+            };
+            status.set_text_content(Some(&format!(
+                "{}, {} in view",
+                word(places, "place"),
+                word(hosts, "host")
+            )));
         }
     });
 }

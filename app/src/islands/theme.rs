@@ -56,6 +56,9 @@ mod tests {
 
     #[test]
     fn three_clicks_lead_back_to_the_systems_theme() {
-        assert_eq!([next(None), next(Some("light")), next(Some("dark"))], [Some("light"), Some("dark"), None]);
+        assert_eq!(
+            [next(None), next(Some("light")), next(Some("dark"))],
+            [Some("light"), Some("dark"), None]
+        );
     }
 }

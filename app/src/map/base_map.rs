@@ -30,7 +30,9 @@ impl BaseMap {
     pub async fn fetch(scale: &str) -> Result<Self, String> {
         let data = browser::get_json(&format!("/basemap/countries-{scale}.json"), None).await?;
         let features = data.get("features").items();
-        Ok(Self { countries: features.iter().filter_map(|feature| country(&feature.get("geometry"))).collect() })
+        Ok(Self {
+            countries: features.iter().filter_map(|feature| country(&feature.get("geometry"))).collect(),
+        })
     }
 }
 
@@ -48,7 +50,9 @@ fn country(geometry: &Json) -> Option<Country> {
         let mut first = true;
         for point in ring.items() {
             let point: Array = point.0.unchecked_into();
-            let (Some(longitude), Some(latitude)) = (point.get(0).as_f64(), point.get(1).as_f64()) else { continue };
+            let (Some(longitude), Some(latitude)) = (point.get(0).as_f64(), point.get(1).as_f64()) else {
+                continue;
+            };
             let (x, y) = project(latitude, longitude);
             bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x), bounds[3].max(y)];
             let at_edge = longitude.abs() > EDGE_LONGITUDE || latitude < EDGE_LATITUDE;

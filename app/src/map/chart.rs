@@ -62,7 +62,10 @@ impl Chart {
         options.set_min_zoom(LEAST_ZOOM);
         options.set_max_zoom(MOST_ZOOM);
         options.set_max_bounds_viscosity(1.0);
-        options.set_max_bounds(LatLngBounds::new(&LatLng::new(-85.0, -100_000.0), &LatLng::new(85.0, 100_000.0)));
+        options.set_max_bounds(LatLngBounds::new(
+            &LatLng::new(-85.0, -100_000.0),
+            &LatLng::new(85.0, 100_000.0),
+        ));
         let map = Map::new_with_element(element, &options)?;
         let painter = Painter::new(element.clone())?;
         let chart = Rc::new(Self {
@@ -221,7 +224,8 @@ impl Chart {
         let viewport = self.viewport();
         let (x, y) = viewport.place(project(mark.latitude, mark.longitude));
         let middle = viewport.width / 2.0;
-        let inside = |x: f64| (RULER..viewport.width).contains(&x) && (0.0..viewport.height - RULER).contains(&y);
+        let inside =
+            |x: f64| (RULER..viewport.width).contains(&x) && (0.0..viewport.height - RULER).contains(&y);
         let shifts = viewport.copies(x, 0.0).map(|shift| x + shift).filter(|x| inside(*x));
         shifts.min_by(|one, other| (one - middle).abs().total_cmp(&(other - middle).abs())).map(|x| (x, y))
     }
@@ -232,7 +236,10 @@ impl Chart {
         let scene = self.scene.borrow();
         let distance = |mark: &Mark| {
             let (left, top) = viewport.place(project(mark.latitude, mark.longitude));
-            let nearest = viewport.copies(left, reach(mark)).map(|shift| (left + shift - x).abs()).fold(f64::MAX, f64::min);
+            let nearest = viewport
+                .copies(left, reach(mark))
+                .map(|shift| (left + shift - x).abs())
+                .fold(f64::MAX, f64::min);
             nearest.hypot(top - y)
         };
         let near = scene.marks.iter().enumerate().map(|(index, mark)| (index, distance(mark), reach(mark)));

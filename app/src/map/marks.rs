@@ -45,7 +45,8 @@ impl Mark {
     /// Reads one; what is no mark is none.
     pub fn read(entry: &Json) -> Option<Self> {
         let (latitude, longitude) = (entry.number("latitude")?, entry.number("longitude")?);
-        let bounds: Vec<f64> = entry.get("bounds").items().iter().filter_map(|degrees| degrees.0.as_f64()).collect();
+        let bounds: Vec<f64> =
+            entry.get("bounds").items().iter().filter_map(|degrees| degrees.0.as_f64()).collect();
         Some(Self {
             kind: match entry.text("kind")?.as_str() {
                 "cluster" => MarkKind::Cluster,
@@ -94,7 +95,11 @@ pub fn reach(entry: &Mark) -> f64 {
 
 /// `Frankfurt am Main, Germany, 1,204 hosts`
 pub fn mark_name(entry: &Mark) -> String {
-    let country = entry.country_code.as_deref().and_then(|code| code.parse::<CountryCode>().ok()).map(CountryCode::name);
+    let country = entry
+        .country_code
+        .as_deref()
+        .and_then(|code| code.parse::<CountryCode>().ok())
+        .map(CountryCode::name);
     let place = match country {
         Some(country) if country != entry.label => format!("{}, {country}", entry.label),
         _ => entry.label.clone(),
@@ -103,7 +108,11 @@ pub fn mark_name(entry: &Mark) -> String {
     match entry.kind {
         MarkKind::Cluster if entry.places > 1 => {
             let more = entry.places - 1;
-            format!("{place} and {} more {}, {hosts}", grouped(more), if more == 1 { "place" } else { "places" })
+            format!(
+                "{place} and {} more {}, {hosts}",
+                grouped(more),
+                if more == 1 { "place" } else { "places" }
+            )
         }
         MarkKind::Area => format!("{place}, place not known, {hosts}"),
         _ => format!("{place}, {hosts}"),

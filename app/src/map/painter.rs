@@ -47,7 +47,12 @@ impl Colours {
     fn read(element: &HtmlElement) -> Self {
         let style = browser::window().get_computed_style(element).ok().flatten();
         let read = |name: &str| {
-            style.as_ref().and_then(|style| style.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
+            style
+                .as_ref()
+                .and_then(|style| style.get_property_value(name).ok())
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
         };
         Self {
             sea: read("--map-sea"),
@@ -168,7 +173,11 @@ impl Painter {
         self.rulers(viewport, step);
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a canvas is a few thousand pixels wide")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a canvas is a few thousand pixels wide"
+    )]
     fn fit(&self, viewport: &Viewport) {
         let ratio = browser::window().device_pixel_ratio();
         let (width, height) = ((viewport.width * ratio) as u32, (viewport.height * ratio) as u32);
@@ -287,7 +296,8 @@ impl Painter {
             if label.sea && label.rank > viewport.zoom.max(1.0) {
                 continue;
             }
-            let lines: Vec<String> = if label.sea { sea_lines(&label.text) } else { vec![label.text.to_uppercase()] };
+            let lines: Vec<String> =
+                if label.sea { sea_lines(&label.text) } else { vec![label.text.to_uppercase()] };
             if label.sea {
                 context.set_font("italic 12px Georgia, 'Times New Roman', 'DejaVu Serif', serif");
                 set_letter_spacing(context, "0.7px");
@@ -297,7 +307,11 @@ impl Painter {
                 set_letter_spacing(context, "1px");
                 context.set_fill_style_str(&self.colours.label);
             }
-            let width = lines.iter().filter_map(|line| context.measure_text(line).ok()).map(|size| size.width()).fold(0.0, f64::max);
+            let width = lines
+                .iter()
+                .filter_map(|line| context.measure_text(line).ok())
+                .map(|size| size.width())
+                .fold(0.0, f64::max);
             #[expect(clippy::cast_precision_loss, reason = "a label has one or two lines")]
             let half = (width / 2.0 + 3.0, 8.0 * lines.len() as f64);
             let (x, y) = viewport.place(label.at);
@@ -359,7 +373,14 @@ impl Painter {
             self.context.set_global_alpha(0.38);
             self.ring(x, y, radius + 3.0, 3.0, &self.colours.mark, TAU);
             self.context.set_global_alpha(1.0);
-            self.ring(x, y, radius + 3.0, 3.0, &self.colours.warn, TAU * share(mark.stale, mark.hosts) / 100.0);
+            self.ring(
+                x,
+                y,
+                radius + 3.0,
+                3.0,
+                &self.colours.warn,
+                TAU * share(mark.stale, mark.hosts) / 100.0,
+            );
         }
         if radius > 5.0 {
             self.count(x, y, radius, mark.hosts, text);
@@ -367,7 +388,13 @@ impl Painter {
     }
 
     fn count(&self, x: f64, y: f64, radius: f64, hosts: u64, colour: &str) {
-        let size = if radius >= 27.0 { 14 } else if radius >= 21.0 { 13 } else { 11 };
+        let size = if radius >= 27.0 {
+            14
+        } else if radius >= 21.0 {
+            13
+        } else {
+            11
+        };
         self.context.set_font(&format!("600 {size}px {}", self.colours.sans));
         self.context.set_text_align("center");
         self.context.set_text_baseline("middle");
@@ -399,8 +426,11 @@ impl Painter {
         let _ = context.set_line_dash(&js_sys::Array::new());
         context.set_font(&format!("600 11px {}", self.colours.sans));
         let width = context.measure_text(&compact(hosts)).map_or(20.0, |size| size.width()) + 8.0;
-        let (ground, text) =
-            if hover { (&self.colours.ink, &self.colours.surface) } else { (&self.colours.land, &self.colours.ink) };
+        let (ground, text) = if hover {
+            (&self.colours.ink, &self.colours.surface)
+        } else {
+            (&self.colours.land, &self.colours.ink)
+        };
         context.set_fill_style_str(ground);
         context.fill_rect(x - width / 2.0, y - 8.0, width, 16.0);
         self.count(x, y, 12.0, hosts, text);
@@ -408,7 +438,10 @@ impl Painter {
 
     fn selection(&self, viewport: &Viewport, place: &Selection) {
         let (x, y) = viewport.place(project(place.latitude, place.longitude));
-        let kilometre = viewport.copy_width() / 360.0 / KILOMETRES_PER_DEGREE / place.latitude.to_radians().cos().max(0.01);
+        let kilometre = viewport.copy_width()
+            / 360.0
+            / KILOMETRES_PER_DEGREE
+            / place.latitude.to_radians().cos().max(0.01);
         let circle = place.accuracy_km.map(|kilometres| (kilometres, kilometres * kilometre));
         let reach = circle.map_or(40.0, |(_, reach)| reach.max(40.0));
         for shift in viewport.copies(x, reach) {
@@ -495,7 +528,10 @@ impl Painter {
 fn fits(area: [f64; 4], taken: &[[f64; 4]], viewport: &Viewport) -> bool {
     let [left, top, right, bottom] = area;
     let inside = left > RULER && right < viewport.width && top > 0.0 && bottom < viewport.height - RULER;
-    inside && !taken.iter().any(|other| left < other[2] && right > other[0] && top < other[3] && bottom > other[1])
+    inside
+        && !taken
+            .iter()
+            .any(|other| left < other[2] && right > other[0] && top < other[3] && bottom > other[1])
 }
 
 /// Degrees between two lines of the graticule: the least of these that are 60 pixels apart.

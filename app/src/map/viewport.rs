@@ -61,7 +61,9 @@ impl Viewport {
     pub fn copies(&self, x: f64, reach: f64) -> impl Iterator<Item = f64> + use<> {
         let (width, copy) = (self.width, self.copy_width());
         let first = ((-reach - x) / copy).ceil();
-        (0..8).map(move |step| (first + f64::from(step)) * copy).take_while(move |shift| x + shift <= width + reach)
+        (0..8)
+            .map(move |step| (first + f64::from(step)) * copy)
+            .take_while(move |shift| x + shift <= width + reach)
     }
 
     /// The longitude at a pixel; not brought into ±180.
@@ -87,7 +89,11 @@ impl Viewport {
 
 /// A longitude brought into ±180.
 pub fn wrap(longitude: f64) -> f64 {
-    if (-180.0..=180.0).contains(&longitude) { longitude } else { (longitude + 180.0).rem_euclid(360.0) - 180.0 }
+    if (-180.0..=180.0).contains(&longitude) {
+        longitude
+    } else {
+        (longitude + 180.0).rem_euclid(360.0) - 180.0
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +105,9 @@ mod tests {
         let viewport = Viewport::new(50.1, 8.7, 5.25, 800.0, 600.0);
         let (x, y) = viewport.place(project(50.1, 8.7));
         assert!((x - 400.0).abs() < 1e-6 && (y - 300.0).abs() < 1e-6);
-        assert!((viewport.latitude_at(y) - 50.1).abs() < 1e-9 && (viewport.longitude_at(x) - 8.7).abs() < 1e-9);
+        assert!(
+            (viewport.latitude_at(y) - 50.1).abs() < 1e-9 && (viewport.longitude_at(x) - 8.7).abs() < 1e-9
+        );
     }
 
     #[test]

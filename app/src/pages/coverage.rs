@@ -1,5 +1,5 @@
 use hostatlas_domain::{
-    Coverage, CountryCoverage, ProviderCoverage, RecentResult, Run, Timestamp, UnlocatedReason,
+    CountryCoverage, Coverage, ProviderCoverage, RecentResult, Run, Timestamp, UnlocatedReason,
 };
 use hostatlas_services::Permission;
 use leptos::prelude::*;
@@ -101,7 +101,13 @@ fn sheet(loaded: Loaded) -> impl IntoView {
 }
 
 #[component]
-fn RunForm(selection: &'static str, icon: &'static str, class: &'static str, word: &'static str, count: u64) -> impl IntoView {
+fn RunForm(
+    selection: &'static str,
+    icon: &'static str,
+    class: &'static str,
+    word: &'static str,
+    count: u64,
+) -> impl IntoView {
     view! {
         <form method="post" action="/api/fn/runs/start" data-run>
             <input type="hidden" name="selection" value=selection />
@@ -134,7 +140,12 @@ fn QueueForm(what: &'static str, q: &'static str, word: &'static str) -> impl In
 #[component]
 fn Hero(coverage: Coverage) -> impl IntoView {
     let locatable = coverage.total.saturating_sub(coverage.not_applicable);
-    let tile = |tone: &'static str, pattern: Option<&'static str>, label: &'static str, state: &'static str, count: u64, note: String| {
+    let tile = |tone: &'static str,
+                pattern: Option<&'static str>,
+                label: &'static str,
+                state: &'static str,
+                count: u64,
+                note: String| {
         view! {
             <a class="stat" data-tone=tone href=address("/hosts", &[("q", &format!("state:{state}"))])>
                 <span class="stat__label">
@@ -147,10 +158,16 @@ fn Hero(coverage: Coverage) -> impl IntoView {
         }
     };
     let next = match (coverage.pending, coverage.pending_unqueued) {
-        (0, _) if coverage.unlocated == 0 => ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned()),
+        (0, _) if coverage.unlocated == 0 => {
+            ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned())
+        }
         (0, _) => ("Nothing is pending".to_owned(), "what is left was looked up and not found".to_owned()),
-        (pending, 0) => (format!("{} pending", grouped(pending)), "all of them have a job in the queue".to_owned()),
-        (pending, bare) => (format!("{} pending", grouped(pending)), format!("{} of them have no job", grouped(bare))),
+        (pending, 0) => {
+            (format!("{} pending", grouped(pending)), "all of them have a job in the queue".to_owned())
+        }
+        (pending, bare) => {
+            (format!("{} pending", grouped(pending)), format!("{} of them have no job", grouped(bare)))
+        }
     };
     let reasons = coverage.unlocated_reasons.values().filter(|count| **count > 0).count();
     let fresh = coverage.located.saturating_sub(coverage.stale);
@@ -203,11 +220,17 @@ fn Hero(coverage: Coverage) -> impl IntoView {
 /// What to do about hosts that are unlocated for this reason.
 fn mend(reason: UnlocatedReason) -> &'static str {
     match reason {
-        UnlocatedReason::NoRecord | UnlocatedReason::NullIsland => "Tried again when a newer database is there.",
-        UnlocatedReason::NoDatabase => "Put a city database for this address family into mmdb/, then queue again.",
+        UnlocatedReason::NoRecord | UnlocatedReason::NullIsland => {
+            "Tried again when a newer database is there."
+        }
+        UnlocatedReason::NoDatabase => {
+            "Put a city database for this address family into mmdb/, then queue again."
+        }
         UnlocatedReason::RateLimited | UnlocatedReason::Unreachable => "Tried again within the hour, or now.",
         UnlocatedReason::Rejected => "Set a valid key, then queue again.",
-        UnlocatedReason::Malformed | UnlocatedReason::Poison | UnlocatedReason::Failed => "See the jobs for what failed.",
+        UnlocatedReason::Malformed | UnlocatedReason::Poison | UnlocatedReason::Failed => {
+            "See the jobs for what failed."
+        }
     }
 }
 

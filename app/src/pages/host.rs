@@ -8,7 +8,10 @@ use super::{page, parameter};
 use crate::{
     ApiError,
     api::{authorize, services},
-    components::{Ago, Chrome, Command, FormNotice, GeolocateControls, Icon, JobBadge, LocationBadge, Live, Tab, position_accuracy, position_name},
+    components::{
+        Ago, Chrome, Command, FormNotice, GeolocateControls, Icon, JobBadge, Live, LocationBadge, Tab,
+        position_accuracy, position_name,
+    },
     format::{NBSP, address, counted},
     islands::MiniMap,
 };
@@ -119,10 +122,13 @@ fn HostStats(host: Host, neighbours: Option<u64>, now: Timestamp) -> impl IntoVi
     let ports: Vec<String> = host.services.iter().take(6).map(|service| service.port.to_string()).collect();
     let answer = host.location.as_ref().map(|location| &location.answer);
     let area = answer.and_then(|answer| {
-        let parts: Vec<&str> = [answer.region.as_deref(), answer.country.as_deref()].into_iter().flatten().collect();
+        let parts: Vec<&str> =
+            [answer.region.as_deref(), answer.country.as_deref()].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     });
-    let shared = neighbours.filter(|hosts| *hosts > 1).map(|hosts| format!("shared by {}", counted(hosts, "host", "hosts")));
+    let shared = neighbours
+        .filter(|hosts| *hosts > 1)
+        .map(|hosts| format!("shared by {}", counted(hosts, "host", "hosts")));
     let place_note: Vec<String> = [area, shared].into_iter().flatten().collect();
     let without = match host.location_state {
         LocationState::NotApplicable => "Has no place",
@@ -215,9 +221,14 @@ fn LocationCard(host: Host, now: Timestamp) -> impl IntoView {
 
 fn why_nowhere(host: &Host) -> String {
     match host.location_state {
-        LocationState::Pending => "No provider was asked yet. Its job waits in the queue, or Re-geolocate queues one.".to_owned(),
+        LocationState::Pending => {
+            "No provider was asked yet. Its job waits in the queue, or Re-geolocate queues one.".to_owned()
+        }
         LocationState::NotApplicable => {
-            format!("{}. Such an address has no place, and is never sent to a provider.", host.address_class.explanation())
+            format!(
+                "{}. Such an address has no place, and is never sent to a provider.",
+                host.address_class.explanation()
+            )
         }
         _ => match host.unlocated_reason {
             Some(reason) => format!("{}.", reason.label()),
@@ -233,7 +244,8 @@ fn map_label(location: &HostLocation) -> String {
 /// The same place without scripts: a mark on the outline of the world.
 #[component]
 fn StillMap(location: HostLocation) -> impl IntoView {
-    let (latitude, longitude) = (location.answer.latitude.unwrap_or(0.0), location.answer.longitude.unwrap_or(0.0));
+    let (latitude, longitude) =
+        (location.answer.latitude.unwrap_or(0.0), location.answer.longitude.unwrap_or(0.0));
     let class = if location.answer.precision == Some(Precision::City) { "cluster" } else { "area" };
     view! {
         <noscript>
@@ -362,20 +374,34 @@ struct Happening {
 fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
     let name = |place: &Place| {
         let country = place.country.map(|country| format!(", {}", country.name())).unwrap_or_default();
-        if place.precision == Precision::Country { place.label() } else { format!("{}{country}", place.label()) }
+        if place.precision == Precision::Country {
+            place.label()
+        } else {
+            format!("{}{country}", place.label())
+        }
     };
     let moves = history.locations.into_iter().map(|change| Happening {
         at: change.at,
         tone: "ok",
         icon: "moved",
         text: format!("Moved to {}", name(&change.to)),
-        detail: Some(format!("from {}, {:.0}{NBSP}km · {}", name(&change.from), change.distance_km, change.provider)),
+        detail: Some(format!(
+            "from {}, {:.0}{NBSP}km · {}",
+            name(&change.from),
+            change.distance_km,
+            change.provider
+        )),
     });
     let services = history.services.into_iter().map(|change| Happening {
         at: change.at,
         tone: if change.state == "open" { "info" } else { "mute" },
         icon: if change.state == "open" { "plus" } else { "cancelled" },
-        text: format!("Service {}: {}/{}", if change.state == "open" { "opened" } else { "closed" }, change.port, change.protocol),
+        text: format!(
+            "Service {}: {}/{}",
+            if change.state == "open" { "opened" } else { "closed" },
+            change.port,
+            change.protocol
+        ),
         detail: None,
     });
     let located = host.location.iter().map(|location| Happening {
@@ -394,8 +420,20 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
     });
     let import = |id: Option<hostatlas_domain::ImportId>| id.map(|id| format!("import {}", id.0));
     let seen = [
-        Happening { at: host.last_seen, tone: "", icon: "hosts", text: "Last seen".to_owned(), detail: import(host.last_import) },
-        Happening { at: host.first_seen, tone: "", icon: "plus", text: "First seen".to_owned(), detail: import(host.first_import) },
+        Happening {
+            at: host.last_seen,
+            tone: "",
+            icon: "hosts",
+            text: "Last seen".to_owned(),
+            detail: import(host.last_import),
+        },
+        Happening {
+            at: host.first_seen,
+            tone: "",
+            icon: "plus",
+            text: "First seen".to_owned(),
+            detail: import(host.first_import),
+        },
     ];
     let mut all: Vec<_> = moves.chain(services).chain(located).chain(asked).chain(seen).collect();
     all.sort_by_key(|happening| std::cmp::Reverse(happening.at));
@@ -490,11 +528,16 @@ fn JobsCard(ip: String, jobs: Vec<Job>, now: Timestamp) -> impl IntoView {
 #[component]
 fn CommandsCard(host: Host) -> impl IntoView {
     let ip = host.ip.to_string();
-    let open: Vec<u16> =
-        host.services.iter().filter(|service| service.state == "open").map(|service| service.port.get()).collect();
+    let open: Vec<u16> = host
+        .services
+        .iter()
+        .filter(|service| service.state == "open")
+        .map(|service| service.port.get())
+        .collect();
     let ports: Vec<String> = open.iter().take(20).map(u16::to_string).collect();
     let family = if host.ip.is_ipv4() { "" } else { " -6" };
-    let mut commands = vec![format!("hostatlas hosts show {ip}"), format!("hostatlas geolocate --ip {ip} --force")];
+    let mut commands =
+        vec![format!("hostatlas hosts show {ip}"), format!("hostatlas geolocate --ip {ip} --force")];
     if !ports.is_empty() {
         commands.push(format!("nmap{family} -sV -p {} {ip}", ports.join(",")));
     }

@@ -35,7 +35,8 @@ pub fn HostsPage() -> impl IntoView {
     let (q, cursor) = (query("q"), query("cursor"));
     let sort = HostSort::from_slug(&query("sort")).filter(|_| q.is_empty()).unwrap_or_default();
     let shown = q.clone();
-    let content = page(load(q.clone(), sort, cursor.clone()), move |loaded| list(&shown, sort, &cursor, loaded));
+    let content =
+        page(load(q.clone(), sort, cursor.clone()), move |loaded| list(&shown, sort, &cursor, loaded));
     view! {
         <Chrome title="Hosts" tab=Tab::Hosts query=q>
             <FormNotice />
@@ -53,7 +54,9 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
             let verb = if count.hosts == 1 { "matches" } else { "match" };
             format!("{} of {} {verb}, exact count", grouped(count.hosts), grouped(coverage.total))
         }
-        (false, false) => format!("more than {} match, counted to {}", grouped(COUNT_CAP), grouped(COUNT_CAP)),
+        (false, false) => {
+            format!("more than {} match, counted to {}", grouped(COUNT_CAP), grouped(COUNT_CAP))
+        }
     };
     let first = cursor.is_empty();
     let order = if sort == HostSort::Address { "by address" } else { "newest first" };

@@ -21,7 +21,9 @@ struct Loaded {
 
 async fn load(id: String) -> Result<Loaded, ApiError> {
     authorize(Permission::ViewHosts)?;
-    let id = id.parse().map_err(|_| ApiError::new(ProblemCode::NotFound, "There is no such job: its number is a whole number."))?;
+    let id = id.parse().map_err(|_| {
+        ApiError::new(ProblemCode::NotFound, "There is no such job: its number is a whole number.")
+    })?;
     let services = services()?;
     let job = get_job(JobId(id)).await?;
     let others = services.jobs().for_host(&job.ip.to_string(), None, OTHERS).await?.items;
@@ -155,10 +157,14 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
     let ran_for = started.map(|started| duration(end.since(started).as_secs_f64()));
     let waited_for = duration(started.unwrap_or(end).since(job.created_at).as_secs_f64());
     let done = job.state == JobState::Completed;
-    let label = format!("Queued {}, waited {waited_for}{}", job.created_at.to_readable(), match &ran_for {
-        Some(ran) => format!(", then {ran} since its last attempt began"),
-        None => String::new(),
-    });
+    let label = format!(
+        "Queued {}, waited {waited_for}{}",
+        job.created_at.to_readable(),
+        match &ran_for {
+            Some(ran) => format!(", then {ran} since its last attempt began"),
+            None => String::new(),
+        }
+    );
     view! {
         <section class="card" aria-labelledby="life-head">
             <div class="card__head">
@@ -214,7 +220,9 @@ fn Facts(job: Job, now: Timestamp) -> impl IntoView {
             }
         })
     };
-    let text = |name: &'static str, value: Option<String>| value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> });
+    let text = |name: &'static str, value: Option<String>| {
+        value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> })
+    };
     view! {
         <section class="card" aria-labelledby="facts-head">
             <div class="card__head">

@@ -54,7 +54,8 @@ async fn load(filter: Filter) -> Result<Loaded, ApiError> {
 /// The queue: kinds, states with counts, filters, the list with bulk actions, and the form that queues jobs.
 #[component]
 pub fn JobsPage() -> impl IntoView {
-    let filter = Filter { state: query("state"), kind: query("kind"), ip: query("ip"), cursor: query("cursor") };
+    let filter =
+        Filter { state: query("state"), kind: query("kind"), ip: query("ip"), cursor: query("cursor") };
     let shown = filter.clone();
     let content = page(load(filter), move |loaded| queue(&shown, loaded));
     view! {
@@ -74,7 +75,9 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
     let chosen: Option<JobKind> = filter.kind.parse().ok();
     let mut counts = JobCounts::default();
     for kind in kinds.iter().filter(|kind| chosen.is_none_or(|chosen| chosen == kind.kind)) {
-        JobState::ALL.into_iter().for_each(|state| counts.add(state, kind.counts.of(state)));
+        for state in JobState::ALL {
+            counts.add(state, kind.counts.of(state));
+        }
     }
     let filter = filter.clone();
     view! {
@@ -106,8 +109,11 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
 fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
     let KindStatus { kind, counts, paused_at, served, oldest_waiting } = kind;
     let slug = kind.slug();
-    let (action, icon, word) =
-        if paused_at.is_some() { ("/api/fn/jobs/resume", "play", "Resume") } else { ("/api/fn/jobs/pause", "pause", "Pause") };
+    let (action, icon, word) = if paused_at.is_some() {
+        ("/api/fn/jobs/resume", "play", "Resume")
+    } else {
+        ("/api/fn/jobs/pause", "pause", "Pause")
+    };
     let waiting = format!("{} waiting, {} running", grouped(counts.waiting()), grouped(counts.running));
     view! {
         <section class="kind" aria-label=slug>
@@ -193,7 +199,10 @@ fn QueueForm() -> impl IntoView {
 fn StateTabs(filter: Filter, counts: JobCounts) -> impl IntoView {
     // Counters are kept by kind and state; of one host the list itself is the count.
     let counted = filter.ip.is_empty();
-    let tab = |slug: &'static str, word: &'static str, signs: Option<(&'static str, &'static str)>, count: u64| {
+    let tab = |slug: &'static str,
+               word: &'static str,
+               signs: Option<(&'static str, &'static str)>,
+               count: u64| {
         view! {
             <a
                 href=filter.address(slug, "")
@@ -285,13 +294,17 @@ fn Bulk(filter: Filter, counts: JobCounts) -> impl IntoView {
     let state: Option<JobState> = filter.state.parse().ok();
     // Of one host the counters say nothing, so the offer stands without a number.
     let number = |wanted: fn(JobState) -> bool| {
-        let states = JobState::ALL.into_iter().filter(|each| state.is_none_or(|state| state == *each) && wanted(*each));
+        let states = JobState::ALL
+            .into_iter()
+            .filter(|each| state.is_none_or(|state| state == *each) && wanted(*each));
         states.map(|each| counts.of(each)).sum::<u64>()
     };
     let known = filter.ip.is_empty();
     let retryable = number(|state| !state.is_live());
     let cancellable = number(JobState::is_live);
-    let count = |number: u64| known.then(|| view! { " " <span class="count" aria-hidden="true">{grouped(number)}</span> });
+    let count = |number: u64| {
+        known.then(|| view! { " " <span class="count" aria-hidden="true">{grouped(number)}</span> })
+    };
     let scope = if filter.is_empty() { "all jobs" } else { "the jobs of this filter" };
     view! {
         <form id=FORM class="bulkbar" method="post" action="/api/fn/jobs/change">
@@ -331,8 +344,11 @@ fn List(filter: Filter, page: Page<Job>, now: Timestamp) -> impl IntoView {
     let next = page.next_cursor.map(|cursor| filter.address(&filter.state, &cursor));
     let newest = filter.address(&filter.state, "");
     let table = if empty {
-        let sentence =
-            if filter.is_empty() { "Importing a scan queues one for every public host." } else { "No job is in this filter." };
+        let sentence = if filter.is_empty() {
+            "Importing a scan queues one for every public host."
+        } else {
+            "No job is in this filter."
+        };
         view! {
             <div class="empty">
                 <h2>"No jobs"</h2>

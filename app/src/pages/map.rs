@@ -10,7 +10,8 @@ use crate::{
     ApiError,
     api::{authorize, services},
     components::{
-        Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab, TopBar,
+        Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
+        TopBar,
     },
     format::{address, compact, grouped, percent},
     islands::MapView,
@@ -72,7 +73,9 @@ async fn load(asked: Asked) -> Result<Loaded, ApiError> {
         if coverage.located == 0 { services.coverage().empty_map_reasons().await? } else { Vec::new() };
     let panel = match asked.place {
         Some(id) => place_panel(&services, PlaceId(id), &asked).await?,
-        None if asked.list => Panel::List(services.map().answer(asked.bbox, asked.zoom, &asked.q).await?.clusters),
+        None if asked.list => {
+            Panel::List(services.map().answer(asked.bbox, asked.zoom, &asked.q).await?.clusters)
+        }
         None => Panel::Closed,
     };
     Ok(Loaded { answer, coverage, panel, now: services.now(), reasons })

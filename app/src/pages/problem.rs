@@ -13,10 +13,13 @@ pub fn ProblemView(
 ) -> impl IntoView {
     let problem = error.problem;
     if let Some(response) = use_context::<ResponseOptions>() {
-        response.set_status(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        response
+            .set_status(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     }
     let harmless = match problem.code {
-        ProblemCode::Internal | ProblemCode::Unavailable | ProblemCode::Timeout => Some("What is stored was not touched."),
+        ProblemCode::Internal | ProblemCode::Unavailable | ProblemCode::Timeout => {
+            Some("What is stored was not touched.")
+        }
         _ => None,
     };
     view! {

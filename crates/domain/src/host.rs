@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, AddressClass, ImportId, LocationState, LookupView, Place, PlaceId, PortNumber, Precision, Protocol,
-    Timestamp, UnlocatedReason,
+    Address, AddressClass, ImportId, LocationState, LookupView, Place, PlaceId, PortNumber, Precision,
+    Protocol, Timestamp, UnlocatedReason,
 };
 
 /// The row of a host.

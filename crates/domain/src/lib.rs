@@ -28,17 +28,17 @@ mod timestamp;
 
 pub use address::{Address, InvalidAddress};
 pub use country::{CountryCode, InvalidCountryCode};
-pub use coverage::{Coverage, CountryCoverage, ProviderCoverage, RecentResult};
+pub use coverage::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
 pub use event::{Topic, TopicChange};
 pub use host::{Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange};
 pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};
 pub use job::{
-    EnqueuedJob, Job, JobCounts, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken, Priority,
-    UnknownJobKind, UnknownJobState,
+    EnqueuedJob, Job, JobCounts, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken,
+    Priority, UnknownJobKind, UnknownJobState,
 };
 pub use location::{
-    DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Location, LocationFacts, LocationState, Located, UnlocatedReason,
-    due, is_stale,
+    DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Located, Location, LocationFacts, LocationState,
+    UnlocatedReason, due, is_stale,
 };
 pub use map::{BoundingBox, InvalidBoundingBox, MapAnswer, MapEntry, MapEntryKind, NotShown};
 pub use network::{Asn, InvalidAsn, Network, NetworkId};

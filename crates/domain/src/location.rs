@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Network, Place, ProviderName, Timestamp};
 
 /// After how long a location is stale, unless configured otherwise.
-pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_hours(30 * 24);
 
 /// After how long a failed lookup is tried again on its own: long enough for an outage to be over.
-pub const FAILURE_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+pub const FAILURE_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// What one provider says about where an address is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +295,6 @@ mod tests {
 
     #[test]
     fn a_location_from_the_future_is_fresh() {
-        assert!(!is_stale(NOW.plus(Duration::from_secs(60)), NOW, DEFAULT_MAX_AGE));
+        assert!(!is_stale(NOW.plus(Duration::from_mins(1)), NOW, DEFAULT_MAX_AGE));
     }
 }

@@ -38,7 +38,11 @@ impl BoundingBox {
             return Some(Self { west: -180.0, south, east: 180.0, north });
         }
         let wrap = |degrees: f64| {
-            if (-180.0..=180.0).contains(&degrees) { degrees } else { (degrees + 180.0).rem_euclid(360.0) - 180.0 }
+            if (-180.0..=180.0).contains(&degrees) {
+                degrees
+            } else {
+                (degrees + 180.0).rem_euclid(360.0) - 180.0
+            }
         };
         Some(Self { west: wrap(west), south, east: wrap(east), north })
     }
@@ -59,8 +63,11 @@ impl FromStr for BoundingBox {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidBoundingBox(crate::sanitize(text, 128));
-        let degrees: Vec<f64> =
-            text.split(',').map(|part| part.trim().parse()).collect::<Result<_, _>>().map_err(|_| invalid())?;
+        let degrees: Vec<f64> = text
+            .split(',')
+            .map(|part| part.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| invalid())?;
         let [west, south, east, north] = degrees[..] else { return Err(invalid()) };
         Self::new(west, south, east, north).ok_or_else(invalid)
     }
@@ -140,7 +147,10 @@ mod tests {
     #[test]
     fn a_box_over_the_antimeridian_holds_both_sides() {
         let pacific: BoundingBox = "170,-30,-170,30".parse().expect("a box");
-        assert_eq!([175.0, -175.0, 0.0].map(|longitude| pacific.contains(0.0, longitude)), [true, true, false]);
+        assert_eq!(
+            [175.0, -175.0, 0.0].map(|longitude| pacific.contains(0.0, longitude)),
+            [true, true, false]
+        );
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl FromStr for Asn {
 
     /// Reads `AS15169`, `as15169` or `15169`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.get(..2).filter(|head| head.eq_ignore_ascii_case("as")).map_or(text, |_| &text[2..]);
+        let digits =
+            text.get(..2).filter(|head| head.eq_ignore_ascii_case("as")).map_or(text, |_| &text[2..]);
         match digits.parse() {
             Ok(number) if number > 0 && !digits.starts_with('+') => Ok(Self(number)),
             _ => Err(InvalidAsn(crate::sanitize(text, 32))),

@@ -63,7 +63,7 @@ impl FromStr for Cursor {
             return Err(InvalidCursor);
         }
         let part = |hex: &str| {
-            if hex.is_empty() || hex.len() % 2 != 0 {
+            if hex.is_empty() || !hex.len().is_multiple_of(2) {
                 return Err(InvalidCursor);
             }
             (0..hex.len())

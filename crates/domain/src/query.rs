@@ -9,7 +9,9 @@ use std::{fmt, str::FromStr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Asn, CountryCode, ImportId, LocationState, PlaceId, PortNumber, UnlocatedReason, sanitize};
+use crate::{
+    Address, Asn, CountryCode, ImportId, LocationState, PlaceId, PortNumber, UnlocatedReason, sanitize,
+};
 
 /// Which hosts a list, a map or a bulk action means; all given parts must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,8 +89,7 @@ impl InvalidQuery {
 
 /// Longer queries are refused: they are no search by a person.
 const LONGEST_QUERY: usize = 1024;
-const FIELDS_HINT: &str =
-    "fields are ip, net, country, city, port, asn, org, state, reason, place and import, as in `country:DE port:443`";
+const FIELDS_HINT: &str = "fields are ip, net, country, city, port, asn, org, state, reason, place and import, as in `country:DE port:443`";
 
 impl HostQuery {
     /// What was typed, trimmed.
@@ -149,7 +150,10 @@ impl Term {
     }
 
     fn parse_list<T: FromStr<Err: fmt::Display>>(&self) -> Result<Vec<T>, InvalidQuery> {
-        self.value.split(',').map(|value| value.trim().parse().map_err(|error| self.value_error(error))).collect()
+        self.value
+            .split(',')
+            .map(|value| value.trim().parse().map_err(|error| self.value_error(error)))
+            .collect()
     }
 }
 
@@ -170,7 +174,8 @@ fn terms(text: &str) -> Result<Vec<Term>, InvalidQuery> {
         rest = tail.trim_start();
         let unquoted = word.replace('"', "");
         let field = word.split_once(':').filter(|(field, _)| {
-            !field.is_empty() && field.chars().all(|letter| letter.is_ascii_alphabetic() || "-_".contains(letter))
+            !field.is_empty()
+                && field.chars().all(|letter| letter.is_ascii_alphabetic() || "-_".contains(letter))
         });
         // An IPv6 address starts like a field; it is one only when the whole word is an address or block.
         let is_address = unquoted.parse::<Address>().is_ok() || unquoted.parse::<IpNet>().is_ok();
@@ -198,11 +203,17 @@ fn add_term(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
         "ip" | "net" | "cidr" | "address" => add_range(filter, term),
         "country" => {
             let country = |value: &str| {
-                value.parse::<CountryCode>().ok().or_else(|| CountryCode::from_name(value)).ok_or(value.to_owned())
+                value
+                    .parse::<CountryCode>()
+                    .ok()
+                    .or_else(|| CountryCode::from_name(value))
+                    .ok_or(value.to_owned())
             };
-            let countries: Result<Vec<_>, _> = term.value.split(',').map(|value| country(value.trim())).collect();
-            let countries =
-                countries.map_err(|value| term.value_error(format!("`{value}` is not a country: use a name or a code such as DE")))?;
+            let countries: Result<Vec<_>, _> =
+                term.value.split(',').map(|value| country(value.trim())).collect();
+            let countries = countries.map_err(|value| {
+                term.value_error(format!("`{value}` is not a country: use a name or a code such as DE"))
+            })?;
             once(term, &mut filter.countries, countries)
         }
         "city" => once_option(term, &mut filter.city, term.value.clone()),
@@ -264,9 +275,11 @@ fn add_word(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
 fn add_range(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
     let range = match term.value.parse::<Address>() {
         Ok(address) => IpNet::from(address.ip()),
-        Err(_) => {
-            term.value.parse::<IpNet>().map_err(|_| term.value_error("not an address or a block such as 192.0.2.0/24"))?.trunc()
-        }
+        Err(_) => term
+            .value
+            .parse::<IpNet>()
+            .map_err(|_| term.value_error("not an address or a block such as 192.0.2.0/24"))?
+            .trunc(),
     };
     let range = match filter.range {
         None => range,
@@ -335,7 +348,10 @@ mod tests {
             range: Some("198.51.100.0/24".parse().expect("a block")),
             countries: vec!["DE".parse().expect("a country"), "US".parse().expect("a country")],
             city: Some("New York".to_owned()),
-            ports: vec![PortNumber::try_from(443).expect("a port"), PortNumber::try_from(8443).expect("a port")],
+            ports: vec![
+                PortNumber::try_from(443).expect("a port"),
+                PortNumber::try_from(8443).expect("a port"),
+            ],
             asns: vec![Asn(15169)],
             words: vec!["frankfurt".to_owned()],
             ..HostFilter::default()
@@ -350,7 +366,9 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_an_error() {
-        for text in ["-port:443", "-frankfurt", "colour:blue", "country:DE country:US", "net:10.0.0.0/8 192.0.2.1"] {
+        for text in
+            ["-port:443", "-frankfurt", "colour:blue", "country:DE country:US", "net:10.0.0.0/8 192.0.2.1"]
+        {
             assert!(matches!(text.parse::<HostQuery>(), Err(InvalidQuery::NotSupported { .. })), "{text}");
         }
         for text in ["port:0", "port:70000", "country:Atlantis", "state:lost", "port:", "ip:1.2.3"] {

@@ -1,5 +1,7 @@
+use std::sync::Mutex;
+
 use hostatlas_domain::{
-    CountryCoverage, Coverage, LocationState, ProviderCoverage, RecentResult, UnlocatedReason,
+    CountryCoverage, Coverage, LocationState, ProviderCoverage, RecentResult, Topic, UnlocatedReason,
 };
 
 use crate::{Error, Services, request::parse_limit};
@@ -8,6 +10,23 @@ use crate::{Error, Services, request::parse_limit};
 #[derive(Clone)]
 pub struct CoverageService {
     services: Services,
+}
+
+/// The countries as of a change number of the map: summing up every place takes longer than all else on the page.
+#[derive(Default)]
+pub(crate) struct CountryCache(Mutex<Option<(i64, Vec<CountryCoverage>)>>);
+
+impl CountryCache {
+    fn get(&self, number: Option<i64>) -> Option<Vec<CountryCoverage>> {
+        let known = self.0.lock().ok()?;
+        known.as_ref().filter(|(of, _)| Some(*of) == number).map(|(_, countries)| countries.clone())
+    }
+
+    fn set(&self, number: Option<i64>, countries: &[CountryCoverage]) {
+        if let (Some(number), Ok(mut known)) = (number, self.0.lock()) {
+            *known = Some((number, countries.to_vec()));
+        }
+    }
 }
 
 /// One cause for which hosts are not on the map, and what mends it.
@@ -50,7 +69,15 @@ impl CoverageService {
 
     /// Located hosts by country, most first.
     pub async fn countries(&self) -> Result<Vec<CountryCoverage>, Error> {
-        Ok(self.services.store().coverage_countries().await?)
+        let store = self.services.store();
+        let changes = store.changes().await?;
+        let number = changes.iter().find(|change| change.topic == Topic::Map).map(|change| change.number);
+        if let Some(known) = self.services.countries().get(number) {
+            return Ok(known);
+        }
+        let countries = store.coverage_countries().await?;
+        self.services.countries().set(number, &countries);
+        Ok(countries)
     }
 
     /// Located hosts by provider, most first.

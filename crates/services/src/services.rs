@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Runs, Worker, WorkerOptions, clock,
-    events::Hub, map::MapIndex,
+    coverage::CountryCache, events::Hub, map::MapIndex,
 };
 
 /// The use cases. Cheap to clone; all clones are one.
@@ -40,6 +40,7 @@ struct Inner {
     hub: Hub,
     map: MapIndex,
     jobs_waiting: Arc<Notify>,
+    countries: CountryCache,
 }
 
 impl Services {
@@ -52,6 +53,7 @@ impl Services {
             config,
             hub: Hub::default(),
             jobs_waiting: Arc::new(Notify::new()),
+            countries: CountryCache::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -136,6 +138,10 @@ impl Services {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.inner.hub
+    }
+
+    pub(crate) fn countries(&self) -> &CountryCache {
+        &self.inner.countries
     }
 
     /// Wakes the worker of this process.

@@ -11,13 +11,13 @@ use std::{
 };
 
 use hostatlas_domain::{
-    Address, Asn, Coordinate, DEFAULT_MAX_AGE, DuePolicy, HostId, JobId, JobKind, Located, Network, Place, Precision,
-    Priority, ProviderName, ScanFormat, Scope, Timestamp,
+    Address, Asn, Coordinate, DEFAULT_MAX_AGE, DuePolicy, HostId, JobId, JobKind, Located, Network, Place,
+    Precision, Priority, ProviderName, ScanFormat, Scope, Timestamp,
 };
 use hostatlas_store::{
-    AdminStore, ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJobs, Fence, FinishJobs, Finished,
-    HostSelection, HostStore, ImportStore, JobStore, LocationStore, LocationWrite, Observation, PrunePolicy,
-    RecordSightings, SelectHosts, SelectedHost, Settled, StartImport, WorkerId,
+    AdminStore, ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJobs, Fence, FinishJobs,
+    Finished, HostSelection, HostStore, ImportStore, JobStore, LocationStore, LocationWrite, Observation,
+    PrunePolicy, RecordSightings, SelectHosts, SelectedHost, Settled, StartImport, WorkerId,
 };
 use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use serde_json::{Value, json};
@@ -55,7 +55,11 @@ async fn queue(store: &SqliteStore, hosts: u32, answers: &[Arc<Located>]) -> Val
     let enqueue = measure(hosts, enqueue(store)).await;
     let no_op = measure(hosts, lease_and_finish(store, 1_000)).await;
     let counts = store.jobs_stats().await.expect("stats").geolocation;
-    assert_eq!((counts.completed, counts.total), (2 * u64::from(hosts), 2 * u64::from(hosts)), "every job is done");
+    assert_eq!(
+        (counts.completed, counts.total),
+        (2 * u64::from(hosts), 2 * u64::from(hosts)),
+        "every job is done"
+    );
     let prune = measure(2 * hosts, prune(store)).await;
     store.close().await;
     json!({
@@ -122,7 +126,11 @@ fn answer(number: u32) -> Arc<Located> {
             region: Some(format!("Region {}", number % 4_000)),
             country: "DE".parse().ok(),
         },
-        network: Network { asn: Some(Asn(asn)), organization: Some(format!("Organization {asn}")), isp: None },
+        network: Network {
+            asn: Some(Asn(asn)),
+            organization: Some(format!("Organization {asn}")),
+            isp: None,
+        },
         timezone: Some("Europe/Berlin".to_owned()),
         provider: ProviderName::Mmdb,
         accuracy_km: Some(u16::try_from(number % 100).unwrap_or(0)),
@@ -174,7 +182,8 @@ async fn claim_latency(store: &SqliteStore) -> Value {
     for round in 0..1_000 {
         let began = Instant::now();
         let oldest_first = round % 10 == 0;
-        let params = ClaimJobs { oldest_first, kinds: JobKind::ALL.to_vec(), ..claim(1, ClaimMode::Lease, vec![]) };
+        let params =
+            ClaimJobs { oldest_first, kinds: JobKind::ALL.to_vec(), ..claim(1, ClaimMode::Lease, vec![]) };
         let jobs = store.jobs_claim(params).await.expect("a claim");
         claims.push(began.elapsed());
         store.jobs_release(jobs.iter().map(|job| (job.id, job.token)).collect()).await.expect("released");
@@ -220,7 +229,8 @@ async fn enqueue(store: &SqliteStore) {
     let mut after = None;
     loop {
         let priority = Priority::FIRST;
-        let params = EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
+        let params =
+            EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
         after = store.jobs_enqueue(params).await.expect("queued").next;
         if after.is_none() {
             return;
@@ -233,7 +243,8 @@ async fn lease_and_finish(store: &SqliteStore, batch: u32) {
     let claim = || store.jobs_claim(claim(batch, ClaimMode::Lease, Vec::new()));
     let mut jobs = claim().await.expect("a claim");
     while !jobs.is_empty() {
-        let params = FinishJobs { fence: Fence::Running, finished: ends(jobs, |_| None), age: Duration::ZERO };
+        let params =
+            FinishJobs { fence: Fence::Running, finished: ends(jobs, |_| None), age: Duration::ZERO };
         let (lost, next) = tokio::join!(store.jobs_finish(params), claim());
         assert_eq!(lost.expect("a finish"), [], "nobody else works here");
         jobs = next.expect("a claim");
@@ -241,22 +252,24 @@ async fn lease_and_finish(store: &SqliteStore, batch: u32) {
 }
 
 async fn prune(store: &SqliteStore) {
-    let policy = PrunePolicy { completed_after: Duration::ZERO, discarded_after: Duration::ZERO, limit: 5_000 };
+    let policy =
+        PrunePolicy { completed_after: Duration::ZERO, discarded_after: Duration::ZERO, limit: 5_000 };
     while store.jobs_prune(policy).await.expect("pruned") > 0 {}
 }
 
 /// Selects the next hosts while the last are written.
 async fn apply(store: &SqliteStore, answers: &[Arc<Located>], batch: u32) {
-    let select = |after| {
-        store.hosts_select(SelectHosts { selection: HostSelection::All, after, limit: batch })
-    };
+    let select =
+        |after| store.hosts_select(SelectHosts { selection: HostSelection::All, after, limit: batch });
     let mut hosts = select(None).await.expect("hosts");
     while let Some(last) = hosts.last() {
         let next = select(Some(last.address));
-        let write = |host: &SelectedHost| LocationWrite { host: host.id, attempt: answer_of(answers, host.id) };
+        let write =
+            |host: &SelectedHost| LocationWrite { host: host.id, attempt: answer_of(answers, host.id) };
         let mut writes: Vec<_> = hosts.iter().map(write).collect();
         writes.sort_by_key(|write| write.host);
-        let (applied, next) = tokio::join!(store.locations_apply(ApplyLocations { writes, age: Duration::ZERO }), next);
+        let (applied, next) =
+            tokio::join!(store.locations_apply(ApplyLocations { writes, age: Duration::ZERO }), next);
         applied.expect("applied");
         hosts = next.expect("hosts");
     }

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use hostatlas_domain::{AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, UnlocatedReason};
+use hostatlas_domain::{
+    AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, UnlocatedReason,
+};
 use hostatlas_store::StoreError;
 use sqlx::SqliteConnection;
 

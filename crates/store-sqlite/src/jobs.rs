@@ -16,8 +16,8 @@ use hostatlas_domain::{
     Cursor, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken, Page,
 };
 use hostatlas_store::{
-    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, FinishJobs, JobSelection,
-    JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, FinishJobs,
+    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
 };
 
 use crate::{SqliteStore, database::Size, error::corrupt};
@@ -54,12 +54,16 @@ impl JobStore for SqliteStore {
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
         match params.mode {
             ClaimMode::Peek => {
-                self.database.read(move |connection, now| Box::pin(claim::peek(connection, now, params))).await
+                self.database
+                    .read(move |connection, now| Box::pin(claim::peek(connection, now, params)))
+                    .await
             }
             ClaimMode::Lease => {
                 // Small whatever its limit: a worker that asks has nothing to do.
                 self.database
-                    .write(Size::Small, move |connection, now| Box::pin(claim::lease(connection, now, params)))
+                    .write(Size::Small, move |connection, now| {
+                        Box::pin(claim::lease(connection, now, params))
+                    })
                     .await
             }
         }

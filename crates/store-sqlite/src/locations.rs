@@ -44,7 +44,9 @@ impl LocationStore for SqliteStore {
     }
 
     async fn coverage(&self, max_age: Duration) -> Result<Coverage, StoreError> {
-        self.database.read(move |connection, now| Box::pin(coverage::coverage(connection, now, max_age))).await
+        self.database
+            .read(move |connection, now| Box::pin(coverage::coverage(connection, now, max_age)))
+            .await
     }
 
     async fn coverage_countries(&self) -> Result<Vec<CountryCoverage>, StoreError> {
@@ -63,8 +65,9 @@ async fn apply(
     caches: Caches,
 ) -> Result<Applied, StoreError> {
     let writes = params.writes.into_iter();
-    let writes =
-        writes.map(|write| Write { host: write.host.0, attempt: write.attempt, only_pending: false }).collect();
+    let writes = writes
+        .map(|write| Write { host: write.host.0, attempt: write.attempt, only_pending: false })
+        .collect();
     let writes = one_of_each_host(writes);
     let mut applied = apply_attempts(connection, now, params.age, &writes, &caches).await?;
     let live = geolocation_live(connection, &applied.left_pending).await?;
@@ -90,7 +93,10 @@ pub(crate) fn one_of_each_host(mut writes: Vec<Write>) -> Vec<Write> {
 }
 
 /// How many of these hosts have a live geolocation job.
-pub(crate) async fn geolocation_live(connection: &mut SqliteConnection, hosts: &[i64]) -> Result<i64, StoreError> {
+pub(crate) async fn geolocation_live(
+    connection: &mut SqliteConnection,
+    hosts: &[i64],
+) -> Result<i64, StoreError> {
     if hosts.is_empty() {
         return Ok(0);
     }
@@ -119,14 +125,18 @@ pub(crate) async fn pending(connection: &mut SqliteConnection, hosts: &[i64]) ->
 }
 
 /// How many of these hosts, all of which have a live geolocation job until this transaction, are pending.
-pub(crate) async fn pending_of_live(connection: &mut SqliteConnection, hosts: &[i64]) -> Result<i64, StoreError> {
+pub(crate) async fn pending_of_live(
+    connection: &mut SqliteConnection,
+    hosts: &[i64],
+) -> Result<i64, StoreError> {
     if hosts.is_empty() {
         return Ok(0);
     }
-    let counted: Option<i64> = sqlx::query_scalar("SELECT n FROM counter WHERE name = 'pending_live' AND key = 0")
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(engine)?;
+    let counted: Option<i64> =
+        sqlx::query_scalar("SELECT n FROM counter WHERE name = 'pending_live' AND key = 0")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(engine)?;
     // Where no such host is counted at all, none of these needs to be looked at.
     if counted.unwrap_or(0) == 0 { Ok(0) } else { pending(connection, hosts).await }
 }

@@ -57,7 +57,11 @@ pub(crate) fn push_number(json: &mut String, number: i64) {
 
 /// The rows of a `group_concat(concat_ws(',', ...), ';')`.
 pub(crate) fn rows(packed: Option<&str>) -> impl Iterator<Item = Row<'_>> {
-    packed.filter(|text| !text.is_empty()).into_iter().flat_map(|text| text.split(';')).map(|rest| Row { rest })
+    packed
+        .filter(|text| !text.is_empty())
+        .into_iter()
+        .flat_map(|text| text.split(';'))
+        .map(|rest| Row { rest })
 }
 
 /// One row: its fields, from left to right.
@@ -77,7 +81,9 @@ impl<'t> Row<'t> {
     /// The next field as a number.
     pub(crate) fn number(&mut self) -> Result<i64, StoreError> {
         let field = self.text();
-        field.parse().map_err(|_| other(format!("the engine answered `{field}` where a number was asked for")))
+        field
+            .parse()
+            .map_err(|_| other(format!("the engine answered `{field}` where a number was asked for")))
     }
 }
 

@@ -41,7 +41,12 @@ impl RunStore for SqliteStore {
     }
 }
 
-async fn start(connection: &mut SqliteConnection, now: i64, mode: Mode, total: u64) -> Result<RunId, StoreError> {
+async fn start(
+    connection: &mut SqliteConnection,
+    now: i64,
+    mode: Mode,
+    total: u64,
+) -> Result<RunId, StoreError> {
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < ?1")
         .bind(now - SILENCE_MILLIS)
         .execute(&mut *connection)
@@ -66,13 +71,18 @@ async fn start(connection: &mut SqliteConnection, now: i64, mode: Mode, total: u
     Ok(RunId(id))
 }
 
-async fn report(connection: &mut SqliteConnection, now: i64, progress: RunProgress) -> Result<bool, StoreError> {
+async fn report(
+    connection: &mut SqliteConnection,
+    now: i64,
+    progress: RunProgress,
+) -> Result<bool, StoreError> {
     let RunProgress { id, summary, state, error } = progress;
-    let going_on: Option<(u8, bool)> = sqlx::query_as("SELECT state, cancel_requested FROM run WHERE id = ?1")
-        .bind(id.0)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(engine)?;
+    let going_on: Option<(u8, bool)> =
+        sqlx::query_as("SELECT state, cancel_requested FROM run WHERE id = ?1")
+            .bind(id.0)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(engine)?;
     let (stored_state, cancelled) = going_on.ok_or(StoreError::UnknownRun(id))?;
     // A process that was taken for dead and comes back must stop: another run may have begun.
     if stored_state != RunState::Running.number() {
@@ -141,7 +151,8 @@ fn view(row: &SqliteRow, now: i64) -> Result<Run, StoreError> {
         state = RunState::Interrupted;
         finished_at = Some(reported_at);
     }
-    let lasted = Timestamp::from_millis(finished_at.unwrap_or(reported_at)).since(Timestamp::from_millis(started_at));
+    let lasted =
+        Timestamp::from_millis(finished_at.unwrap_or(reported_at)).since(Timestamp::from_millis(started_at));
     let summary = GeolocateSummary {
         mode,
         considered: count("considered")?,

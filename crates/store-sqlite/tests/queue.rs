@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use hostatlas_domain::{
-    Address, Asn, Coordinate, DuePolicy, HostId, JobFilter, JobId, JobKind, JobState, Located, Network, Place,
-    PortNumber, Precision, Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp, UnlocatedReason,
+    Address, Asn, Coordinate, DuePolicy, HostId, JobFilter, JobId, JobKind, JobState, Located, Network,
+    Place, PortNumber, Precision, Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp,
+    UnlocatedReason,
 };
 use hostatlas_store::{
-    AdminStore, ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, Fence, FinishJobs,
-    Finished, HostSelection, ImportStore, JobSelection, JobStore, LocationStore, LocationWrite, Observation,
-    PrunePolicy, RecordSightings, Rescue, Settled, StartImport, WorkerId,
+    AdminStore, ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, Fence,
+    FinishJobs, Finished, HostSelection, ImportStore, JobSelection, JobStore, LocationStore, LocationWrite,
+    Observation, PrunePolicy, RecordSightings, Rescue, Settled, StartImport, WorkerId,
 };
 use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
 
@@ -33,16 +34,19 @@ impl Test {
         let start = StartImport { source: "test".to_owned(), format: ScanFormat::MasscanJson };
         let import = store.import_start(start).await.expect("an import");
         let seen = Timestamp::from_secs(1_795_400_000);
-        let observation = |last| Observation { address: address(last), port: None, first_seen: seen, last_seen: seen };
+        let observation =
+            |last| Observation { address: address(last), port: None, first_seen: seen, last_seen: seen };
         let observations = (1..=HOSTS).map(observation).collect();
-        let params = RecordSightings { import, observations, scope: Scope::default(), due: DuePolicy::default() };
+        let params =
+            RecordSightings { import, observations, scope: Scope::default(), due: DuePolicy::default() };
         store.sightings_record(params).await.expect("recorded");
         Self { store, clock, random: seed, _folder: folder }
     }
 
     /// A number below `end`: the same for the same seed.
     fn below(&mut self, end: u64) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % end
     }
 
@@ -80,7 +84,8 @@ impl Test {
             return JobSelection::Ids((0..10).map(|_| JobId(self.below(100).cast_signed())).collect());
         }
         let state = JobState::ALL.get(usize::try_from(self.below(9)).expect("small")).copied();
-        let ip = (self.below(3) == 0).then(|| address(u8::try_from(self.below(u64::from(HOSTS))).expect("a byte")));
+        let ip = (self.below(3) == 0)
+            .then(|| address(u8::try_from(self.below(u64::from(HOSTS))).expect("a byte")));
         JobSelection::Matching { filter: JobFilter { state, kind: None, ip }, limit: 7 }
     }
 
@@ -117,17 +122,23 @@ impl Test {
             }
             8 => {
                 let jobs = self.claim(ClaimMode::Lease).await;
-                self.store.jobs_release(jobs.iter().map(|job| (job.id, job.token)).collect()).await.expect("released");
+                self.store
+                    .jobs_release(jobs.iter().map(|job| (job.id, job.token)).collect())
+                    .await
+                    .expect("released");
             }
             9 => {
                 let hosts = [self.below(20), 20 + self.below(25)];
                 let write = |host: u64| HostId(host.cast_signed() + 1);
                 let writes = hosts.map(write).map(|host| LocationWrite { host, attempt: self.attempt() });
                 let age = Duration::from_secs(self.below(2) * 90);
-                self.store.locations_apply(ApplyLocations { writes: writes.into(), age }).await.expect("applied");
+                self.store
+                    .locations_apply(ApplyLocations { writes: writes.into(), age })
+                    .await
+                    .expect("applied");
             }
             10 => {
-                let (completed_after, discarded_after) = (Duration::from_secs(120), Duration::from_secs(600));
+                let (completed_after, discarded_after) = (Duration::from_mins(2), Duration::from_mins(10));
                 let policy = PrunePolicy { completed_after, discarded_after, limit: 5 };
                 self.store.jobs_prune(policy).await.expect("pruned");
             }
@@ -140,7 +151,8 @@ impl Test {
 
     async fn enqueue_one(&mut self) {
         let kind = JobKind::ALL[usize::try_from(self.below(4)).expect("small")];
-        let port = (kind == JobKind::BannerGrab).then(|| (PortNumber::try_from(443).expect("a port"), Protocol::Tcp));
+        let port = (kind == JobKind::BannerGrab)
+            .then(|| (PortNumber::try_from(443).expect("a port"), Protocol::Tcp));
         let params = EnqueueJob {
             kind,
             address: address(1 + u8::try_from(self.below(u64::from(HOSTS))).expect("a byte")),
@@ -213,16 +225,22 @@ async fn the_id_of_a_deleted_job_is_not_given_again() {
     let jobs = test.store.jobs_claim(claim(100, ClaimMode::Lease)).await.expect("a claim");
     let newest = jobs.iter().map(|job| job.id).max();
     let settled = || Settled::Completed(String::new());
-    let end = |job: &ClaimedJob| {
-        Finished { id: job.id, token: job.token, host: job.host, settled: settled(), effect: None }
+    let end = |job: &ClaimedJob| Finished {
+        id: job.id,
+        token: job.token,
+        host: job.host,
+        settled: settled(),
+        effect: None,
     };
     let finished = jobs.iter().map(end).collect();
     let params = FinishJobs { fence: Fence::Running, finished, age: Duration::ZERO };
     test.store.jobs_finish(params).await.expect("finished");
-    let policy = PrunePolicy { completed_after: Duration::ZERO, discarded_after: Duration::ZERO, limit: 1_000 };
+    let policy =
+        PrunePolicy { completed_after: Duration::ZERO, discarded_after: Duration::ZERO, limit: 1_000 };
     assert_eq!(test.store.jobs_prune(policy).await.expect("pruned"), u64::from(HOSTS));
     let (kind, port, priority) = (JobKind::Geolocation, None, Priority::FIRST);
-    let request = EnqueueJob { kind, address: address(1), port, priority, delay: Duration::ZERO, force: false };
+    let request =
+        EnqueueJob { kind, address: address(1), port, priority, delay: Duration::ZERO, force: false };
     let job = test.store.job_enqueue(request).await.expect("queued").job;
     assert!(Some(job) > newest, "{job} was given before");
 }

@@ -3,19 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use hostatlas_domain::{
-    Address, Asn, Coordinate, DuePolicy, HostId, ImportId, JobKind, Located, Network, Place, PortNumber, Precision,
-    Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp,
+    Address, Asn, Coordinate, DuePolicy, HostId, ImportId, JobKind, Located, Network, Place, PortNumber,
+    Precision, Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp,
 };
 use hostatlas_store::{
-    ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, Fence, FinishJobs, Finished, LocationWrite,
-    Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, Settled, StartImport, Store, WorkerId,
+    ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, Fence, FinishJobs, Finished,
+    LocationWrite, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, Settled,
+    StartImport, Store, WorkerId,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) const MAX_AGE: Duration = hostatlas_domain::DEFAULT_MAX_AGE;
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// A heartbeat comes while the lease still holds.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(20);
 /// When the scans of these tests saw their hosts.
 pub(crate) const SEEN: Timestamp = Timestamp::from_secs(1_795_434_087);
 
@@ -66,9 +69,8 @@ pub(crate) async fn start(store: &dyn Store) -> ImportId {
 
 pub(crate) async fn record_in(store: &dyn Store, import: ImportId, observations: &[Observation]) -> Recorded {
     let mut observations = observations.to_vec();
-    observations.sort_by_key(|seen| {
-        (seen.address, seen.port.as_ref().map(|port| (port.port, port.protocol)))
-    });
+    observations
+        .sort_by_key(|seen| (seen.address, seen.port.as_ref().map(|port| (port.port, port.protocol))));
     store
         .sightings_record(RecordSightings {
             import,
@@ -125,7 +127,11 @@ pub(crate) async fn host_id(store: &dyn Store, host: &str) -> HostId {
     store.hosts_select(params).await.expect("a selection")[0].id
 }
 
-pub(crate) async fn apply(store: &dyn Store, host: &str, attempt: Attempt) -> hostatlas_store::AppliedLocations {
+pub(crate) async fn apply(
+    store: &dyn Store,
+    host: &str,
+    attempt: Attempt,
+) -> hostatlas_store::AppliedLocations {
     let writes = vec![LocationWrite { host: host_id(store, host).await, attempt }];
     store.locations_apply(ApplyLocations { writes, age: Duration::ZERO }).await.expect("applied")
 }

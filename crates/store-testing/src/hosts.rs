@@ -36,7 +36,11 @@ pub async fn pages_follow_each_other_without_gap_or_repetition(test: &TestStore)
 
 /// Every field narrows, and fields narrow together, with and without the list indexes.
 pub async fn each_field_of_a_filter_is_honoured(test: &TestStore) {
-    record(&**test, &[open("8.8.8.8", 443), open("8.8.9.9", 80), up("9.9.9.9"), up("10.0.0.1"), up("1.1.1.1")]).await;
+    record(
+        &**test,
+        &[open("8.8.8.8", 443), open("8.8.9.9", 80), up("9.9.9.9"), up("10.0.0.1"), up("1.1.1.1")],
+    )
+    .await;
     apply(&**test, "8.8.8.8", Attempt::Located(frankfurt())).await;
     apply(&**test, "8.8.9.9", Attempt::Located(tokyo())).await;
     let miss = Attempt::Unlocated { reason: UnlocatedReason::NoRecord, database_build: None };
@@ -142,7 +146,9 @@ pub async fn due_in_the_store_is_due_in_the_domain(test: &TestStore) {
 /// Asking for what no scan saw says so.
 pub async fn an_unknown_host_is_an_error(test: &TestStore) {
     let unknown = address("8.8.8.8");
-    assert!(matches!(test.host_get(unknown, MAX_AGE).await, Err(StoreError::UnknownHost(host)) if host == unknown));
+    assert!(
+        matches!(test.host_get(unknown, MAX_AGE).await, Err(StoreError::UnknownHost(host)) if host == unknown)
+    );
     assert!(matches!(test.host_history(unknown).await, Err(StoreError::UnknownHost(_))));
     assert!(matches!(test.job_enqueue(request("8.8.8.8")).await, Err(StoreError::UnknownHost(_))));
 }

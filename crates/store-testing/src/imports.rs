@@ -55,7 +55,8 @@ pub async fn a_private_address_is_not_applicable_and_gets_no_job(test: &TestStor
 pub async fn a_closed_port_closes_a_known_service_and_makes_none(test: &TestStore) {
     record(&**test, &[open("8.8.8.8", 21)]).await;
     let later = SEEN.plus(HOUR);
-    let recorded = record(&**test, &[at(closed("8.8.8.8", 21), later), at(closed("8.8.8.8", 22), later)]).await;
+    let recorded =
+        record(&**test, &[at(closed("8.8.8.8", 21), later), at(closed("8.8.8.8", 22), later)]).await;
     assert_eq!(recorded.services_new, 0);
     let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
     let states: Vec<_> = host.services.iter().map(|seen| (seen.port.get(), seen.state.as_str())).collect();
@@ -79,8 +80,14 @@ pub async fn an_old_record_changes_neither_state_nor_banner(test: &TestStore) {
 pub async fn seeing_a_stale_host_again_queues_it(test: &TestStore) {
     record(&**test, &[up("8.8.8.8")]).await;
     let job = lease(&**test, 1).await.remove(0);
-    finish(&**test, vec![hostatlas_store::Finished { effect: Some(Attempt::Located(frankfurt())), ..finished(&job, done()) }])
-        .await;
+    finish(
+        &**test,
+        vec![hostatlas_store::Finished {
+            effect: Some(Attempt::Located(frankfurt())),
+            ..finished(&job, done())
+        }],
+    )
+    .await;
     let fresh = record(&**test, &[up("8.8.8.8")]).await;
     (test.advance)(MAX_AGE + DAY);
     let stale = record(&**test, &[up("8.8.8.8")]).await;
@@ -124,7 +131,10 @@ pub async fn undo_of_a_located_import_leaves_counters_true(test: &TestStore) {
     apply(&**test, "8.8.8.8", Attempt::Located(frankfurt())).await;
     test.import_undo(import).await.expect("undone");
     let coverage = test.coverage(MAX_AGE).await.expect("coverage");
-    assert_eq!((coverage.total, coverage.pending_unqueued, coverage.precision.values().sum::<u64>()), (0, 0, 0));
+    assert_eq!(
+        (coverage.total, coverage.pending_unqueued, coverage.precision.values().sum::<u64>()),
+        (0, 0, 0)
+    );
     assert_eq!(test.jobs_stats().await.expect("stats").geolocation.total, 0);
 }
 

@@ -3,6 +3,8 @@
 //! A backend's `tests/conformance.rs` names a function that opens an empty store and calls [`conformance!`]; each case
 //! becomes one test. A case that needs a server and finds none fails: it never skips.
 
+#![allow(clippy::wildcard_imports, reason = "the factory is the vocabulary of every case")]
+
 mod factory;
 pub mod hosts;
 pub mod imports;

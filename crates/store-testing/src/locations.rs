@@ -7,7 +7,8 @@ use hostatlas_store::{AppliedLocations, ApplyLocations, Attempt, LocationWrite};
 
 use crate::{TestStore, factory::*};
 
-const UNREACHABLE: Attempt = Attempt::Unlocated { reason: UnlocatedReason::Unreachable, database_build: None };
+const UNREACHABLE: Attempt =
+    Attempt::Unlocated { reason: UnlocatedReason::Unreachable, database_build: None };
 
 /// All that the provider said stands on the host afterwards.
 pub async fn an_answer_puts_a_host_on_a_place(test: &TestStore) {
@@ -17,10 +18,18 @@ pub async fn an_answer_puts_a_host_on_a_place(test: &TestStore) {
     let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
     let answer = host.location.expect("a location").answer;
     assert_eq!(
-        (answer.city.as_deref(), answer.country_code.as_deref(), answer.asn.as_deref(), answer.timezone.as_deref()),
+        (
+            answer.city.as_deref(),
+            answer.country_code.as_deref(),
+            answer.asn.as_deref(),
+            answer.timezone.as_deref()
+        ),
         (Some("Frankfurt am Main"), Some("DE"), Some("AS64502"), Some("Europe/Berlin"))
     );
-    assert_eq!((answer.latitude, answer.longitude, answer.accuracy_km), (Some(50.1155), Some(8.6842), Some(50)));
+    assert_eq!(
+        (answer.latitude, answer.longitude, answer.accuracy_km),
+        (Some(50.1155), Some(8.6842), Some(50))
+    );
     assert_eq!((host.location_state, answer.database_build), (LocationState::Located, Some(SEEN)));
 }
 
@@ -30,7 +39,10 @@ pub async fn equal_places_are_one_row(test: &TestStore) {
     let mut writes = Vec::new();
     for host in ["8.8.8.8", "9.9.9.9"] {
         // Equal, but not the same `Arc`.
-        writes.push(LocationWrite { host: host_id(&**test, host).await, attempt: Attempt::Located(frankfurt()) });
+        writes.push(LocationWrite {
+            host: host_id(&**test, host).await,
+            attempt: Attempt::Located(frankfurt()),
+        });
     }
     test.locations_apply(ApplyLocations { writes, age: Duration::ZERO }).await.expect("applied");
     let (places, _) = test.places_changed(0).await.expect("places");
@@ -71,7 +83,10 @@ pub async fn a_move_is_remembered_with_its_distance(test: &TestStore) {
     let history = test.host_history(address("8.8.8.8")).await.expect("history");
     assert_eq!(history.locations.len(), 1);
     let change = &history.locations[0];
-    assert_eq!((change.from.label(), change.to.label()), ("Frankfurt am Main".to_owned(), "Nuremberg".to_owned()));
+    assert_eq!(
+        (change.from.label(), change.to.label()),
+        ("Frankfurt am Main".to_owned(), "Nuremberg".to_owned())
+    );
     assert!((change.distance_km - 187.0).abs() < 3.0, "{}", change.distance_km);
 }
 
@@ -91,7 +106,10 @@ pub async fn coverage_counts_every_state_once(test: &TestStore) {
     assert_eq!((coverage.pending_unqueued, coverage.stale), (0, 0));
     assert!((coverage.percent_located.expect("locatable hosts") - 100.0 / 3.0).abs() < 1e-9);
     let countries = test.coverage_countries().await.expect("countries");
-    assert_eq!((countries[0].country_code.as_deref(), countries[0].hosts, countries[0].precise), (Some("DE"), 1, 1));
+    assert_eq!(
+        (countries[0].country_code.as_deref(), countries[0].hosts, countries[0].precise),
+        (Some("DE"), 1, 1)
+    );
 }
 
 /// Nothing has to be written for a location to become stale.

@@ -48,10 +48,9 @@ pub async fn imports_and_finishes_of_the_same_hosts_agree(test: &TestStore) {
     let mut located = 0;
     while located < HOSTS as usize {
         let jobs = lease(&**test, 40).await;
-        let ends = jobs.iter().map(|job| Finished {
-            effect: Some(Attempt::Located(frankfurt())),
-            ..finished(job, done())
-        });
+        let ends = jobs
+            .iter()
+            .map(|job| Finished { effect: Some(Attempt::Located(frankfurt())), ..finished(job, done()) });
         finish(&**test, ends.collect()).await;
         located += jobs.len();
     }

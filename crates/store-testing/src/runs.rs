@@ -6,14 +6,17 @@ use hostatlas_store::{RunProgress, StoreError};
 use crate::{TestStore, factory::*};
 
 fn progress(id: hostatlas_domain::RunId, state: RunState, located: u64) -> RunProgress {
-    let summary = GeolocateSummary { located, considered: located, ..GeolocateSummary::new(Mode::AsyncBatch) };
+    let summary =
+        GeolocateSummary { located, considered: located, ..GeolocateSummary::new(Mode::AsyncBatch) };
     RunProgress { id, summary, state, error: None }
 }
 
 /// A second run has to wait for the first.
 pub async fn one_run_at_a_time(test: &TestStore) {
     let first = test.run_start(Mode::AsyncBatch, 10).await.expect("a run");
-    assert!(matches!(test.run_start(Mode::AsyncBatch, 5).await, Err(StoreError::RunInProgress(id)) if id == first));
+    assert!(
+        matches!(test.run_start(Mode::AsyncBatch, 5).await, Err(StoreError::RunInProgress(id)) if id == first)
+    );
     test.run_report(progress(first, RunState::Done, 10)).await.expect("reported");
     let second = test.run_start(Mode::AsyncBatch, 5).await.expect("a run");
     let ended = test.run_get(first).await.expect("a run");

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange, Page, ServiceChange,
+    Address, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange, Page,
+    ServiceChange,
 };
 
 use crate::StoreError;
@@ -88,7 +89,12 @@ pub trait HostStore: Send + Sync {
     async fn hosts_search(&self, params: SearchHosts) -> Result<Page<HostSummary>, StoreError>;
 
     /// How many hosts match, counted to `cap` at most.
-    async fn hosts_count(&self, filter: HostFilter, max_age: Duration, cap: u64) -> Result<HostCount, StoreError>;
+    async fn hosts_count(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u64,
+    ) -> Result<HostCount, StoreError>;
 
     /// One host. [`StoreError::UnknownHost`] if no scan saw it.
     async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError>;

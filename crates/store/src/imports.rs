@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, BadLine, Cursor, DuePolicy, Import, ImportId, LineCounts, Page, PortNumber, Protocol, ScanFormat, Scope,
-    Timestamp, Undone,
+    Address, BadLine, Cursor, DuePolicy, Import, ImportId, LineCounts, Page, PortNumber, Protocol,
+    ScanFormat, Scope, Timestamp, Undone,
 };
 
 use crate::StoreError;

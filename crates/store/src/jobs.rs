@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken, Page,
-    PortNumber, Priority, Protocol, UnlocatedReason,
+    Address, Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken,
+    Page, PortNumber, Priority, Protocol, UnlocatedReason,
 };
 
 use crate::{Attempt, HostSelection, StoreError};
@@ -260,7 +260,12 @@ pub trait JobStore: Send + Sync {
     async fn jobs_cancel(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError>;
 
     /// Jobs, newest first.
-    async fn jobs_list(&self, filter: JobFilter, cursor: Option<Cursor>, limit: u32) -> Result<Page<Job>, StoreError>;
+    async fn jobs_list(
+        &self,
+        filter: JobFilter,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Job>, StoreError>;
 
     /// One job. [`StoreError::UnknownJob`] if there is none.
     async fn job_get(&self, id: JobId) -> Result<Job, StoreError>;

@@ -15,15 +15,14 @@ mod runs;
 
 pub use admin::{AdminStore, CheckReport, Finding, SchemaStatus, WorkerRole};
 pub use error::StoreError;
-pub use hosts::{
-    HostCount, HostHistory, HostSelection, HostStore, SearchHosts, SelectHosts, SelectedHost,
-};
+pub use hosts::{HostCount, HostHistory, HostSelection, HostStore, SearchHosts, SelectHosts, SelectedHost};
 pub use imports::{
-    FinishImport, ImportStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, StartImport,
+    FinishImport, ImportStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded,
+    StartImport,
 };
 pub use jobs::{
-    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs, Finished,
-    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, WorkerId,
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
+    Finished, JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, WorkerId,
 };
 pub use locations::{AppliedLocations, ApplyLocations, Attempt, LocationStore, LocationWrite};
 pub use map::{MapStore, PlaceHosts};
@@ -36,6 +35,15 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + AdminStore + Send + Sync + 'static
+    T: ImportStore
+        + HostStore
+        + LocationStore
+        + JobStore
+        + RunStore
+        + MapStore
+        + AdminStore
+        + Send
+        + Sync
+        + 'static
 {
 }

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Coverage, CountryCoverage, HostId, Located, RecentResult, Timestamp, UnlocatedReason,
+    CountryCoverage, Coverage, HostId, Located, RecentResult, Timestamp, UnlocatedReason,
 };
 
 use crate::StoreError;

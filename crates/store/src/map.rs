@@ -29,7 +29,11 @@ pub trait MapStore: Send + Sync {
     async fn places_named(&self, ids: &[PlaceId]) -> Result<Vec<(PlaceId, Place)>, StoreError>;
 
     /// How many matching hosts stand on each place.
-    async fn places_matching(&self, filter: HostFilter, max_age: Duration) -> Result<Vec<(PlaceId, u64)>, StoreError>;
+    async fn places_matching(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+    ) -> Result<Vec<(PlaceId, u64)>, StoreError>;
 
     /// The change numbers of all topics. Cheap enough to ask every second.
     async fn changes(&self) -> Result<Vec<TopicChange>, StoreError>;

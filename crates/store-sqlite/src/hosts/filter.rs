@@ -217,7 +217,10 @@ fn country_list(filter: &HostFilter) -> String {
 
 /// The countries, if they are all that is said of the place and have more places than are worth listing: their hosts
 /// are then so many that testing each host's place is quicker than a list of ten thousands.
-async fn many_places(connection: &mut SqliteConnection, filter: &HostFilter) -> Result<Option<String>, StoreError> {
+async fn many_places(
+    connection: &mut SqliteConnection,
+    filter: &HostFilter,
+) -> Result<Option<String>, StoreError> {
     if filter.countries.is_empty() || filter.city.is_some() || filter.place.is_some() {
         return Ok(None);
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Coordinate, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, Place, PlaceId,
-    PortNumber, Precision, Protocol, ProviderName, Service, ServiceChange, Timestamp, escape_control,
+    Address, Coordinate, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, Place,
+    PlaceId, PortNumber, Precision, Protocol, ProviderName, Service, ServiceChange, Timestamp,
+    escape_control,
 };
 use hostatlas_store::{
     HostCount, HostHistory, HostStore, SearchHosts, SelectHosts, SelectedHost, StoreError,
@@ -36,7 +37,12 @@ impl HostStore for SqliteStore {
             .await
     }
 
-    async fn hosts_count(&self, filter: HostFilter, max_age: Duration, cap: u64) -> Result<HostCount, StoreError> {
+    async fn hosts_count(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u64,
+    ) -> Result<HostCount, StoreError> {
         self.database
             .read(move |connection, now| {
                 Box::pin(async move { count(connection, now, &filter, max_age, cap).await })
@@ -46,7 +52,9 @@ impl HostStore for SqliteStore {
 
     async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError> {
         self.database
-            .read(move |connection, now| Box::pin(async move { get(connection, now, address, max_age).await }))
+            .read(move |connection, now| {
+                Box::pin(async move { get(connection, now, address, max_age).await })
+            })
             .await
     }
 
@@ -95,7 +103,8 @@ async fn search_by_time(
 ) -> Result<Page<HostSummary>, StoreError> {
     let column = sort.slug();
     let limit = params.limit as usize;
-    let cursor = params.cursor.as_ref().map(|cursor| Ok::<_, StoreError>((cursor.number(0)?, cursor.number(1)?)));
+    let cursor =
+        params.cursor.as_ref().map(|cursor| Ok::<_, StoreError>((cursor.number(0)?, cursor.number(1)?)));
     let (time, id) = cursor.transpose()?.unwrap_or((i64::MAX, i64::MAX));
     let mut found: Vec<(i64, i64)> = Vec::new();
     if time >= 0 {
@@ -106,8 +115,9 @@ async fn search_by_time(
     }
     if found.len() <= limit && sort == HostSort::LocatedAt {
         let below = if time < 0 { id } else { i64::MAX };
-        let missing = (limit + 1 - found.len()) as i64;
-        let sql = "SELECT -1, id FROM host WHERE located_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?".to_owned();
+        let missing = i64::try_from(limit + 1 - found.len()).unwrap_or(i64::MAX);
+        let sql =
+            "SELECT -1, id FROM host WHERE located_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?".to_owned();
         found.extend(time_rows(connection, sql, &[below, missing]).await?);
     }
     let more = found.len() > limit;
@@ -149,14 +159,16 @@ async fn summaries(
          AND state = 1 ORDER BY host, port) GROUP BY host"
     );
     let ports = fetch(connection, sql).await?;
-    let ports: std::collections::HashMap<i64, String> = ports.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let ports: std::collections::HashMap<i64, String> =
+        ports.iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut by_id: std::collections::HashMap<i64, HostSummary> = rows
         .iter()
         .map(|row| {
             let mut summary = row::summary(row, Timestamp::from_millis(now), max_age);
             let id: i64 = row.get("id");
             if let Some(text) = ports.get(&id) {
-                let mut numbers: Vec<PortNumber> = text.split(',').filter_map(|port| port.parse().ok()).collect();
+                let mut numbers: Vec<PortNumber> =
+                    text.split(',').filter_map(|port| port.parse().ok()).collect();
                 numbers.sort_unstable();
                 summary.open_ports = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
                 numbers.dedup();
@@ -350,19 +362,22 @@ pub(crate) async fn places_matching(
         )
     };
     let rows = fetch(connection, sql).await?;
-    Ok(rows.iter().map(|row| (PlaceId(row.get(0)), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| (PlaceId(row.get(0)), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0)))
+        .collect())
 }
 
 /// A place of these columns' values; none where the stored point is not on earth.
 fn place_of(units: (i64, i64), precision: i64, names: [String; 3]) -> Option<Place> {
     let (latitude, longitude) = (i32::try_from(units.0).ok()?, i32::try_from(units.1).ok()?);
     let [city, region, country] = names;
-    let named = |text: String| (!text.is_empty()).then_some(text);
+    let present = |text: String| (!text.is_empty()).then_some(text);
     Some(Place {
         coordinate: Coordinate::from_units(latitude, longitude).ok()?,
         precision: u8::try_from(precision).ok().and_then(Precision::from_number)?,
-        city: named(city),
-        region: named(region),
+        city: present(city),
+        region: present(region),
         country: country.parse().ok(),
     })
 }

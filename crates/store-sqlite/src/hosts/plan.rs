@@ -75,10 +75,14 @@ pub(super) async fn page(
             format!("SELECT id, address FROM ({}) AS host {order}", seeks.join(" UNION ALL "))
         }
         Side::Places => {
-            format!("SELECT id, address FROM host INDEXED BY host_place WHERE true{bounds}{conditions} {order}")
+            format!(
+                "SELECT id, address FROM host INDEXED BY host_place WHERE true{bounds}{conditions} {order}"
+            )
         }
         Side::Networks => {
-            format!("SELECT id, address FROM host INDEXED BY host_network WHERE true{bounds}{conditions} {order}")
+            format!(
+                "SELECT id, address FROM host INDEXED BY host_network WHERE true{bounds}{conditions} {order}"
+            )
         }
         Side::Ports => {
             let ports = filter.ports.as_deref().unwrap_or("");
@@ -122,7 +126,11 @@ fn bounds(filter: &Resolved, after: Option<[u8; 16]>) -> String {
     text
 }
 
-async fn choose(connection: &mut SqliteConnection, filter: &Resolved, limit: u32) -> Result<Side, StoreError> {
+async fn choose(
+    connection: &mut SqliteConnection,
+    filter: &Resolved,
+    limit: u32,
+) -> Result<Side, StoreError> {
     // Inside a block there is little to walk through, and the bounded walk covers the rest.
     let indexes = indexes(connection).await?;
     let total = total_hosts(connection).await?;
@@ -178,7 +186,11 @@ async fn total_hosts(connection: &mut SqliteConnection) -> Result<u64, StoreErro
 }
 
 /// Counts the rows of `rows`, to `cap` at most.
-pub(super) async fn count_to(connection: &mut SqliteConnection, rows: &str, cap: u64) -> Result<u64, StoreError> {
+pub(super) async fn count_to(
+    connection: &mut SqliteConnection,
+    rows: &str,
+    cap: u64,
+) -> Result<u64, StoreError> {
     let sql = format!("SELECT count(*) FROM ({rows} LIMIT {cap})");
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
         .persistent(false)
@@ -207,8 +219,11 @@ async fn walk(
         "SELECT address FROM host WHERE true{bounds} ORDER BY host.address LIMIT 1 OFFSET {}",
         WALK_LIMIT - 1
     );
-    let edge: Option<Vec<u8>> =
-        sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_optional(&mut *connection).await.map_err(engine)?;
+    let edge: Option<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(engine)?;
     let edge = edge.and_then(|key| <[u8; 16]>::try_from(key.as_slice()).ok());
     let stop = edge.map(|key| format!(" AND host.address <= {}", literal(key))).unwrap_or_default();
     let sql = format!(

@@ -144,7 +144,9 @@ pub(super) fn summary(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Hos
         region: place.and_then(|place| place.region),
         asn: network.asn.map(|asn| asn.to_string()),
         organization: network.organization,
-        provider: number(row, "provider").and_then(ProviderName::from_number).map(|name| name.name().to_owned()),
+        provider: number(row, "provider")
+            .and_then(ProviderName::from_number)
+            .map(|name| name.name().to_owned()),
         accuracy_km: row.get::<Option<i64>, _>("accuracy_km").and_then(|km| u16::try_from(km).ok()),
         located_at: moment(row, "located_at"),
         ports: Vec::new(),

@@ -29,14 +29,18 @@ pub(crate) async fn select(
             return select_filtered(connection, &resolved, after, limit).await;
         }
     };
-    let after = after.map(|address| format!(" AND address > {}", literal(address.to_key()))).unwrap_or_default();
+    let after =
+        after.map(|address| format!(" AND address > {}", literal(address.to_key()))).unwrap_or_default();
     // One text of all rows is read three times as fast as the rows: see `docs/BENCHMARKS.md`.
     let sql = format!(
         "SELECT coalesce(group_concat(id || ' ' || hex(address), ','), '') FROM (SELECT id, address FROM host \
          INDEXED BY host_address WHERE true{after}{conditions} ORDER BY address LIMIT {limit})"
     );
-    let text: String =
-        sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(connection).await.map_err(engine)?;
+    let text: String = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
     Ok(text.split(',').filter_map(read).collect())
 }
 
@@ -85,9 +89,9 @@ fn due_condition(now: i64, policy: &DuePolicy) -> String {
         }
     };
     let failed_before = now.saturating_sub(millis(policy.failure_retry_after));
-    let build = policy.database_build.map_or("false".to_owned(), |build| {
-        format!("coalesce(database_build, -1) < {}", build.as_millis())
-    });
+    let build = policy
+        .database_build
+        .map_or("false".to_owned(), |build| format!("coalesce(database_build, -1) < {}", build.as_millis()));
     format!(
         "CASE WHEN location_state = 3 THEN false WHEN attempted_at IS NULL OR location_state = 0 THEN true \
          WHEN location_state = 1 THEN {} \
@@ -100,7 +104,8 @@ fn due_condition(now: i64, policy: &DuePolicy) -> String {
 }
 
 fn addresses_condition(addresses: &[Address], after: Option<Address>) -> String {
-    let mut keys: Vec<_> = addresses.iter().filter(|address| after.is_none_or(|after| **address > after)).collect();
+    let mut keys: Vec<_> =
+        addresses.iter().filter(|address| after.is_none_or(|after| **address > after)).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut text = " AND class = 0 AND address IN (".to_owned();

@@ -1,12 +1,10 @@
 //! Taking jobs to run.
 
-use std::{
-    fmt::Write,
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{fmt::Write, sync::OnceLock, time::Duration};
 
-use hostatlas_domain::{Address, HostId, JobId, JobKind, JobState, LeaseToken, PortNumber, Priority, Protocol, Topic};
+use hostatlas_domain::{
+    Address, HostId, JobId, JobKind, JobState, LeaseToken, PortNumber, Priority, Protocol, Topic,
+};
 use hostatlas_store::{ClaimJobs, ClaimedJob, StoreError};
 use sqlx::SqliteConnection;
 
@@ -184,7 +182,8 @@ fn statement(kinds: Kinds, oldest_first: bool, leaves_out: bool) -> &'static str
         + if leaves_out { 2 * ALL_SETS } else { 0 };
     STATEMENTS[at].get_or_init(|| {
         let source = if oldest_first { oldest(kinds) } else { most_urgent(kinds) };
-        let except = if leaves_out { "id NOT IN (SELECT value FROM json_each(?3))" } else { "?3 IS NOT NULL" };
+        let except =
+            if leaves_out { "id NOT IN (SELECT value FROM json_each(?3))" } else { "?3 IS NOT NULL" };
         // Small columns share numbers: each field of text costs as much as reading its row.
         format!(
             "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), \
@@ -228,7 +227,8 @@ fn most_urgent(kinds: Kinds) -> String {
 }
 
 fn oldest(kinds: Kinds) -> String {
-    let seeks: Vec<_> = members(kinds).flat_map(|kind| levels().map(move |level| seek(kind, level))).collect();
+    let seeks: Vec<_> =
+        members(kinds).flat_map(|kind| levels().map(move |level| seek(kind, level))).collect();
     format!("{} ORDER BY run_at, id LIMIT ?2 + 0", seeks.join(" UNION ALL "))
 }
 
@@ -305,12 +305,15 @@ mod tests {
         let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
         sqlx::raw_sql(schema).execute(&mut connection).await.expect("the schema");
         for (kinds, oldest_first) in (1..16).flat_map(|kinds| [(kinds, false), (kinds, true)]) {
-            let plan: Vec<(i64, i64, i64, String)> =
-                sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement(kinds, oldest_first, true))))
-                    .fetch_all(&mut connection)
-                    .await
-                    .expect("a plan");
-            let seeks: Vec<_> = plan.iter().filter(|(.., step)| step.starts_with("SEARCH job USING")).collect();
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(format!(
+                "EXPLAIN QUERY PLAN {}",
+                statement(kinds, oldest_first, true)
+            )))
+            .fetch_all(&mut connection)
+            .await
+            .expect("a plan");
+            let seeks: Vec<_> =
+                plan.iter().filter(|(.., step)| step.starts_with("SEARCH job USING")).collect();
             assert_eq!(seeks.len(), 10 * members(kinds).count(), "{plan:#?}");
             let key = "INDEX job_ready (kind=? AND priority=? AND run_at<?)";
             assert!(seeks.iter().all(|(.., step)| step.ends_with(key)), "{seeks:#?}");

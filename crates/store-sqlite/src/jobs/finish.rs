@@ -1,6 +1,8 @@
 //! Ending attempts.
 
-use hostatlas_domain::{JobId, JobKind, JobState, LeaseToken, Timestamp, Topic, UnlocatedReason, truncate_bytes};
+use hostatlas_domain::{
+    JobId, JobKind, JobState, LeaseToken, Timestamp, Topic, UnlocatedReason, truncate_bytes,
+};
 use hostatlas_store::{Attempt, Fence, FinishJobs, Finished, Settled, StoreError};
 use sqlx::SqliteConnection;
 
@@ -49,7 +51,9 @@ pub(super) async fn finish(
     for (job, finished) in &held {
         let end = ends.add(job, &finished.settled);
         let discarded = match &finished.settled {
-            Settled::Discarded(_, reason) if end == JobState::Discarded && job.kind == JobKind::Geolocation => {
+            Settled::Discarded(_, reason)
+                if end == JobState::Discarded && job.kind == JobKind::Geolocation =>
+            {
                 Some(Attempt::Unlocated { reason: *reason, database_build: None })
             }
             _ => None,
@@ -97,7 +101,10 @@ async fn held(
 }
 
 /// Those of these jobs that exist, each once, by id. `jobs` is sorted.
-async fn read(connection: &mut SqliteConnection, jobs: &[(JobId, LeaseToken)]) -> Result<Vec<Held>, StoreError> {
+async fn read(
+    connection: &mut SqliteConnection,
+    jobs: &[(JobId, LeaseToken)],
+) -> Result<Vec<Held>, StoreError> {
     let mut ids: Vec<i64> = jobs.iter().map(|(id, _)| id.0).collect();
     ids.dedup();
     let packed: Option<String> = sqlx::query_scalar(
@@ -168,13 +175,19 @@ impl<'f> Ends<'f> {
         } else {
             match settled {
                 Settled::Completed(_) => (JobState::Completed, None, self.uncounted, None, None),
-                Settled::Snoozed(delay, reason) => {
-                    (JobState::Scheduled, Some(later(self.now, *delay)), self.uncounted - 1, Some(reason), None)
-                }
+                Settled::Snoozed(delay, reason) => (
+                    JobState::Scheduled,
+                    Some(later(self.now, *delay)),
+                    self.uncounted - 1,
+                    Some(reason),
+                    None,
+                ),
                 Settled::Retryable(delay, error) => {
                     (JobState::Retryable, Some(later(self.now, *delay)), self.uncounted, None, Some(error))
                 }
-                Settled::Discarded(error, _) => (JobState::Discarded, None, self.uncounted, None, Some(error)),
+                Settled::Discarded(error, _) => {
+                    (JobState::Discarded, None, self.uncounted, None, Some(error))
+                }
             }
         };
         self.counts.moved(job.kind, job.state, end);
@@ -185,10 +198,16 @@ impl<'f> Ends<'f> {
             }
         }
         match settled {
-            Settled::Completed(result) if end == JobState::Completed => self.completed.push((job.id, truncate_bytes(result, RESULT_MOST))),
+            Settled::Completed(result) if end == JobState::Completed => {
+                self.completed.push((job.id, truncate_bytes(result, RESULT_MOST)));
+            }
             _ => {
                 let (result, error) = (result.map(String::as_str), error.map(String::as_str));
-                self.push_other(&[Some(job.id), Some(end.number().into()), run_at, Some(attempts)], result, error);
+                self.push_other(
+                    &[Some(job.id), Some(end.number().into()), run_at, Some(attempts)],
+                    result,
+                    error,
+                );
             }
         }
         end
@@ -207,7 +226,11 @@ impl<'f> Ends<'f> {
         self.others.push(']');
     }
 
-    async fn write_completed(&self, connection: &mut SqliteConnection, started_at: i64) -> Result<(), StoreError> {
+    async fn write_completed(
+        &self,
+        connection: &mut SqliteConnection,
+        started_at: i64,
+    ) -> Result<(), StoreError> {
         let Some((_, first)) = self.completed.first() else { return Ok(()) };
         let all_equal = self.completed.iter().all(|(_, result)| result == first);
         // A batch whose jobs all found the same needs no text for each.
@@ -286,7 +309,8 @@ pub(super) async fn settle_counts(
 ) -> Result<Learned, StoreError> {
     let left: IdSet = applied.left_pending.iter().copied().collect();
     // Hosts that are pending no more leave the count if they had a live job: those of this batch had.
-    let (here, elsewhere): (Vec<i64>, Vec<i64>) = left.iter().partition(|host| geolocations.live.contains(host));
+    let (here, elsewhere): (Vec<i64>, Vec<i64>) =
+        left.iter().partition(|host| geolocations.live.contains(host));
     let mut fewer = i64::try_from(here.len()).unwrap_or(i64::MAX);
     fewer += geolocation_live(connection, &elsewhere).await?;
     // Hosts that stay pending leave it with their job.

@@ -1,6 +1,8 @@
 //! Reading jobs.
 
-use hostatlas_domain::{Cursor, Job, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, Page, Timestamp};
+use hostatlas_domain::{
+    Cursor, Job, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, Page, Timestamp,
+};
 use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -76,7 +78,9 @@ async fn search(
         None if filter.kind.is_none() => {
             return whole(format!("SELECT id FROM job WHERE id < {before} ORDER BY id DESC LIMIT {limit}"));
         }
-        Some(state @ (JobState::Scheduled | JobState::Retryable | JobState::Cancelled | JobState::Discarded)) => {
+        Some(
+            state @ (JobState::Scheduled | JobState::Retryable | JobState::Cancelled | JobState::Discarded),
+        ) => {
             return whole(rare_ids(filter.kind, &[state], before, limit));
         }
         Some(JobState::Running) => {
@@ -84,7 +88,8 @@ async fn search(
         }
         Some(JobState::Available) => {
             let counts = stats(connection).await?;
-            let kinds = JobKind::ALL.into_iter().filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind));
+            let kinds =
+                JobKind::ALL.into_iter().filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind));
             if kinds.map(|kind| counts.of(kind).waiting()).sum::<u64>() <= SORTED_MOST {
                 let index = "INDEXED BY job_ready WHERE state < 3";
                 return whole(format!("SELECT id FROM job {index}{state} {order}"));
@@ -100,12 +105,13 @@ async fn search(
         None => {}
     }
     // Job after job by id, and not for ever: a rare kind may have its next job millions of rows away.
-    let end: Option<i64> = sqlx::query_scalar("SELECT id FROM job WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 + 0")
-        .bind(before)
-        .bind(SEARCHED_MOST - 1)
-        .fetch_optional(connection)
-        .await
-        .map_err(engine)?;
+    let end: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM job WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2 + 0")
+            .bind(before)
+            .bind(SEARCHED_MOST - 1)
+            .fetch_optional(connection)
+            .await
+            .map_err(engine)?;
     let from = end.map_or_else(String::new, |end| format!(" AND id >= {end}"));
     let ids = format!(
         "SELECT id FROM job NOT INDEXED WHERE id < {before}{from}{kind}{state} ORDER BY id DESC LIMIT {limit}"
@@ -123,11 +129,8 @@ async fn views(connection: &mut SqliteConnection, now: i64, ids: Vec<i64>) -> Re
          CROSS JOIN host AS h ON h.id = j.host CROSS JOIN job_kind AS k ON k.kind = j.kind ORDER BY x.key",
         view::COLUMNS
     );
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(id_array(ids))
-        .fetch_all(connection)
-        .await
-        .map_err(engine)?;
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(id_array(ids)).fetch_all(connection).await.map_err(engine)?;
     rows.iter().map(|row| view::job(row, now)).collect()
 }
 

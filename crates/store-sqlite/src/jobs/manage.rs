@@ -59,7 +59,8 @@ async fn retry_matching(
     let wanted = |state: &JobState| filter.state.is_none_or(|wanted| wanted == *state);
     let rare: Vec<_> = [Scheduled, Retryable, Cancelled, Discarded].into_iter().filter(wanted).collect();
     let (mut sum, mut examined, mut before) = (ChangedJobs::default(), 0, i64::MAX);
-    let done = |sum: &ChangedJobs, examined: u64| sum.changed >= u64::from(limit) || examined >= EXAMINED_MOST;
+    let done =
+        |sum: &ChangedJobs, examined: u64| sum.changed >= u64::from(limit) || examined >= EXAMINED_MOST;
     while !rare.is_empty() && !done(&sum, examined) {
         let found = candidates::rare(connection, filter.kind, &rare, before, CHUNK).await?;
         let Some(last) = found.last() else { break };

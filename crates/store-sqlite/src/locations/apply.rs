@@ -133,7 +133,9 @@ impl Batch {
             }
             let recent = index % self.recent_step == 0;
             match (&write.attempt, &answers[index]) {
-                (Attempt::Located(_), Some(answer)) => self.locate(write.host, before.as_ref(), *answer, recent),
+                (Attempt::Located(_), Some(answer)) => {
+                    self.locate(write.host, before.as_ref(), *answer, recent);
+                }
                 (Attempt::Unlocated { reason, database_build }, _) => {
                     let build = database_build.map(Timestamp::as_millis);
                     self.miss(write.host, before.as_ref(), *reason, build, recent);
@@ -156,7 +158,8 @@ impl Batch {
         let provider = Some(answer.provider.number().into());
         let from = before.and_then(|before| before.location).map(|from| from.place);
         // Another name for the same point is no move.
-        if let Some(from) = from.filter(|from| self.left.get(from).is_some_and(|left| left.units != answer.units))
+        if let Some(from) =
+            from.filter(|from| self.left.get(from).is_some_and(|left| left.units != answer.units))
             && from != answer.place
         {
             self.applied.summary.moved += 1;
@@ -167,8 +170,9 @@ impl Batch {
             push_row(&mut self.recent, &[Some(host), state, None, Some(answer.place), provider]);
         }
         let accuracy = answer.accuracy_km.map(i64::from);
-        let same =
-            |group: &LocatedGroup| group.provider == answer.provider && group.database_build == answer.database_build;
+        let same = |group: &LocatedGroup| {
+            group.provider == answer.provider && group.database_build == answer.database_build
+        };
         let at = self.located.iter().position(same).unwrap_or_else(|| {
             let (provider, database_build) = (answer.provider, answer.database_build);
             self.located.push(LocatedGroup { provider, database_build, rows: Vec::new() });

@@ -39,7 +39,10 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    pub(super) async fn read(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Self, StoreError> {
+    pub(super) async fn read(
+        connection: &mut SqliteConnection,
+        writes: &[Write],
+    ) -> Result<Self, StoreError> {
         let ids = id_array(writes.iter().map(|write| write.host));
         // Of a host that nobody attempted there is nothing to tell; in bulk work that is nearly all of them.
         let (count, packed): (i64, Option<String>) = sqlx::query_as(
@@ -73,7 +76,8 @@ impl Before {
     fn of(mut row: Row<'_>) -> Result<Self, StoreError> {
         let (host, small) = (row.number()?, row.number()?);
         let byte = |shift: u32| u8::try_from((small >> shift) & 0xff).ok();
-        let state = byte(16).and_then(LocationState::from_number).ok_or_else(|| corrupt("a location state"))?;
+        let state =
+            byte(16).and_then(LocationState::from_number).ok_or_else(|| corrupt("a location state"))?;
         let reason = byte(8).and_then(UnlocatedReason::from_number);
         let provider = byte(0).and_then(ProviderName::from_number);
         let (attempted_at, place, located_at) = (row.number()?, row.number()?, row.number()?);

@@ -121,7 +121,8 @@ mod tests {
     fn an_answer_that_is_asked_for_survives_any_number_of_others() {
         let located = |units: i32| {
             let coordinate = Coordinate::from_units(units, 1).expect("on earth");
-            let place = Place { coordinate, precision: Precision::City, city: None, region: None, country: None };
+            let place =
+                Place { coordinate, precision: Precision::City, city: None, region: None, country: None };
             let (network, timezone, provider) = (Network::default(), None, ProviderName::Mmdb);
             Arc::new(Located { place, network, timezone, provider, accuracy_km: None, database_build: None })
         };

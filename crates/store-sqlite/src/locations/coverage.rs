@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hostatlas_domain::{
-    Address, AddressClass, Coordinate, CountryCode, CountryCoverage, Coverage, LocationState, Place, Precision,
-    ProviderName, RecentResult, Timestamp, UnlocatedReason,
+    Address, AddressClass, Coordinate, CountryCode, CountryCoverage, Coverage, LocationState, Place,
+    Precision, ProviderName, RecentResult, Timestamp, UnlocatedReason,
 };
 use hostatlas_store::StoreError;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -33,12 +33,13 @@ pub(super) async fn coverage(
     } else {
         hour_of(Timestamp::from_millis(now).minus(max_age).as_millis())
     };
-    let stale: i64 =
-        sqlx::query_scalar("SELECT coalesce(sum(n), 0) FROM counter WHERE name = 'located_hour' AND key < ?1")
-            .bind(before)
-            .fetch_one(connection)
-            .await
-            .map_err(engine)?;
+    let stale: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(n), 0) FROM counter WHERE name = 'located_hour' AND key < ?1",
+    )
+    .bind(before)
+    .fetch_one(connection)
+    .await
+    .map_err(engine)?;
 
     let mut coverage = Coverage { stale: count(stale), ..Coverage::default() };
     let mut pending_live = 0;
@@ -67,7 +68,11 @@ pub(super) async fn coverage(
                 note(&mut coverage.precision, Precision::from_number(number).map(Precision::slug), hosts);
             }
             "provider" => {
-                note(&mut coverage.providers, ProviderName::from_number(number).map(ProviderName::name), hosts);
+                note(
+                    &mut coverage.providers,
+                    ProviderName::from_number(number).map(ProviderName::name),
+                    hosts,
+                );
             }
             _ => {}
         }
@@ -89,7 +94,7 @@ fn note(map: &mut BTreeMap<String, u64>, name: Option<&'static str>, hosts: u64)
 
 pub(super) async fn countries(connection: &mut SqliteConnection) -> Result<Vec<CountryCoverage>, StoreError> {
     let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-        "SELECT country_code, sum(hosts) AS n, sum(iif(precision = 0, hosts, 0)) FROM place WHERE hosts > 0 \
+        "SELECT country_code, sum(hosts) AS n, sum(iif(precision = 0, hosts, 0)) FROM place NOT INDEXED WHERE hosts > 0 \
          GROUP BY country_code ORDER BY n DESC, country_code",
     )
     .fetch_all(connection)

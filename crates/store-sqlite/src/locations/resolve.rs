@@ -56,7 +56,8 @@ pub(super) async fn resolve(
         places.extend(missing.into_iter().zip(found));
     }
     let is_missing = |network: &&Network| !network.is_empty() && !networks.contains_key(*network);
-    let missing: HashSet<&Network> = located.iter().map(|answer| &answer.network).filter(is_missing).collect();
+    let missing: HashSet<&Network> =
+        located.iter().map(|answer| &answer.network).filter(is_missing).collect();
     if !missing.is_empty() {
         let missing: Vec<&Network> = missing.into_iter().collect();
         let found = find_or_make_networks(connection, &missing).await?;
@@ -113,7 +114,8 @@ type Found<'a> = (HashMap<&'a Place, KnownPlace>, HashMap<&'a Network, i64>);
 fn known_parts<'a>(caches: &Caches, located: &[&'a Arc<Located>]) -> Found<'a> {
     let known = caches.known();
     let places = located.iter().filter_map(|answer| Some((&answer.place, *known.places.get(&answer.place)?)));
-    let networks = located.iter().filter_map(|answer| Some((&answer.network, *known.networks.get(&answer.network)?)));
+    let networks =
+        located.iter().filter_map(|answer| Some((&answer.network, *known.networks.get(&answer.network)?)));
     (places.collect(), networks.collect())
 }
 
