@@ -18,7 +18,9 @@ mod place;
 mod port;
 mod problem;
 mod provider;
+mod provider_status;
 mod query;
+mod quota;
 mod run;
 mod scope;
 mod sighting;
@@ -47,7 +49,12 @@ pub use place::{Coordinate, InvalidCoordinate, Place, PlaceId, Precision};
 pub use port::{InvalidPort, PortNumber, Protocol, UnknownProtocol};
 pub use problem::{Problem, ProblemCode};
 pub use provider::{LookupStatus, LookupView, ProviderName, UnknownProvider};
+pub use provider_status::{
+    BreakerState, Forecast, HostAnswer, HostAnswers, Latencies, LimitStatus, ProviderAnswer,
+    ProviderAnswerStatus, ProviderStatus, ProviderTally,
+};
 pub use query::{HostFilter, HostQuery, InvalidQuery};
+pub use quota::{Closed, Limit, LimitUnit, LimitWindow, Observation, Wait, WaitReason, Window};
 pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
 pub use scope::Scope;
 pub use sighting::{Sighting, SightingRecord};

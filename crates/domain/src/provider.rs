@@ -24,6 +24,22 @@ pub enum ProviderName {
     Ipwhois,
     /// MaxMind's web service
     Maxmind,
+    /// A person said so. Never asked; no refresh replaces it.
+    Manual,
+    /// A named site that the operator configured for a private range. Never asked.
+    Site,
+    /// The first service that the operator described in the configuration.
+    #[serde(rename = "custom-1")]
+    Custom1,
+    /// The second.
+    #[serde(rename = "custom-2")]
+    Custom2,
+    /// The third.
+    #[serde(rename = "custom-3")]
+    Custom3,
+    /// The fourth.
+    #[serde(rename = "custom-4")]
+    Custom4,
 }
 
 /// A provider name that hostatlas does not know.
@@ -33,7 +49,7 @@ pub struct UnknownProvider(pub String);
 
 impl ProviderName {
     /// All of them. The position is the number that is stored: append only.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Mmdb,
         Self::IpApi,
         Self::Ipinfo,
@@ -42,6 +58,28 @@ impl ProviderName {
         Self::Ipgeolocation,
         Self::Ipwhois,
         Self::Maxmind,
+        Self::Manual,
+        Self::Site,
+        Self::Custom1,
+        Self::Custom2,
+        Self::Custom3,
+        Self::Custom4,
+    ];
+
+    /// Those that can be asked, and so named in `HOSTATLAS_PROVIDERS`.
+    pub const ASKED: [Self; 12] = [
+        Self::Mmdb,
+        Self::IpApi,
+        Self::Ipinfo,
+        Self::IpinfoLite,
+        Self::Freeipapi,
+        Self::Ipgeolocation,
+        Self::Ipwhois,
+        Self::Maxmind,
+        Self::Custom1,
+        Self::Custom2,
+        Self::Custom3,
+        Self::Custom4,
     ];
 
     /// The name in configuration, JSON and on pages.
@@ -55,7 +93,18 @@ impl ProviderName {
             Self::Ipgeolocation => "ipgeolocation",
             Self::Ipwhois => "ipwhois",
             Self::Maxmind => "maxmind",
+            Self::Manual => "manual",
+            Self::Site => "site",
+            Self::Custom1 => "custom-1",
+            Self::Custom2 => "custom-2",
+            Self::Custom3 => "custom-3",
+            Self::Custom4 => "custom-4",
         }
+    }
+
+    /// Whether asking it sends addresses to somebody else's machine.
+    pub const fn is_online(self) -> bool {
+        !matches!(self, Self::Mmdb | Self::Manual | Self::Site)
     }
 
     /// The number under which it is stored.
@@ -99,6 +148,8 @@ pub enum LookupStatus {
     Failed,
     /// A private or special-purpose address: nobody was asked.
     NotApplicable,
+    /// Whoever could know may not be asked yet.
+    Deferred,
 }
 
 /// One answer as `lookup --ndjson` prints it. Absent facts are null, never empty text.

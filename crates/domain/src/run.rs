@@ -73,6 +73,9 @@ pub struct GeolocateSummary {
     pub unlocated: u64,
     /// Hosts whose lookup failed.
     pub failed: u64,
+    /// Hosts that stay due, because whoever could know may not be asked yet.
+    #[serde(default)]
+    pub deferred: u64,
     /// Addresses that have no place (private, special).
     pub skipped: u64,
     /// Jobs that were queued.
@@ -92,6 +95,7 @@ impl GeolocateSummary {
             located: 0,
             unlocated: 0,
             failed: 0,
+            deferred: 0,
             skipped: 0,
             queued: 0,
             duplicate: 0,

@@ -63,6 +63,24 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Midnight UTC at the end of its day.
+    #[must_use]
+    pub fn next_utc_day(self) -> Self {
+        const DAY: i64 = 86_400_000;
+        Self::from_millis((self.0 / DAY + 1) * DAY)
+    }
+
+    /// Midnight UTC at the end of its month.
+    #[must_use]
+    pub fn next_utc_month(self) -> Self {
+        let date = self.date_time().date();
+        let first = date.replace_day(1).ok().and_then(|first| {
+            let next = first.checked_add(time::Duration::days(31))?;
+            next.replace_day(1).ok()
+        });
+        first.map_or(Self(LATEST), |first| Self::from_secs(first.midnight().assume_utc().unix_timestamp()))
+    }
+
     fn date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)

@@ -8,6 +8,7 @@
 mod country_centre;
 mod locator;
 pub mod mmdb;
+pub mod online;
 mod provider;
 
 pub use country_centre::country_centre;

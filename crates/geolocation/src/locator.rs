@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hostatlas_domain::{
     Address, AddressClass, Located, LookupStatus, ProviderName, Timestamp, UnlocatedReason, classify,
@@ -44,6 +44,13 @@ pub enum Lookup {
     },
     /// A private or special-purpose address: nobody was asked.
     NotApplicable(AddressClass),
+    /// Whoever could know may not be asked yet: the address is still due.
+    Deferred {
+        /// For how long.
+        wait: Duration,
+        /// Why, and who it is.
+        why: String,
+    },
 }
 
 impl Lookup {
@@ -59,7 +66,7 @@ impl Lookup {
     pub const fn reason(&self) -> Option<UnlocatedReason> {
         match self {
             Self::Miss(reason) | Self::Failed { reason, .. } => Some(*reason),
-            Self::Located(_) | Self::NotApplicable(_) => None,
+            Self::Located(_) | Self::NotApplicable(_) | Self::Deferred { .. } => None,
         }
     }
 
@@ -70,6 +77,7 @@ impl Lookup {
             Self::Miss(_) => LookupStatus::Miss,
             Self::Failed { .. } => LookupStatus::Failed,
             Self::NotApplicable(_) => LookupStatus::NotApplicable,
+            Self::Deferred { .. } => LookupStatus::Deferred,
         }
     }
 }

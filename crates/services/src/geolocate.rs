@@ -111,6 +111,7 @@ impl Tracker<'_> {
             Lookup::Miss(_) => summary.unlocated += 1,
             Lookup::Failed { .. } => summary.failed += 1,
             Lookup::NotApplicable(_) => summary.skipped += 1,
+            Lookup::Deferred { .. } => summary.deferred += 1,
         }
     }
 }
@@ -196,6 +197,7 @@ impl Geolocate {
             Lookup::Miss(_) => summary.unlocated = 1,
             Lookup::Failed { .. } => summary.failed = 1,
             Lookup::NotApplicable(_) => summary.skipped = 1,
+            Lookup::Deferred { .. } => summary.deferred = 1,
         }
         let view = view(address, &lookup);
         if store_if_known && classify(address) == AddressClass::Public {
@@ -305,6 +307,7 @@ fn view(ip: Address, lookup: &Lookup) -> LookupView {
     match lookup {
         Lookup::Located(located) => LookupView::located(ip, &as_location(located)),
         Lookup::NotApplicable(class) => LookupView::not_applicable(ip, *class),
+        Lookup::Deferred { why, .. } => LookupView::without_place(ip, lookup.status(), Some(why.clone())),
         Lookup::Miss(reason) => {
             LookupView::without_place(ip, lookup.status(), Some(reason.slug().to_owned()))
         }
@@ -335,7 +338,7 @@ fn attempt(lookup: &Lookup, build: Option<Timestamp>) -> Option<Attempt> {
         Lookup::Miss(reason) | Lookup::Failed { reason, .. } => {
             Some(Attempt::Unlocated { reason: *reason, database_build: build })
         }
-        Lookup::NotApplicable(_) => None,
+        Lookup::NotApplicable(_) | Lookup::Deferred { .. } => None,
     }
 }
 

@@ -244,6 +244,7 @@ fn outcome(
             (Outcome::Done(result), Some(Attempt::Located(located)))
         }
         Lookup::Miss(reason) => (Outcome::Done("no provider knows it".to_owned()), unlocated(reason)),
+        Lookup::Deferred { wait, why } => (Outcome::Snooze(wait, why), None),
         Lookup::NotApplicable(class) => (Outcome::Done(format!("not applicable: {}", class.slug())), None),
         Lookup::Failed { reason: UnlocatedReason::NoDatabase, .. } => {
             let reason = UnlocatedReason::NoDatabase;

@@ -159,6 +159,7 @@ fn view(row: &SqliteRow, now: i64) -> Result<Run, StoreError> {
         located: count("located")?,
         unlocated: count("unlocated")?,
         failed: count("failed")?,
+        deferred: 0,
         skipped: count("skipped")?,
         queued: count("queued")?,
         duplicate: count("duplicate")?,
