@@ -50,11 +50,13 @@ pub use port::{InvalidPort, PortNumber, Protocol, UnknownProtocol};
 pub use problem::{Problem, ProblemCode};
 pub use provider::{LookupStatus, LookupView, ProviderName, UnknownProvider};
 pub use provider_status::{
-    BreakerState, Forecast, HostAnswer, HostAnswers, Latencies, LimitStatus, ProviderAnswer,
-    ProviderAnswerStatus, ProviderStatus, ProviderTally,
+    BreakerState, Forecast, HostAnswer, HostAnswers, Latencies, LimitStatus, LookupCost, ProviderAnswer,
+    ProviderAnswerStatus, ProviderStatus, ProviderTally, ThirdParty,
 };
 pub use query::{HostFilter, HostQuery, InvalidQuery};
-pub use quota::{Closed, Limit, LimitUnit, LimitWindow, Observation, Wait, WaitReason, Window};
+pub use quota::{
+    Closed, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason, Window, take_permits,
+};
 pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
 pub use scope::Scope;
 pub use sighting::{Sighting, SightingRecord};

@@ -59,7 +59,7 @@ pub enum Taken {
 pub struct Permit {
     /// How many addresses it may ask about; at least 1.
     pub addresses: u32,
-    /// The window of each limit, in their order, by when it was opened.
+    /// What names the call in the window of each limit, in their order: [`hostatlas_domain::Permits::calls`].
     pub windows: Vec<Timestamp>,
     /// How many more addresses the limits allow at present, for the rotation.
     pub left: u32,
@@ -74,7 +74,8 @@ pub struct SettleCall {
     pub account: u32,
     /// What the call counted against.
     pub limits: Arc<[Limit]>,
-    /// The windows of its [`Permit`].
+    /// The windows of its [`Permit`]; empty for a call that was not answered, whose permits stay counted for as long
+    /// as it may still arrive.
     pub windows: Vec<Timestamp>,
     /// How long ago its answer came.
     pub age: Duration,
