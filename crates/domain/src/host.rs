@@ -89,6 +89,9 @@ pub struct Host {
     pub address_class: AddressClass,
     /// Where it is.
     pub location: Option<HostLocation>,
+    /// Whether a person fixed the location, so that no answer replaces it.
+    #[serde(default)]
+    pub pinned: bool,
     /// When an attempt to locate it last concluded.
     pub attempted_at: Option<Timestamp>,
     /// Whether its location is stale.

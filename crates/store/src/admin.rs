@@ -53,7 +53,8 @@ pub trait AdminStore: Send + Sync {
     async fn check(&self) -> Result<CheckReport, StoreError>;
 
     /// Housekeeping between batches: makes the list indexes once bulk work is over, drops them before it where that
-    /// pays, keeps the write-ahead log short, updates statistics. Answers whether it did anything.
+    /// pays, keeps the write-ahead log short, updates statistics, forgets old answers about addresses that are no host.
+    /// Answers whether it did anything.
     async fn tidy(&self) -> Result<bool, StoreError>;
 
     /// Writes what is buffered and closes; later calls fail.

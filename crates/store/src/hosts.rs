@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostatlas_domain::{
     Address, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange, Page,
-    ServiceChange,
+    PlaceId, ProviderName, ServiceChange,
 };
 
 use crate::StoreError;
@@ -57,6 +57,16 @@ pub enum HostSelection {
     },
     /// These; unknown ones are left out.
     Addresses(Vec<Address>),
+    /// Those in a block whose address is special. The only selection that holds such hosts: a site may place them with
+    /// [`crate::LocationStore::locations_apply`]. No job is made for them.
+    Special {
+        /// The block's first address.
+        first: Address,
+        /// Its last.
+        last: Address,
+        /// `false`: those that are on no place. `true`: those that a site has placed; pinned ones are left out.
+        sited: bool,
+    },
 }
 
 /// Walks through a selection by address.
@@ -77,6 +87,17 @@ pub struct SelectedHost {
     pub id: HostId,
     /// Its address.
     pub address: Address,
+}
+
+/// A host that is on a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocatedHost {
+    /// Its address.
+    pub address: Address,
+    /// Its place: [`crate::MapStore::places_changed`] has its point, [`crate::MapStore::places_named`] its names.
+    pub place: PlaceId,
+    /// Who says so.
+    pub provider: ProviderName,
 }
 
 /// Reading hosts.
@@ -104,4 +125,12 @@ pub trait HostStore: Send + Sync {
 
     /// The next hosts of a selection, by address. An empty answer is the end.
     async fn hosts_select(&self, params: SelectHosts) -> Result<Vec<SelectedHost>, StoreError>;
+
+    /// The next located hosts after an address, by address, at most `limit`. An empty answer is the end. Reads nothing
+    /// but the hosts, for whoever compares a million of them.
+    async fn hosts_located(
+        &self,
+        after: Option<Address>,
+        limit: u32,
+    ) -> Result<Vec<LocatedHost>, StoreError>;
 }

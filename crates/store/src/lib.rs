@@ -11,11 +11,15 @@ mod imports;
 mod jobs;
 mod locations;
 mod map;
+pub mod permits;
+mod providers;
 mod runs;
 
 pub use admin::{AdminStore, CheckReport, Finding, SchemaStatus, WorkerRole};
 pub use error::StoreError;
-pub use hosts::{HostCount, HostHistory, HostSelection, HostStore, SearchHosts, SelectHosts, SelectedHost};
+pub use hosts::{
+    HostCount, HostHistory, HostSelection, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,
+};
 pub use imports::{
     FinishImport, ImportStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded,
     StartImport,
@@ -26,11 +30,14 @@ pub use jobs::{
 };
 pub use locations::{AppliedLocations, ApplyLocations, Attempt, LocationStore, LocationWrite};
 pub use map::{MapStore, PlaceHosts};
+pub use providers::{
+    NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoredAnswer, TakePermits,
+};
 pub use runs::{RunProgress, RunStore};
 
 /// Everything that a backend can do.
 pub trait Store:
-    ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + AdminStore + Send + Sync + 'static
+    ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + ProviderStore + AdminStore + Send + Sync + 'static
 {
 }
 
@@ -41,6 +48,7 @@ impl<T> Store for T where
         + JobStore
         + RunStore
         + MapStore
+        + ProviderStore
         + AdminStore
         + Send
         + Sync

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    CountryCoverage, Coverage, HostId, Located, RecentResult, Timestamp, UnlocatedReason,
+    Address, CountryCoverage, Coverage, HostId, Located, Place, RecentResult, Timestamp, UnlocatedReason,
 };
 
 use crate::StoreError;
@@ -19,6 +19,9 @@ pub enum Attempt {
         /// Build time of the database that was asked.
         database_build: Option<Timestamp>,
     },
+    /// No site covers its special address any more: a host that a site had placed has no place again. About any other
+    /// host it says nothing and is ignored.
+    NotApplicable,
 }
 
 /// What to write about one host.
@@ -48,6 +51,10 @@ pub struct AppliedLocations {
     pub moved: u64,
     /// Hosts whose attempt concluded without a place.
     pub unlocated: u64,
+    /// Hosts that stay where a person put them, whatever the answer says.
+    pub pinned: u64,
+    /// Hosts that no site places any more.
+    pub unsited: u64,
     /// Answers that came too late, or whose host is gone or not applicable.
     pub ignored: u64,
 }
@@ -57,7 +64,22 @@ pub struct AppliedLocations {
 pub trait LocationStore: Send + Sync {
     /// Writes a batch of answers: places and networks (made once, never renumbered), hosts, history of moves,
     /// counters and recent results, in one transaction.
+    ///
+    /// A pinned host keeps its place: an answer that locates it moves `located_at` and `attempted_at`, any other moves
+    /// `attempted_at` alone. A host with a special address is `not_applicable` and stays so, unless the answer is one
+    /// of [`hostatlas_domain::ProviderName::Site`]: such a host counts as located until it gets
+    /// [`Attempt::NotApplicable`]; answers of others are ignored. The effects of finished jobs obey the same rules.
     async fn locations_apply(&self, params: ApplyLocations) -> Result<AppliedLocations, StoreError>;
+
+    /// Puts a host on a place that a person names, and holds it there. Its provider is
+    /// [`hostatlas_domain::ProviderName::Manual`], its network stays, a move is noted in its history. A host with a
+    /// special address may be pinned too. Pinning again moves it. [`StoreError::UnknownHost`] if no scan saw it.
+    async fn location_pin(&self, address: Address, place: Place) -> Result<(), StoreError>;
+
+    /// Lets a pinned host go; answers whether it was pinned. It stands where it stood until the next answer, which is
+    /// due at once: its `located_at` becomes 1970, so that every age makes it stale. One with a special address is
+    /// `not_applicable` again. [`StoreError::UnknownHost`] if no scan saw it.
+    async fn location_unpin(&self, address: Address) -> Result<bool, StoreError>;
 
     /// The coverage counts, from counters.
     async fn coverage(&self, max_age: Duration) -> Result<Coverage, StoreError>;
