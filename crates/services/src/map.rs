@@ -6,7 +6,7 @@ mod places;
 use std::collections::HashMap;
 
 use hostatlas_domain::{
-    BoundingBox, HostFilter, HostSort, HostSummary, MapAnswer, MapEntry, Page, Place, PlaceId,
+    BoundingBox, HostFilter, HostSort, HostSummary, MapAnswer, MapEntry, NotShown, Page, Place, PlaceId,
 };
 use hostatlas_store::SearchHosts;
 
@@ -49,18 +49,32 @@ impl Map {
         let query = parse_query(q)?;
         let snapshot = self.services.map_index().fresh(&self.services).await?;
         let zoom = zoom.min(LARGEST_ZOOM);
+        let index = self.services.map_index();
         let areas = &snapshot.areas;
-        let (marks, not_shown) = if query.is_empty() {
-            let stale = self.services.map_index().stale();
-            (
-                cluster(&View { places: &snapshot.places, stale: &stale, areas, bbox, zoom }),
-                snapshot.not_shown,
-            )
-        } else {
-            let matching = self.services.map_index().matching(&self.services, &snapshot, &query).await?;
+        if !query.is_empty() {
+            let matching = index.matching(&self.services, &snapshot, &query).await?;
             let (places, stale) = (&matching.places, &matching.stale);
-            (cluster(&View { places, stale, areas, bbox, zoom }), matching.not_shown)
+            let answer = self.mark(&View { places, stale, areas, bbox, zoom }).await?;
+            return Ok(MapAnswer { not_shown: matching.not_shown, ..answer });
+        }
+        let stale = index.stale();
+        let view = View { places: &snapshot.places, stale: &stale, areas, bbox, zoom };
+        // Every page of the map begins with the whole world, which takes longest.
+        let answer = if bbox != BoundingBox::WORLD {
+            self.mark(&view).await?
+        } else if let Some(known) = index.known_world(zoom, &snapshot, &stale) {
+            known
+        } else {
+            let answer = self.mark(&view).await?;
+            index.keep_world(zoom, &snapshot, &stale, answer.clone());
+            answer
         };
+        Ok(MapAnswer { not_shown: snapshot.not_shown, ..answer })
+    }
+
+    /// The marks of a view, largest first, with the names they show.
+    async fn mark(&self, view: &View<'_>) -> Result<MapAnswer, Error> {
+        let (marks, zoom) = (cluster(view), view.zoom);
         let names = self.names(marks.iter().map(|mark| mark.top)).await?;
         let mut clusters: Vec<MapEntry> =
             marks.iter().map(|mark| mark.entry(zoom, names.get(&mark.top))).collect();
@@ -75,7 +89,7 @@ impl Map {
             hosts: marks.iter().map(|mark| mark.hosts).sum(),
             places: marks.iter().map(|mark| mark.places).sum(),
             clusters,
-            not_shown,
+            not_shown: NotShown::default(),
         })
     }
 

@@ -8,12 +8,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hostatlas_domain::{HostFilter, HostQuery, LocationState, NotShown, Place, PlaceId, TopicChange};
+use hostatlas_domain::{
+    HostFilter, HostQuery, LocationState, MapAnswer, NotShown, Place, PlaceId, TopicChange,
+};
 use hostatlas_store::Store;
 use tokio::{sync::Mutex, time::Instant};
 use tracing::warn;
 
-use super::places::{AreaGroups, PlaceTable};
+use super::{
+    cluster::LARGEST_ZOOM,
+    places::{AreaGroups, PlaceTable},
+};
 use crate::{Error, Services};
 
 /// How often the store is asked whether places changed, at most.
@@ -59,6 +64,14 @@ pub(super) struct Matching {
     version: u64,
 }
 
+/// The answer for the whole world at one zoom, as long as neither places nor stale hosts change.
+#[derive(Clone)]
+struct World {
+    version: u64,
+    stale: Arc<HashMap<PlaceId, u64>>,
+    answer: MapAnswer,
+}
+
 /// All places in memory, kept current.
 pub(crate) struct MapIndex {
     snapshot: ArcSwap<Snapshot>,
@@ -67,6 +80,8 @@ pub(crate) struct MapIndex {
     matching: moka::sync::Cache<String, Arc<Matching>>,
     /// Held while a query is matched, so that requests that come together ask the store once.
     matching_now: Mutex<()>,
+    /// By zoom.
+    worlds: moka::sync::Cache<u8, Arc<World>>,
     stale: ArcSwap<HashMap<PlaceId, u64>>,
     stale_counting: Arc<AtomicBool>,
     stale_counted: std::sync::Mutex<Option<Instant>>,
@@ -86,6 +101,7 @@ impl MapIndex {
             names: moka::sync::Cache::new(NAMES_KEPT),
             matching,
             matching_now: Mutex::default(),
+            worlds: moka::sync::Cache::new(u64::from(LARGEST_ZOOM) + 1),
             stale: ArcSwap::default(),
             stale_counting: Arc::default(),
             stale_counted: std::sync::Mutex::default(),
@@ -167,6 +183,30 @@ impl MapIndex {
             }
         }
         Ok(())
+    }
+
+    /// The answer for the whole world at `zoom`, if it was given before and nothing on it has changed.
+    pub(super) fn known_world(
+        &self,
+        zoom: u8,
+        snapshot: &Snapshot,
+        stale: &Arc<HashMap<PlaceId, u64>>,
+    ) -> Option<MapAnswer> {
+        let world = self.worlds.get(&zoom)?;
+        let current = world.version == snapshot.version && Arc::ptr_eq(&world.stale, stale);
+        current.then(|| world.answer.clone())
+    }
+
+    /// Keeps the answer for the whole world at `zoom`.
+    pub(super) fn keep_world(
+        &self,
+        zoom: u8,
+        snapshot: &Snapshot,
+        stale: &Arc<HashMap<PlaceId, u64>>,
+        answer: MapAnswer,
+    ) {
+        let world = World { version: snapshot.version, stale: stale.clone(), answer };
+        self.worlds.insert(zoom, Arc::new(world));
     }
 
     /// Stale hosts by place, as of the last count.
