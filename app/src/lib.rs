@@ -5,13 +5,6 @@
 
 // The type of a page is its whole tree; optimizing builds walk deeper into it than the default allows.
 #![recursion_limit = "512"]
-#![allow(clippy::needless_pass_by_value, reason = "a component owns its properties")]
-#![allow(clippy::too_many_lines, reason = "markup is long without being complicated")]
-#![allow(
-    clippy::format_push_string,
-    reason = "`write!` would add an error that cannot happen to every such line"
-)]
-#![allow(clippy::single_match_else, reason = "two arms of one kind read best as a match")]
 
 pub mod api;
 #[cfg(feature = "ssr")]
@@ -21,6 +14,11 @@ mod app;
     allow(dead_code, reason = "the chart, which uses the rest, is in the browser only")
 )]
 mod browser;
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "a component owns its properties, and markup is long without being complicated"
+)]
 mod components;
 mod error;
 mod format;
@@ -28,6 +26,11 @@ pub mod islands;
 #[cfg(feature = "hydrate")]
 mod map;
 #[cfg(feature = "ssr")]
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "a component owns its properties, and markup is long without being complicated"
+)]
 mod pages;
 mod run_words;
 

@@ -52,6 +52,22 @@ export class MapPage {
     return Number(new URL(this.page.url()).searchParams.get('zoom'));
   }
 
+  /** Whether a point lies in the part of the map that the panel leaves free, by the position in the address bar. */
+  async selectedIsVisible({ latitude, longitude }: { latitude: number; longitude: number }): Promise<boolean> {
+    const address = new URL(this.page.url()).searchParams;
+    const [lat, lon, zoom] = ['lat', 'lon', 'zoom'].map((name) => Number(address.get(name)));
+    const [map, panel] = [await this.map.boundingBox(), await this.panel.boundingBox()];
+    if (map === null || panel === null || zoom === undefined) {
+      return false;
+    }
+    const [x, y] = project(latitude, longitude);
+    const [centreX, centreY] = project(lat ?? 0, lon ?? 0);
+    const left = map.x + map.width / 2 + (x - centreX) * 2 ** zoom;
+    const top = map.y + map.height / 2 + (y - centreY) * 2 ** zoom;
+    const inside = left > map.x && left < map.x + map.width && top > map.y;
+    return inside && (panel.y > map.y + 1 ? top < panel.y : left < panel.x);
+  }
+
   /** Clicks the canvas where a mark is drawn, which is where its twin says that it stands. */
   async clickMark(name: RegExp): Promise<string> {
     const twin = this.twins.filter({ hasText: name }).first();
@@ -93,4 +109,10 @@ export class PlacePanel {
   host(index: number): Locator {
     return this.hosts.nth(index).getByRole('link').first();
   }
+}
+
+/** Web Mercator at zoom 0, in pixels. */
+function project(latitude: number, longitude: number): [number, number] {
+  const sine = Math.sin((latitude * Math.PI) / 180);
+  return [((longitude + 180) / 360) * 256, (0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI)) * 256];
 }

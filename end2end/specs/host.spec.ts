@@ -57,6 +57,28 @@ test.describe('a located host', () => {
   });
 });
 
+test.describe('a host that waits', () => {
+  test.use({ choices: { worker: false } });
+
+  test('a page that was opened before its host was located shows the place when it is', async ({ page, atlas }) => {
+    await atlas.import();
+    const { items } = await atlas.get<Listed<HostRow>>('/hosts?limit=50');
+    const host = new HostPage(page);
+    await host.open(items[7]?.ip ?? '');
+    const location = page.getByRole('region', { name: 'Location' });
+    await expect(location).toContainText('No provider was asked yet');
+    await expect(location.locator('.minimap')).toBeHidden();
+    await page.evaluate(() => Object.assign(window, { untouched: true }));
+
+    await atlas.run('worker', '--drain');
+
+    await expect(location.getByRole('img', { name: /^Map: .+/ })).toBeVisible();
+    await expect(location).toContainText('mmdb, build 2026-06-01');
+    await expect(location).toContainText(/Located .+ by mmdb/);
+    expect(await page.evaluate(() => 'untouched' in window)).toBe(true);
+  });
+});
+
 test('a host whose lookup found nothing says so, and so does its button', async ({ page, atlas }) => {
   await atlas.import();
   await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);

@@ -143,3 +143,18 @@ test('a paused kind waits until it is resumed', async ({ page, atlas }) => {
   await expect(jobs.kind('geolocation')).toContainText('0 waiting, 0 running');
   await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
 });
+
+test('a kind that another process pauses and resumes shows it, and offers the other', async ({ page, atlas }) => {
+  const jobs = new JobsPage(page);
+  await jobs.open();
+  await expect(page.getByRole('button', { name: 'Pause geolocation' })).toBeVisible();
+
+  await atlas.run('jobs', 'pause', 'geolocation');
+  // The focus is handed on to the button that takes the place of this one.
+  await page.getByRole('button', { name: /^(Pause|Resume) geolocation/ }).focus();
+
+  await expect(jobs.kind('geolocation')).toContainText('Paused');
+  await expect(page.getByRole('button', { name: 'Resume geolocation' })).toBeFocused();
+  await atlas.run('jobs', 'resume', 'geolocation');
+  await expect(page.getByRole('button', { name: 'Pause geolocation' })).toBeFocused();
+});

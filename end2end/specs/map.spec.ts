@@ -73,6 +73,23 @@ test('a host opens in its place with what is known of it, and both buttons', asy
   await expect(page).toHaveURL(`/hosts/${ip}`);
 });
 
+test.describe('narrow', () => {
+  test.use({ viewport: { width: 375, height: 812 } });
+
+  for (const zoom of [2, 9]) {
+    test(`at zoom ${zoom} a place that opens is not left under its sheet`, async ({ page, atlas }) => {
+      const south = (await marks(atlas, 12)).filter((mark) => mark.kind === 'place');
+      const place = south.sort((a, b) => a.latitude - b.latitude)[0] as Mark;
+      const map = new MapPage(page);
+
+      await map.open(`/?place=${place.place_id}&lat=${place.latitude}&lon=${place.longitude}&zoom=${zoom}`);
+
+      await expect(map.place().heading).toHaveText(place.label);
+      await expect.poll(() => map.selectedIsVisible(place)).toBe(true);
+    });
+  }
+});
+
 test('position, filter and open place are in the address, and a reload shows the same', async ({ page, atlas }) => {
   const place = await mostCrowded(atlas);
   const map = new MapPage(page);

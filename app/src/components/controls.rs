@@ -133,7 +133,7 @@ fn words(run: &Run) -> (String, String) {
         [summary.located, summary.unlocated, summary.failed],
     );
     if let (RunState::Running, Some(left)) = (run.state, run.seconds_left) {
-        detail.push_str(&format!(" · {} left", duration(left)));
+        detail = format!("{detail} · {} left", duration(left));
     }
     (run_words::headline(state, summary.considered, run.total, run.error.clone()), detail)
 }

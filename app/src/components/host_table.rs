@@ -1,7 +1,7 @@
 use hostatlas_domain::{HostSort, HostSummary, LocationState, Precision, Timestamp};
 use leptos::prelude::*;
 
-use super::{Ago, Icon, LocationBadge};
+use super::{Ago, Column, DataTable, Icon, LocationBadge};
 use crate::format::address;
 
 /// The host list.
@@ -30,30 +30,22 @@ pub fn HostTable(
         } else {
             word.into_any()
         };
-        view! {
-            <th scope="col" class=class aria-sort=sorted>
-                {content}
-            </th>
-        }
+        Column::text(content).class(class).sorted(sorted)
     };
+    let columns = vec![
+        heading(HostSort::Address, "Address", ""),
+        Column::text("State"),
+        Column::text("Place"),
+        Column::text("Network").class("net"),
+        Column::text("Services"),
+        heading(HostSort::LocatedAt, "Located", "num hide-narrow"),
+        heading(HostSort::FirstSeen, "First seen", "num hide-narrow"),
+        heading(HostSort::LastSeen, "Seen", "num hide-narrow"),
+    ];
     view! {
-        <div class="table-scroll" role="region" aria-label="Hosts, scrolls sideways" tabindex="0">
-            <table class="table table--records hosttable">
-                <caption class="visually-hidden">"Hosts, 50 at a time"</caption>
-                <thead>
-                    <tr>
-                        {heading(HostSort::Address, "Address", "")} <th scope="col">"State"</th> <th scope="col">"Place"</th>
-                        <th scope="col" class="net">
-                            "Network"
-                        </th> <th scope="col">"Services"</th>
-                        {heading(HostSort::LocatedAt, "Located", "num hide-narrow")}
-                        {heading(HostSort::FirstSeen, "First seen", "num hide-narrow")}
-                        {heading(HostSort::LastSeen, "Seen", "num hide-narrow")}
-                    </tr>
-                </thead>
-                <tbody>{hosts.into_iter().map(|host| view! { <HostTableRow host now /> }).collect_view()}</tbody>
-            </table>
-        </div>
+        <DataTable caption="Hosts, 50 at a time" columns class="table--records hosttable" scrolls="Hosts">
+            {hosts.into_iter().map(|host| view! { <HostTableRow host now /> }).collect_view()}
+        </DataTable>
     }
 }
 

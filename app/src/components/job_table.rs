@@ -1,7 +1,7 @@
 use hostatlas_domain::{Job, JobKind, JobState, Timestamp};
 use leptos::prelude::*;
 
-use super::{Ago, Icon, JobBadge};
+use super::{Ago, Column, DataTable, Icon, JobBadge};
 use crate::format::duration;
 
 /// What a job is about: `192.0.2.7` or `192.0.2.7:443`.
@@ -39,46 +39,67 @@ pub fn JobTable(
     /// Now.
     now: Timestamp,
 ) -> impl IntoView {
+    let select_all = view! {
+        <input
+            class="check needs-script"
+            type="checkbox"
+            data-select-all=form
+            aria-label="Select all on this page"
+        />
+    };
+    let columns = vec![
+        Column::text(select_all).class("fit"),
+        Column::text("Job").sorted(Some("descending")),
+        Column::text("State"),
+        Column::text("Kind"),
+        Column::text("Target"),
+        Column::number(view! { <abbr title="Priority, 0 runs first">"P"</abbr> }),
+        Column::number("Attempt"),
+        Column::number("Queued"),
+        Column::number("Ran"),
+        Column::text("Why waiting, result or error").class("why"),
+    ];
     view! {
-        <div class="table-scroll" role="region" aria-label="Jobs, scrolls sideways" tabindex="0">
-            <table class="table table--records jobtable" data-live-rows>
-                <caption class="visually-hidden">"Jobs, newest first"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col" class="fit">
-                            <input
-                                class="check needs-script"
-                                type="checkbox"
-                                data-select-all=form
-                                aria-label="Select all on this page"
-                            />
-                        </th>
-                        <th scope="col" aria-sort="descending">
-                            "Job"
-                        </th>
-                        <th scope="col">"State"</th>
-                        <th scope="col">"Kind"</th>
-                        <th scope="col">"Target"</th>
-                        <th scope="col" class="num">
-                            <abbr title="Priority, 0 runs first">"P"</abbr>
-                        </th>
-                        <th scope="col" class="num">
-                            "Attempt"
-                        </th>
-                        <th scope="col" class="num">
-                            "Queued"
-                        </th>
-                        <th scope="col" class="num">
-                            "Ran"
-                        </th>
-                        <th scope="col" class="why">
-                            "Why waiting, result or error"
-                        </th>
-                    </tr>
-                </thead>
-                <tbody>{jobs.into_iter().map(|job| view! { <JobTableRow job form now /> }).collect_view()}</tbody>
-            </table>
-        </div>
+        <DataTable caption="Jobs, newest first" columns class="table--records jobtable" scrolls="Jobs" rows_stay=true>
+            {jobs.into_iter().map(|job| view! { <JobTableRow job form now /> }).collect_view()}
+        </DataTable>
+    }
+}
+
+/// Some jobs of one host, in a few words each.
+#[component]
+pub fn JobsOfHost(
+    /// What they are, for those who do not see the table.
+    caption: &'static str,
+    /// The jobs.
+    jobs: Vec<Job>,
+    /// Now.
+    now: Timestamp,
+) -> impl IntoView {
+    let row = move |job: Job| {
+        let at = job.finished_at.or(job.started_at).unwrap_or(job.created_at);
+        view! {
+            <tr>
+                <th scope="row">
+                    <a class="mono" href=format!("/jobs/{}", job.id)>
+                        {job.id.0}
+                    </a>
+                </th>
+                <td>{job.kind.slug()}</td>
+                <td>
+                    <JobBadge state=job.state />
+                </td>
+                <td class="num sub">
+                    <Ago at now />
+                </td>
+            </tr>
+        }
+    };
+    let columns = ["Job", "Kind", "State", "When"].map(Column::text).into();
+    view! {
+        <DataTable caption columns class="minitable" headless=true>
+            {jobs.into_iter().map(row).collect_view()}
+        </DataTable>
     }
 }
 

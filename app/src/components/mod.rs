@@ -3,11 +3,15 @@
 #[cfg(feature = "ssr")]
 mod badge;
 #[cfg(feature = "ssr")]
+mod card;
+#[cfg(feature = "ssr")]
 mod chrome;
 #[cfg(feature = "ssr")]
 mod controls;
 #[cfg(feature = "ssr")]
 mod coverage_bar;
+#[cfg(feature = "ssr")]
+mod facts;
 #[cfg(feature = "ssr")]
 mod host_table;
 mod icon;
@@ -20,20 +24,25 @@ mod place_panel;
 #[cfg(feature = "ssr")]
 mod position;
 #[cfg(feature = "ssr")]
+mod table;
+#[cfg(feature = "ssr")]
 mod time;
 
 #[cfg(feature = "ssr")]
 pub use self::{
     badge::{JobBadge, LocationBadge, job_signs},
+    card::Card,
     chrome::{Attribution, Chrome, Live, Tab, TopBar},
     controls::{Command, GeolocateControls, PlaceControls, RunCard},
     coverage_bar::{CoverageBar, CoverageKeys},
+    facts::{Fact, MomentFact},
     host_table::HostTable,
     icon::Sprite,
-    job_table::{JobTable, job_target, job_words},
+    job_table::{JobTable, JobsOfHost, job_target, job_words},
     notice::FormNotice,
     place_panel::{MapPanel, OpenPlace, Panel},
     position::{position_accuracy, position_name},
+    table::{Column, DataTable},
     time::Ago,
 };
 pub use icon::Icon;

@@ -6,7 +6,8 @@ use hostatlas_services::PlaceView;
 use leptos::prelude::*;
 
 use super::{
-    Ago, GeolocateControls, Icon, LocationBadge, PlaceControls, RunCard, position_accuracy, position_name,
+    Ago, Column, DataTable, Fact, GeolocateControls, Icon, LocationBadge, PlaceControls, RunCard,
+    position_accuracy, position_name,
 };
 use crate::format::{NBSP, address, counted, grouped, percent, share};
 
@@ -208,9 +209,6 @@ fn PanelHost(host: HostSummary, detail: Option<Host>, here: String, now: Timesta
 #[component]
 fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
     let ip = host.ip.to_string();
-    let fact = |name: &'static str, value: Option<String>| {
-        value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> })
-    };
     let state = match host.location_state {
         LocationState::Located => None,
         LocationState::Unlocated => host.unlocated_reason.map(|reason| reason.label().to_owned()),
@@ -229,8 +227,9 @@ fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
     view! {
         <div class="hostopen">
             <dl class="facts" id="panel-facts" data-live data-accuracy=accuracy>
-                {fact("State", state)} {host.location.map(|location| position_facts(location, now))}
-                {fact("Services", (!services.is_empty()).then(|| services.join(", ") + &more))}
+                <Fact name="State" value=state />
+                {host.location.map(|location| position_facts(location, now))}
+                <Fact name="Services" value=(!services.is_empty()).then(|| services.join(", ") + &more) />
             </dl>
             <GeolocateControls ip=ip.clone() small=true>
                 <a href=format!("/hosts/{ip}") class="btn btn--sm btn--quiet">
@@ -256,20 +255,15 @@ fn position_facts(location: HostLocation, now: Timestamp) -> impl IntoView {
         [answer.asn.as_deref(), answer.organization.as_deref()].into_iter().flatten().collect();
     let network = if network.is_empty() { "not known".to_owned() } else { network.join(" ") };
     view! {
-        <dt>"Location"</dt>
-        <dd>{position_name(&answer)}</dd>
-        <dt>"Position"</dt>
-        <dd>{point.map(|point| point.to_string())}</dd>
-        <dt>"Accuracy"</dt>
-        <dd>{position_accuracy(&answer)}</dd>
-        <dt>"Provider"</dt>
-        <dd>{says}</dd>
+        <Fact name="Location" value=position_name(&answer) />
+        <Fact name="Position" value=point.map(|point| point.to_string()) />
+        <Fact name="Accuracy" value=position_accuracy(&answer) />
+        <Fact name="Provider" value=says />
         <dt>"Located"</dt>
         <dd>
             <Ago at=located_at now long=true />
         </dd>
-        <dt>"Network"</dt>
-        <dd>{network}</dd>
+        <Fact name="Network" value=network />
     }
 }
 
@@ -278,6 +272,12 @@ fn position_facts(location: HostLocation, now: Timestamp) -> impl IntoView {
 fn PlaceList(marks: Vec<MapEntry>, q: String) -> impl IntoView {
     let row = |mark: MapEntry| view! { <PlaceListRow mark q=q.clone() /> };
     let rows = marks.into_iter().map(row).collect_view();
+    let columns = vec![
+        Column::text("Place"),
+        Column::number("Places"),
+        Column::number("Stale"),
+        Column::number("Hosts"),
+    ];
     view! {
         <aside class="aside" aria-labelledby="list-name" id="places">
             <div class="aside__head">
@@ -290,24 +290,9 @@ fn PlaceList(marks: Vec<MapEntry>, q: String) -> impl IntoView {
                 <p class="sub2">"What the map draws, most hosts first. It follows the map."</p>
             </div>
             <div class="aside__body" tabindex="0" role="region" aria-label="Places in view">
-                <table class="table placetable">
-                    <caption class="visually-hidden">"Places in view, most hosts first"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Place"</th>
-                            <th scope="col" class="num">
-                                "Places"
-                            </th>
-                            <th scope="col" class="num">
-                                "Stale"
-                            </th>
-                            <th scope="col" class="num">
-                                "Hosts"
-                            </th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
+                <DataTable caption="Places in view, most hosts first" columns class="placetable">
+                    {rows}
+                </DataTable>
             </div>
         </aside>
     }

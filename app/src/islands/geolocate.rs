@@ -108,7 +108,7 @@ fn result(host: &Json, before: Option<Coordinate>) -> Progress {
             let mut text = format!("Located: {}, by {provider}", names.join(", "));
             let moved = before.zip(point(&location)).map(|(before, now)| before.distance_km(now));
             if let Some(kilometres) = moved.filter(|kilometres| *kilometres >= 1.0) {
-                text.push_str(&format!(", moved {kilometres:.0}{NBSP}km"));
+                text = format!("{text}, moved {kilometres:.0}{NBSP}km");
             }
             Progress::Done(text)
         }

@@ -35,12 +35,14 @@ mod in_browser {
 
     use crate::{
         browser::{self, REFRESHED, THEME},
-        map::{BaseMap, Labels, Painter, Scene, Selection, Viewport},
+        map::{BaseMap, Labels, Move, Painter, Scene, Selection, Viewport},
     };
 
     /// How near a still map looks at a city, a region and a country.
     const CITY_ZOOM: f64 = 5.5;
     const AREA_ZOOM: f64 = 3.25;
+    /// Room around the two ends of a move, for their names, in pixels.
+    const ROOM: f64 = 56.0;
 
     struct Still {
         painter: Painter,
@@ -80,18 +82,33 @@ mod in_browser {
     fn draw(still: &mut Still) {
         let Some(position) = browser::document().get_element_by_id("position") else { return };
         let number = |name: &str| position.get_attribute(name).and_then(|text| text.parse::<f64>().ok());
+        let text = |name: &str| position.get_attribute(name);
         let (Some(latitude), Some(longitude)) = (number("data-lat"), number("data-lon")) else { return };
-        let area = position.get_attribute("data-precision").is_some_and(|precision| precision != "city");
+        let area = text("data-precision").is_some_and(|precision| precision != "city");
         still.scene.selection = Some(Selection {
             latitude,
             longitude,
             accuracy_km: number("data-accuracy"),
             hosts: 1,
             area,
-            label: position.get_attribute("data-label"),
+            label: text("data-label"),
         });
-        let (width, height) = still.painter.size();
+        let from = number("data-from-lat").zip(number("data-from-lon"));
+        still.scene.moved = from.map(|(latitude, longitude)| Move {
+            latitude,
+            longitude,
+            label: text("data-from-label"),
+            kilometres: number("data-moved").unwrap_or(0.0),
+        });
+        let size = still.painter.size();
         let zoom = if area { AREA_ZOOM } else { CITY_ZOOM };
-        still.painter.draw(&Viewport::new(latitude, longitude, zoom, width, height), &still.scene);
+        let viewport = match from {
+            Some(from) => Viewport::over((latitude, longitude), from, zoom, ROOM, size),
+            None => Viewport::new(latitude, longitude, zoom, size.0, size.1),
+        };
+        still.painter.draw(&viewport, &still.scene);
+        if let Some((map, name)) = still.painter.frame().zip(text("data-map")) {
+            let _ = map.set_attribute("aria-label", &name);
+        }
     }
 }

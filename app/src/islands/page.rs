@@ -1,8 +1,9 @@
 use leptos::{
     prelude::*,
     task::spawn_local,
-    web_sys::{Document, Element},
+    web_sys::{Document, Element, HtmlElement},
 };
+use wasm_bindgen::JsCast;
 
 use super::{actions, run};
 use crate::browser::{self, REFRESH, REFRESHED};
@@ -85,11 +86,25 @@ fn exchange_rows(shown: &Document, fresh: &Document) {
 }
 
 fn replace(shown: &Document, old: &Element, new: &Element) {
-    let focused = shown.active_element().is_some_and(|focused| old.contains(Some(&focused)));
-    if focused || old.is_equal_node(Some(new)) {
+    if old.is_equal_node(Some(new)) {
+        return;
+    }
+    let focused = shown.active_element().filter(|focused| old.contains(Some(focused)));
+    // What a person writes or opens stays as it is. A button with a name hands the focus on to its twin.
+    let twin = focused.as_ref().map(|focused| {
+        if focused.has_attribute("type") && focused.local_name() == "button" {
+            focused.id()
+        } else {
+            String::new()
+        }
+    });
+    if twin.as_ref().is_some_and(String::is_empty) {
         return;
     }
     if let Ok(node) = shown.import_node_with_deep(new, true) {
         let _ = old.replace_with_with_node_1(&node);
+    }
+    if let Some(twin) = twin.and_then(|id| shown.get_element_by_id(&id)) {
+        let _ = twin.unchecked_into::<HtmlElement>().focus();
     }
 }

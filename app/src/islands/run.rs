@@ -131,10 +131,10 @@ fn draw(card: &Element, run: &Json) {
         details(considered, total, [run.count("located"), run.count("unlocated"), run.count("failed")]);
     if state == "running" {
         if let Some(rate) = run.number("rate").filter(|rate| *rate > 0.0) {
-            text.push_str(&format!(" · {rate:.0}{NBSP}a second"));
+            text = format!("{text} · {rate:.0}{NBSP}a second");
         }
         if let Some(left) = run.number("seconds_left") {
-            text.push_str(&format!(" · {} left", duration(left)));
+            text = format!("{text} · {} left", duration(left));
         }
     }
     browser::write(card, "small", &text);

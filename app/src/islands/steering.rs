@@ -237,6 +237,15 @@ fn write_address() {
     ));
 }
 
+/// How many pixels of the map's right side and of its foot the panel covers.
+fn covered(panel: &Element, width: f64) -> (f64, f64) {
+    if width > NARROW {
+        return (PANEL_WIDTH, 0.0);
+    }
+    let sheet = panel.first_element_child();
+    (0.0, sheet.map_or(0.0, |sheet| sheet.get_bounding_client_rect().height()))
+}
+
 /// Draws the place that is open, and brings it out from under its panel.
 fn show_place() {
     let (Some(chart), Some(panel)) = (chart(), element_of("panel")) else { return };
@@ -247,8 +256,8 @@ fn show_place() {
         chart.select(None);
         return;
     };
-    let covered = if chart.viewport().width <= NARROW { 0.0 } else { PANEL_WIDTH };
-    chart.uncover(latitude, longitude, covered);
+    let (right, bottom) = covered(&panel, chart.viewport().width);
+    chart.uncover(latitude, longitude, right, bottom);
     chart.select(Some(Selection {
         latitude,
         longitude,
@@ -322,10 +331,10 @@ async fn refresh_list() {
     if !panel.contains("list=1") {
         return;
     }
-    if let Ok(page) = browser::get_page(&panel_source(&panel)).await {
-        if LIVE.with_borrow(|live| live.panel == panel) {
-            take_over(&page, false);
-        }
+    if let Ok(page) = browser::get_page(&panel_source(&panel)).await
+        && LIVE.with_borrow(|live| live.panel == panel)
+    {
+        take_over(&page, false);
     }
 }
 
@@ -369,14 +378,13 @@ fn place_proxies() {
     }
     for (position, (index, x, y, name)) in twins.into_iter().enumerate() {
         let known = u32::try_from(position).ok().and_then(|position| group.children().item(position));
-        let twin = match known {
-            Some(twin) => twin,
-            None => {
-                let Ok(twin) = document.create_element("button") else { return };
-                let _ = twin.set_attribute("type", "button");
-                let _ = group.append_child(&twin);
-                twin
-            }
+        let twin = if let Some(twin) = known {
+            twin
+        } else {
+            let Ok(twin) = document.create_element("button") else { return };
+            let _ = twin.set_attribute("type", "button");
+            let _ = group.append_child(&twin);
+            twin
         };
         let _ = twin.set_attribute("data-mark", &index.to_string());
         let _ = twin.set_attribute("style", &format!("--x:{x:.0};--y:{y:.0}"));

@@ -28,15 +28,12 @@ pub fn ThemeToggle() -> impl IntoView {
     let switch = move |_| {
         let Some(root) = browser::document().document_element() else { return };
         let chosen = next(root.get_attribute("data-theme").as_deref());
-        let (value, age) = match chosen {
-            Some(theme) => {
-                let _ = root.set_attribute("data-theme", theme);
-                (theme, 31_536_000)
-            }
-            None => {
-                let _ = root.remove_attribute("data-theme");
-                ("", 0)
-            }
+        let (value, age) = if let Some(theme) = chosen {
+            let _ = root.set_attribute("data-theme", theme);
+            (theme, 31_536_000)
+        } else {
+            let _ = root.remove_attribute("data-theme");
+            ("", 0)
         };
         let document: web_sys::HtmlDocument = browser::document().unchecked_into();
         let _ = document.set_cookie(&format!("theme={value}; path=/; max-age={age}; samesite=strict"));

@@ -18,6 +18,9 @@ const LEAST_ZOOM: f64 = 1.0;
 /// From here on the fine base map is worth its bytes.
 const FINE_ZOOM: f64 = 4.0;
 
+/// How far from a panel a place must be to be in sight, in pixels.
+const MARGIN: f64 = 48.0;
+
 /// Where the map stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
@@ -29,12 +32,15 @@ pub struct View {
     pub zoom: f64,
 }
 
+/// The mark under the pointer, by its number, with the pixel of the pointer.
+pub type Hover = Option<(usize, f64, f64)>;
+
 /// What a chart tells.
 pub struct Listener {
     /// It came to rest.
     pub rested: Box<dyn Fn()>,
     /// The pointer is over a mark, at this pixel; or over none.
-    pub hovered: Box<dyn Fn(Option<(usize, f64, f64)>)>,
+    pub hovered: Box<dyn Fn(Hover)>,
     /// A mark was chosen.
     pub chosen: Box<dyn Fn(Mark)>,
 }
@@ -276,14 +282,27 @@ impl Chart {
         true
     }
 
-    /// Brings a place out from under a panel that covers `covered` pixels of the right side.
-    pub fn uncover(&self, latitude: f64, longitude: f64, covered: f64) {
+    /// Brings a place out from under a panel that covers `right` pixels of the right side and `bottom` of the foot.
+    pub fn uncover(&self, latitude: f64, longitude: f64, right: f64, bottom: f64) {
         let viewport = self.viewport();
-        let (x, _) = viewport.place(project(latitude, longitude));
-        let shown = viewport.width - covered - 48.0;
-        let rightmost = viewport.copies(x, 0.0).map(|shift| x + shift).fold(x, f64::min);
-        if shown > 100.0 && rightmost > shown {
-            self.map.pan_by(&Point::new(rightmost - shown / 2.0 - 48.0, 0.0));
+        let (shown, high) = (viewport.width - right, viewport.height - bottom);
+        if shown < 100.0 || high < 60.0 {
+            return;
+        }
+        let (x, y) = viewport.place(project(latitude, longitude));
+        let x = viewport.copies(x, 0.0).map(|shift| x + shift).fold(x, f64::min);
+        let middle = f64::midpoint(shown, RULER);
+        let across = if x > shown - MARGIN { x - middle } else { 0.0 };
+        let down = if bottom > 0.0 && y > high - MARGIN { y - high / 2.0 } else { 0.0 };
+        if across == 0.0 && down == 0.0 {
+            return;
+        }
+        // Leaflet does not leave the square, so where little of it lies to the south the map must come nearer first.
+        let (nearer, target) = viewport.with_point_at(latitude, longitude, middle, high / 2.0);
+        if down > 0.0 && nearer > viewport.zoom {
+            self.map.set_view(&LatLng::new(target.0, target.1), nearer);
+        } else {
+            self.map.pan_by(&Point::new(across, down));
         }
     }
 

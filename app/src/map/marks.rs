@@ -130,7 +130,7 @@ pub fn tooltip(entry: &Mark) -> (String, String) {
     };
     let mut detail = counted(entry.hosts, "host", "hosts");
     if entry.stale > 0 {
-        detail.push_str(&format!(" · {} stale", percent(share(entry.stale, entry.hosts))));
+        detail = format!("{detail} · {} stale", percent(share(entry.stale, entry.hosts)));
     }
     (head, detail)
 }

@@ -11,5 +11,5 @@ mod viewport;
 pub use base_map::{BaseMap, Labels};
 pub use chart::{Chart, Listener, View};
 pub use marks::{Mark, mark_name, tooltip};
-pub use painter::{Painter, Scene, Selection};
+pub use painter::{Move, Painter, Scene, Selection};
 pub use viewport::Viewport;

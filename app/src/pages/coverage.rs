@@ -8,7 +8,10 @@ use super::page;
 use crate::{
     ApiError,
     api::{authorize, services},
-    components::{Ago, Chrome, CoverageBar, FormNotice, Icon, Live, LocationBadge, RunCard, Tab},
+    components::{
+        Ago, Card, Chrome, Column, CoverageBar, DataTable, FormNotice, Icon, Live, LocationBadge, RunCard,
+        Tab,
+    },
     format::{address, grouped, percent, share},
 };
 
@@ -244,7 +247,7 @@ fn Reasons(coverage: Coverage) -> impl IntoView {
         .collect();
     rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let empty = rows.is_empty();
-    let row = |(reason, count): (UnlocatedReason, u64)| {
+    let row = move |(reason, count): (UnlocatedReason, u64)| {
         let term = format!("reason:{}", reason.slug());
         view! {
             <li data-tone="bad">
@@ -272,15 +275,12 @@ fn Reasons(coverage: Coverage) -> impl IntoView {
         }
     };
     view! {
-        <section class="card" aria-labelledby="reasons-head">
-            <div class="card__head">
-                <h2 id="reasons-head">"Why unlocated"</h2>
-            </div>
+        <Card id="reasons-head" title="Why unlocated">
             <div id="reasons" data-live>
                 {empty.then(|| view! { <p class="card__body sub">"No host was looked up in vain."</p> })}
                 <ul class="reasons">{rows.into_iter().map(row).collect_view()}</ul>
             </div>
-        </section>
+        </Card>
     }
 }
 
@@ -317,36 +317,27 @@ fn Countries(countries: Vec<CountryCoverage>, located: u64) -> impl IntoView {
             </tr>
         }
     };
+    let columns = vec![
+        Column::text("Country"),
+        Column::number("Hosts"),
+        Column::unseen("Bar").class("w30"),
+        Column::number("Share"),
+        Column::number("To the city"),
+    ];
+    let beside =
+        (more > 0).then(|| view! { <span class="push card__note">{format!("and {more} more")}</span> });
     view! {
-        <section class="card" aria-labelledby="countries-head">
-            <div class="card__head">
-                <h2 id="countries-head">"By country"</h2>
-                {(more > 0).then(|| view! { <span class="push card__note">{format!("and {more} more")}</span> })}
-            </div>
-            <div class="table-scroll" role="region" aria-label="By country, scrolls sideways" tabindex="0">
-                <table class="table covertable" id="countries" data-live>
-                    <caption class="visually-hidden">"Located hosts by country, most first"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Country"</th>
-                            <th scope="col" class="num">
-                                "Hosts"
-                            </th>
-                            <th scope="col" class="w30">
-                                <span class="visually-hidden">"Bar"</span>
-                            </th>
-                            <th scope="col" class="num">
-                                "Share"
-                            </th>
-                            <th scope="col" class="num">
-                                "To the city"
-                            </th>
-                        </tr>
-                    </thead>
-                    <tbody>{countries.into_iter().take(COUNTRIES).map(row).collect_view()}</tbody>
-                </table>
-            </div>
-        </section>
+        <Card id="countries-head" title="By country" beside=beside.into_any()>
+            <DataTable
+                caption="Located hosts by country, most first"
+                columns
+                class="covertable"
+                scrolls="By country"
+                id="countries"
+            >
+                {countries.into_iter().take(COUNTRIES).map(row).collect_view()}
+            </DataTable>
+        </Card>
     }
 }
 
@@ -363,29 +354,19 @@ fn Providers(providers: Vec<ProviderCoverage>, located: u64) -> impl IntoView {
             </tr>
         }
     };
+    let columns = vec![Column::text("Provider"), Column::number("Located"), Column::number("Share")];
     view! {
-        <section class="card" aria-labelledby="providers-head">
-            <div class="card__head">
-                <h2 id="providers-head">"By provider"</h2>
-            </div>
-            <div class="table-scroll" role="region" aria-label="By provider, scrolls sideways" tabindex="0">
-                <table class="table covertable" id="providers" data-live>
-                    <caption class="visually-hidden">"Located hosts by provider"</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Provider"</th>
-                            <th scope="col" class="num">
-                                "Located"
-                            </th>
-                            <th scope="col" class="num">
-                                "Share"
-                            </th>
-                        </tr>
-                    </thead>
-                    <tbody>{providers.into_iter().map(row).collect_view()}</tbody>
-                </table>
-            </div>
-        </section>
+        <Card id="providers-head" title="By provider">
+            <DataTable
+                caption="Located hosts by provider"
+                columns
+                class="covertable"
+                scrolls="By provider"
+                id="providers"
+            >
+                {providers.into_iter().map(row).collect_view()}
+            </DataTable>
+        </Card>
     }
 }
 
@@ -413,14 +394,11 @@ fn Recent(recent: Vec<RecentResult>, now: Timestamp) -> impl IntoView {
         }
     };
     view! {
-        <section class="card" aria-labelledby="recent-head">
-            <div class="card__head">
-                <h2 id="recent-head">"Recent results"</h2>
-            </div>
+        <Card id="recent-head" title="Recent results">
             <div id="recent" data-live>
                 {empty.then(|| view! { <p class="card__body sub">"Nothing was looked up yet."</p> })}
                 <ul class="recent">{recent.into_iter().map(row).collect_view()}</ul>
             </div>
-        </section>
+        </Card>
     }
 }

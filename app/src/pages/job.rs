@@ -6,7 +6,10 @@ use super::{page, parameter};
 use crate::{
     ApiError,
     api::{authorize, jobs::get_job, services},
-    components::{Ago, Chrome, FormNotice, Icon, JobBadge, Live, Tab, job_target, job_words},
+    components::{
+        Card, Chrome, Fact, FormNotice, Icon, JobBadge, JobsOfHost, Live, MomentFact, Tab, job_target,
+        job_words,
+    },
     format::{address, duration, share},
 };
 
@@ -105,7 +108,14 @@ fn sheet(loaded: Loaded) -> impl IntoView {
         <div class="cols cols--main-side">
             <div class="stack">
                 <Life job=job.clone() now />
-                <Others others now />
+                {(!others.is_empty())
+                    .then(|| {
+                        view! {
+                            <Card id="others-head" title="Other jobs of this host">
+                                <JobsOfHost caption="Other jobs of this host" jobs=others now />
+                            </Card>
+                        }
+                    })}
             </div>
             <Facts job now />
         </div>
@@ -166,10 +176,7 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
         }
     );
     view! {
-        <section class="card" aria-labelledby="life-head">
-            <div class="card__head">
-                <h2 id="life-head">"Life of this job"</h2>
-            </div>
+        <Card id="life-head" title="Life of this job">
             <div class="card__body" id="job-life" data-live>
                 <div class="life" role="img" aria-label=label>
                     <span data-k="wait" style=format!("--v:{waited:.1}")></span>
@@ -200,97 +207,36 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
                         })}
                 </div>
             </div>
-        </section>
+        </Card>
     }
 }
 
 #[component]
 fn Facts(job: Job, now: Timestamp) -> impl IntoView {
-    let moment = |name: &'static str, at: Option<Timestamp>| {
-        at.map(|at| {
-            view! {
-                <dt>{name}</dt>
-                <dd>
-                    <time datetime=at.to_string()>{at.to_readable()}</time>
-                    " "
-                    <span class="sub">
-                        <Ago at now long=true />
-                    </span>
-                </dd>
-            }
-        })
-    };
-    let text = |name: &'static str, value: Option<String>| {
-        value.map(|value| view! { <dt>{name}</dt> <dd>{value}</dd> })
-    };
+    let port =
+        job.port.map(|port| format!("{port}/{}", job.protocol.map_or("tcp", |protocol| protocol.name())));
     view! {
-        <section class="card" aria-labelledby="facts-head">
-            <div class="card__head">
-                <h2 id="facts-head">"Facts"</h2>
-            </div>
+        <Card id="facts-head" title="Facts">
             <dl class="facts card__body" id="job-facts" data-live>
-                <dt>"Kind"</dt>
-                <dd>{job.kind.slug()}</dd>
+                <Fact name="Kind" value=job.kind.slug().to_owned() />
                 <dt>"Host"</dt>
                 <dd>
                     <a class="addr" href=format!("/hosts/{}", job.ip)>
                         {job.ip.to_string()}
                     </a>
                 </dd>
-                {text("Port", job.port.map(|port| format!("{port}/{}", job.protocol.map_or("tcp", |protocol| protocol.name()))))}
+                <Fact name="Port" value=port />
                 <dt>"Priority"</dt>
                 <dd>{job.priority.get()} " " <span class="sub">"0 runs first"</span></dd>
-                <dt>"Forced"</dt>
-                <dd>{if job.force { "yes, past age and cache" } else { "no" }}</dd>
-                {moment("Queued", Some(job.created_at))}
-                {job.state.is_waiting().then(|| moment("Runs at", Some(job.run_at)))} {moment("Started", job.started_at)}
-                {moment("Finished", job.finished_at)} <dt>"Attempts"</dt>
-                <dd>{format!("{} of {}", job.attempt, job.max_attempts)}</dd>
-                {text("Result", job.result)} {text("Last error", job.last_error)}
+                <Fact name="Forced" value=(if job.force { "yes, past age and cache" } else { "no" }).to_owned() />
+                <MomentFact name="Queued" at=Some(job.created_at) now />
+                <MomentFact name="Runs at" at=job.state.is_waiting().then_some(job.run_at) now />
+                <MomentFact name="Started" at=job.started_at now />
+                <MomentFact name="Finished" at=job.finished_at now />
+                <Fact name="Attempts" value=format!("{} of {}", job.attempt, job.max_attempts) />
+                <Fact name="Result" value=job.result />
+                <Fact name="Last error" value=job.last_error />
             </dl>
-        </section>
+        </Card>
     }
-}
-
-#[component]
-fn Others(others: Vec<Job>, now: Timestamp) -> impl IntoView {
-    let row = |job: Job| {
-        view! {
-            <tr>
-                <th scope="row">
-                    <a class="mono" href=format!("/jobs/{}", job.id)>
-                        {job.id.0}
-                    </a>
-                </th>
-                <td>{job.kind.slug()}</td>
-                <td>
-                    <JobBadge state=job.state />
-                </td>
-                <td class="num sub">
-                    <Ago at=job.finished_at.unwrap_or(job.created_at) now />
-                </td>
-            </tr>
-        }
-    };
-    (!others.is_empty()).then(|| {
-        view! {
-            <section class="card" aria-labelledby="others-head">
-                <div class="card__head">
-                    <h2 id="others-head">"Other jobs of this host"</h2>
-                </div>
-                <table class="table minitable">
-                    <caption class="visually-hidden">"Other jobs of this host"</caption>
-                    <thead class="visually-hidden">
-                        <tr>
-                            <th scope="col">"Job"</th>
-                            <th scope="col">"Kind"</th>
-                            <th scope="col">"State"</th>
-                            <th scope="col">"When"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{others.into_iter().map(row).collect_view()}</tbody>
-                </table>
-            </section>
-        }
-    })
 }

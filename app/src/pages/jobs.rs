@@ -120,10 +120,11 @@ fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
             <h2>
                 {slug} " " <small>{format!("priority {}", kind.default_priority().get())}</small>
             </h2>
-            <form method="post" action=action>
+            <form method="post" action=action id=format!("pause-{slug}") data-live>
                 <input type="hidden" name="kind" value=slug />
                 <button
                     type="submit"
+                    id=format!("pause-{slug}-button")
                     class=if paused_at.is_some() { "btn btn--sm" } else { "btn btn--sm btn--quiet" }
                     aria-label=format!("{word} {slug}")
                 >
