@@ -9,6 +9,7 @@ mod asn;
 mod basemap;
 #[cfg(feature = "bench")]
 mod bench;
+mod borders;
 mod compress;
 mod data;
 mod prepare;
@@ -32,6 +33,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   lint                          formatting, clippy for the server and for the browser
   test-mmdb FOLDER              write small invented location databases, for the browser tests
   basemap                       make public/basemap and public/vendor again from their npm packages
+  borders                       make crates/geolocation/data/borders.bin again from the base map
   bench [NAME]                  the benchmarks behind `make bench`; only with --features bench";
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["lint"] => verify::lint(),
         ["test-mmdb", folder] => test_mmdb::write(std::path::Path::new(folder)),
         ["basemap"] => basemap::make(),
+        ["borders"] => borders::make(),
         #[cfg(feature = "bench")]
         ["bench"] => bench::run(None),
         #[cfg(feature = "bench")]

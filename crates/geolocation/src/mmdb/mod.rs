@@ -16,5 +16,7 @@ mod status;
 mod tree;
 mod wire;
 
+pub(crate) use record::Record;
 pub use set::{MmdbConfig, MmdbSet};
 pub use status::{AddressFamilies, DatabaseStatus, Problem, ReloadOutcome, Role};
+pub(crate) use wire::{Keys, WireRecord};
