@@ -62,6 +62,18 @@ pub struct ProviderTally {
     pub latencies: Latencies,
 }
 
+impl ProviderTally {
+    /// Adds what another counted.
+    pub fn add(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failed_calls = self.failed_calls.saturating_add(other.failed_calls);
+        self.addresses = self.addresses.saturating_add(other.addresses);
+        self.located = self.located.saturating_add(other.located);
+        self.missed = self.missed.saturating_add(other.missed);
+        self.latencies.add(&other.latencies);
+    }
+}
+
 /// Whether a provider is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -197,4 +209,31 @@ pub struct Forecast {
     pub hosts: u64,
     /// How long they take, in seconds; `None` where it cannot be said.
     pub seconds: Option<u64>,
+}
+
+/// What a lookup would send to whom, so that a person can decide before it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LookupCost {
+    /// Hosts that would be looked up.
+    pub hosts: u64,
+    /// Of those, how many online providers would be asked about: each is sent to one of them, and to the next if that
+    /// one does not know. Answers that are still kept make it fewer.
+    pub online: u64,
+    /// Whether all hosts were counted; else there are more.
+    pub exact: bool,
+    /// Who may see these addresses, in the order of asking; empty where nothing is sent.
+    pub third_parties: Vec<ThirdParty>,
+}
+
+/// Somebody else's machine that is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ThirdParty {
+    /// The provider's name in configuration.
+    pub provider: String,
+    /// The machine's name.
+    pub host: String,
+    /// Whether addresses travel unencrypted.
+    pub clear_text: bool,
 }
