@@ -12,7 +12,9 @@ const LONGEST_CALL: Duration = Duration::from_secs(10);
 /// A provider's `seconds to reset` is a whole number, of which nobody says how it was rounded.
 const HEADER_ROUNDING: Duration = Duration::from_secs(1);
 /// For how long a provider is left alone that refuses without saying for how long.
-const CLOSED_UNLESS_TOLD: Duration = Duration::from_secs(60);
+const CLOSED_UNLESS_TOLD: Duration = Duration::from_mins(1);
+/// A provider that refuses is left alone for so long at least, whatever it says.
+const SHORTEST_CLOSURE: Duration = Duration::from_secs(1);
 /// By how much a provider's calendar may differ from ours.
 const CALENDARS_DIFFER: Duration = Duration::from_secs(5);
 /// A moment is a whole number of milliseconds, so the true one may be later by less than this.
@@ -165,6 +167,28 @@ impl LimitWindow {
     }
 }
 
+impl Spent {
+    /// When the permits can be had again if the call is answered soon: nobody should wait for the worst case.
+    fn expected_end(&self, limit: &Limit, now: Timestamp) -> Timestamp {
+        if self.call == Timestamp::default() {
+            return self.until;
+        }
+        let expected = limit.window.counts_until(self.call.plus(CLOCK_ROUNDING));
+        if now < expected { expected.min(self.until) } else { self.until }
+    }
+}
+
+impl Observation {
+    /// For how long the provider is left alone, if it asked for that: a second at least.
+    pub fn closed_for(&self) -> Option<Duration> {
+        let told = match self.closed? {
+            Closed::For(duration) => Some(duration),
+            Closed::Unsaid => self.resets_in.map(|left| left + HEADER_ROUNDING),
+        };
+        Some(told.unwrap_or(CLOSED_UNLESS_TOLD).max(SHORTEST_CLOSURE))
+    }
+}
+
 impl Window {
     /// How many permits are left.
     pub fn left(&self, limit: &Limit, now: Timestamp) -> u32 {
@@ -185,14 +209,15 @@ impl Window {
         let mut left = limit.permits.saturating_sub(self.used(now));
         let cost = cost.min(limit.permits);
         if left < cost {
-            let mut ends: Vec<_> = self.spent.iter().filter(|spent| now < spent.until).collect();
-            ends.sort_unstable_by_key(|spent| spent.until);
-            let enough = ends.into_iter().find(|spent| {
-                left = left.saturating_add(spent.permits);
+            let counted = self.spent.iter().filter(|spent| now < spent.until);
+            let mut ends: Vec<_> =
+                counted.map(|spent| (spent.expected_end(limit, now), spent.permits)).collect();
+            ends.sort_unstable();
+            let enough = ends.into_iter().find(|(_, permits)| {
+                left = left.saturating_add(*permits);
                 left >= cost
             });
-            let until = enough.map_or(now, |spent| spent.until);
-            return Err(Wait { until, reason: WaitReason::Used });
+            return Err(Wait { until: enough.map_or(now, |(end, _)| end), reason: WaitReason::Used });
         }
         if now < self.next_at {
             return Err(Wait { until: self.next_at, reason: WaitReason::Spacing });
@@ -215,19 +240,9 @@ impl Window {
     ///
     /// Only for calls that were answered, whatever the answer was: one that was given up may be counted even later
     /// than that.
-    pub fn observe(
-        &mut self,
-        limit: &Limit,
-        call: Timestamp,
-        received: Timestamp,
-        observation: Observation,
-    ) {
-        if let Some(closed) = observation.closed {
-            let told = match closed {
-                Closed::For(duration) => Some(duration),
-                Closed::Unsaid => observation.resets_in.map(|left| left + HEADER_ROUNDING),
-            };
-            self.closed_until = self.closed_until.max(received.plus(told.unwrap_or(CLOSED_UNLESS_TOLD)));
+    pub fn observe(&mut self, limit: &Limit, call: Timestamp, received: Timestamp, observation: Observation) {
+        if let Some(closed) = observation.closed_for() {
+            self.closed_until = self.closed_until.max(received.plus(closed));
         }
         let seen = received.plus(CLOCK_ROUNDING);
         if let Some(spent) =
@@ -286,12 +301,11 @@ pub fn take_permits(
     now: Timestamp,
 ) -> Result<Permits, (usize, Wait)> {
     let wished = addresses.max(1);
-    let granted = limits.iter().zip(windows.iter()).fold(wished, |granted, (limit, window)| {
-        match limit.unit {
+    let granted =
+        limits.iter().zip(windows.iter()).fold(wished, |granted, (limit, window)| match limit.unit {
             LimitUnit::Calls => granted,
             LimitUnit::Addresses => granted.min(window.left(limit, now).max(1)),
-        }
-    });
+        });
     let waits = limits.iter().zip(windows.iter()).enumerate().filter_map(|(index, (limit, window))| {
         window.check(limit, limit.cost(granted), now).err().map(|wait| (index, wait))
     });

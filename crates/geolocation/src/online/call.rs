@@ -1,0 +1,191 @@
+//! One call: a permit, the request, what its answer means, and the note of it.
+
+use std::{sync::Arc, time::Duration};
+
+use hostatlas_domain::{Address, Closed, Observation, ProviderTally, WaitReason};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{
+    Ledger, LedgerError, NewAnswer, Permit, Refusal, Reply, SettleCall, TakeCall, Taken, breaker::Leave,
+    cache::status_of, member::Member,
+};
+use crate::{Answer, LookupError};
+
+/// How a call ended, for the addresses at `asked` (and not for those at `unasked`, which had no permit).
+pub(super) struct CallEnd {
+    pub(super) member: usize,
+    pub(super) asked: Vec<usize>,
+    pub(super) unasked: Vec<usize>,
+    pub(super) result: CallResult,
+}
+
+pub(super) enum CallResult {
+    /// One answer for each of `asked`.
+    Answers(Vec<Result<Answer, LookupError>>, Box<Note>),
+    /// None for any.
+    Refused(Refusal, Box<Note>),
+    /// The ledger gave no permit; why is remembered with the lane.
+    Waits,
+    /// The ledger failed.
+    NoLedger(LedgerError),
+}
+
+/// What is to be written of a call. Nobody waits for it before answering.
+pub(super) struct Note {
+    settle: SettleCall,
+    keep: Vec<NewAnswer>,
+    arrived: Instant,
+}
+
+/// What a call is made with.
+pub(super) struct Wish {
+    pub(super) member: usize,
+    pub(super) lane: usize,
+    /// Positions and addresses.
+    pub(super) about: Vec<(usize, Address)>,
+    pub(super) leave: Leave,
+}
+
+/// Makes the call. Dropped at any point, it leaves its permits counted and nothing else behind.
+pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> CallEnd {
+    let Wish { member: position, lane: lane_index, mut about, leave } = wish;
+    let lane = &member.lanes[lane_index];
+    let end = |about: Vec<(usize, Address)>, unasked: Vec<(usize, Address)>, result| CallEnd {
+        member: position,
+        asked: about.into_iter().map(|(index, _)| index).collect(),
+        unasked: unasked.into_iter().map(|(index, _)| index).collect(),
+        result,
+    };
+    let permit = match take(ledger, member, lane_index, about.len()).await {
+        Ok(Some(permit)) => permit,
+        Ok(None) => return end(Vec::new(), about, CallResult::Waits),
+        Err(error) => return end(Vec::new(), about, CallResult::NoLedger(error)),
+    };
+    let granted = usize::try_from(permit.addresses).unwrap_or(usize::MAX).clamp(1, about.len());
+    let unasked = about.split_off(granted);
+    let addresses: Vec<Address> = about.iter().map(|(_, address)| *address).collect();
+    let began = Instant::now();
+    let response = member.transport.send(member.provider.request(lane_index, &addresses)).await;
+    let arrived = Instant::now();
+    let answered = response.is_ok();
+    let Reply { mut answers, mut observation } = match response {
+        Ok(response) => member.provider.parse(lane_index, &addresses, &response),
+        Err(refusal) => Reply { answers: Err(refusal), observation: Observation::default() },
+    };
+    if answers.as_ref().is_ok_and(|answers| answers.len() != addresses.len()) {
+        answers = Err(Refusal::Malformed("it did not answer for each address".to_owned()));
+    }
+    if answers == Err(Refusal::RateLimited) && observation.closed.is_none() {
+        observation.closed = Some(Closed::Unsaid);
+    }
+    let usable = match &answers {
+        Ok(answers) => answers.iter().any(Result::is_ok),
+        Err(Refusal::RateLimited) => true,
+        Err(_) => false,
+    };
+    leave.end(usable, arrived);
+    if let Some(wait) = observation.closed_for() {
+        // At once, and not only once it is written: the next call may be decided meanwhile.
+        lane.close(member.name(), wait, WaitReason::Closed, "", arrived);
+    }
+    let mut tally = ProviderTally {
+        calls: 1,
+        failed_calls: u64::from(!usable || answers.is_err()),
+        addresses: u64::try_from(addresses.len()).unwrap_or(u64::MAX),
+        ..ProviderTally::default()
+    };
+    tally.latencies.record(arrived - began);
+    let mut keep = Vec::new();
+    for (address, answer) in addresses.iter().zip(answers.iter().flatten()) {
+        let Ok(answer) = answer else { continue };
+        match answer {
+            Answer::Found(_) => tally.located += 1,
+            Answer::Miss(_) => tally.missed += 1,
+        }
+        keep.push(NewAnswer { address: *address, provider: member.name(), status: status_of(answer) });
+    }
+    let error = match &answers {
+        Err(refusal) => Some(refusal.to_string()),
+        Ok(answers) if !usable => {
+            answers.iter().find_map(|answer| answer.as_ref().err()).map(ToString::to_string)
+        }
+        Ok(_) => None,
+    };
+    let rejected = match &answers {
+        Err(Refusal::Rejected(why)) => Some(why.clone()),
+        _ => None,
+    };
+    if let Some(why) = &rejected
+        && member.disable(why.clone())
+    {
+        warn!(provider.name = %member.name(), "Provider `{}` is not asked any more: {why}", member.name());
+    }
+    let settle = SettleCall {
+        provider: member.name(),
+        account: member.provider.account(),
+        limits: Arc::clone(&lane.limits),
+        windows: if answered { permit.windows } else { Vec::new() },
+        age: Duration::ZERO,
+        observation,
+        tally,
+        error,
+        breaker: member.breaker.state(arrived),
+        disabled_because: rejected,
+    };
+    let note = Box::new(Note { settle, keep, arrived });
+    let result = match answers {
+        Ok(answers) => CallResult::Answers(answers, note),
+        Err(refusal) => CallResult::Refused(refusal, note),
+    };
+    end(about, unasked, result)
+}
+
+/// The permit of a call about `wanted` addresses; `None` where it has to wait, which the lane remembers.
+async fn take(
+    ledger: &dyn Ledger,
+    member: &Member,
+    lane_index: usize,
+    wanted: usize,
+) -> Result<Option<Permit>, LedgerError> {
+    let lane = &member.lanes[lane_index];
+    let addresses = u32::try_from(wanted).unwrap_or(u32::MAX);
+    if lane.limits.is_empty() {
+        return Ok(Some(Permit { addresses, windows: Vec::new(), left: u32::MAX }));
+    }
+    let wish = TakeCall {
+        provider: member.name(),
+        account: member.provider.account(),
+        limits: Arc::clone(&lane.limits),
+        addresses,
+    };
+    match ledger.take(wish).await? {
+        Taken::Granted(permit) => {
+            lane.set_left(permit.left);
+            // Who asked to be left alone meanwhile is: the permit is lost, the contract kept.
+            Ok(Some(permit).filter(|_| lane.closed(Instant::now()).is_none_or(|closure| !closure.asked)))
+        }
+        Taken::Wait { wait, reason, limit } => {
+            lane.close(member.name(), wait, reason, &limit, Instant::now());
+            Ok(None)
+        }
+    }
+}
+
+impl Note {
+    /// Writes it down.
+    pub(super) async fn write(self, ledger: &dyn Ledger) {
+        let Self { mut settle, keep, arrived } = self;
+        settle.age = arrived.elapsed();
+        let provider = settle.provider;
+        if let Err(error) = ledger.settle(settle).await {
+            warn!(provider.name = %provider, error = &error as &dyn std::error::Error, "A call to `{provider}` could not be noted: {error}");
+        }
+        if keep.is_empty() {
+            return;
+        }
+        if let Err(error) = ledger.keep(keep).await {
+            warn!(provider.name = %provider, error = &error as &dyn std::error::Error, "Answers of `{provider}` could not be kept: {error}");
+        }
+    }
+}

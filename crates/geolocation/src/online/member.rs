@@ -1,0 +1,182 @@
+//! One provider in the pool: whether it may be asked, and in which of its ways.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, WaitReason};
+use tokio::time::Instant;
+
+use super::{OnlineProvider, Transport, breaker::Breaker};
+
+/// What counts as left where nothing is limited or known.
+const PLENTY: u32 = 1_000_000;
+
+pub(super) struct Member {
+    pub(super) provider: Arc<dyn OnlineProvider>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) breaker: Breaker,
+    disabled: OnceLock<String>,
+}
+
+/// One endpoint of a provider.
+pub(super) struct Lane {
+    pub(super) batch: usize,
+    pub(super) limits: Arc<[Limit]>,
+    state: Mutex<LaneState>,
+}
+
+#[derive(Default)]
+struct LaneState {
+    closed: Option<Closure>,
+    left: Option<u32>,
+}
+
+/// Why and until when somebody cannot be asked, and how much can be asked from then on.
+#[derive(Clone, Debug)]
+pub(super) struct Closure {
+    /// Which way of asking.
+    pub(super) lane: usize,
+    pub(super) until: Instant,
+    /// Whether the provider itself asked for it.
+    pub(super) asked: bool,
+    pub(super) why: String,
+    /// Addresses that each window takes once it is open.
+    pub(super) capacity: u64,
+    /// How long each window is.
+    pub(super) window: Duration,
+}
+
+impl Member {
+    pub(super) fn new(provider: Arc<dyn OnlineProvider>, transport: Arc<dyn Transport>) -> Self {
+        let lanes = provider
+            .endpoints()
+            .iter()
+            .map(|endpoint| Lane {
+                batch: usize::try_from(endpoint.batch.max(1)).unwrap_or(usize::MAX),
+                limits: endpoint.limits.clone().into(),
+                state: Mutex::default(),
+            })
+            .collect();
+        Self { provider, transport, lanes, breaker: Breaker::default(), disabled: OnceLock::new() }
+    }
+
+    pub(super) fn name(&self) -> ProviderName {
+        self.provider.name()
+    }
+
+    /// Why it is not asked any more.
+    pub(super) fn disabled(&self) -> Option<&str> {
+        self.disabled.get().map(String::as_str)
+    }
+
+    /// Never asks it again. Whether it was still asked before.
+    pub(super) fn disable(&self, why: String) -> bool {
+        self.disabled.set(why).is_ok()
+    }
+
+    /// How many addresses its lanes have left, as far as is known.
+    pub(super) fn left(&self) -> u32 {
+        let lanes = self.lanes.iter().map(Lane::left);
+        lanes.fold(0, u32::saturating_add).clamp(1, PLENTY)
+    }
+
+    /// The lane to ask about `wanted` addresses, or why each is closed.
+    pub(super) fn ready_lane(&self, wanted: usize, now: Instant) -> Result<usize, Vec<Closure>> {
+        if let Some(until) = self.breaker.blocked_until(now) {
+            let why = format!("{} does not answer; it is tried again after a while", self.name());
+            let window = Duration::from_secs(1);
+            return Err(vec![Closure { lane: 0, until, asked: false, why, capacity: u64::MAX, window }]);
+        }
+        let mut closures: Vec<Closure> = Vec::new();
+        // A batch is not spent on one address while there are permits for single ones.
+        let narrow_first = wanted == 1;
+        for step in 0..self.lanes.len() {
+            let index = if narrow_first { self.lanes.len() - 1 - step } else { step };
+            match self.lanes[index].closed(now) {
+                None => return Ok(index),
+                Some(closure) => closures.push(Closure { lane: index, ..closure }),
+            }
+        }
+        Err(closures)
+    }
+}
+
+impl Lane {
+    pub(super) fn closed(&self, now: Instant) -> Option<Closure> {
+        let mut state = self.state();
+        if state.closed.as_ref().is_some_and(|closure| closure.until <= now) {
+            state.closed = None;
+        }
+        state.closed.clone()
+    }
+
+    /// Remembers that the ledger gave no permit, so that it is not asked by everybody.
+    pub(super) fn close(
+        &self,
+        provider: ProviderName,
+        wait: Duration,
+        reason: WaitReason,
+        limit: &str,
+        now: Instant,
+    ) {
+        let limit = self.limits.iter().find(|each| each.name == limit).or_else(|| self.limits.first());
+        let batch = u64::try_from(self.batch).unwrap_or(u64::MAX);
+        let (capacity, window, name) = limit.map_or((batch, wait, "its limit"), |limit| {
+            let whole = match limit.unit {
+                LimitUnit::Calls => u64::from(limit.permits).saturating_mul(batch),
+                LimitUnit::Addresses => u64::from(limit.permits),
+            };
+            let window = match limit.window {
+                LimitWindow::Rolling(length) => length,
+                LimitWindow::Day => Duration::from_hours(24),
+                LimitWindow::Month => Duration::from_hours(30 * 24),
+            };
+            match reason {
+                WaitReason::Spacing => (batch, limit.spacing, &*limit.name),
+                WaitReason::Used | WaitReason::Closed => (whole, window, &*limit.name),
+            }
+        });
+        let why = match reason {
+            WaitReason::Used => format!("{provider} allows no more for now: `{name}` are used up"),
+            WaitReason::Closed => format!("{provider} asked to be left alone for a while"),
+            WaitReason::Spacing => format!("{provider} takes the next call in a moment"),
+        };
+        let until = now + wait.max(Duration::from_millis(1));
+        let mut state = self.state();
+        // What the provider itself asked for is never shortened by what the ledger says.
+        let kept = state.closed.as_ref().filter(|closure| now < closure.until);
+        let replaces = match reason {
+            WaitReason::Closed => kept.is_none_or(|closure| !closure.asked || closure.until < until),
+            WaitReason::Used | WaitReason::Spacing => kept.is_none_or(|closure| !closure.asked),
+        };
+        if replaces {
+            let asked = reason == WaitReason::Closed;
+            state.closed = Some(Closure { lane: 0, until, asked, why, capacity: capacity.max(1), window });
+        }
+        if reason != WaitReason::Spacing {
+            state.left = Some(0);
+        }
+    }
+
+    pub(super) fn set_left(&self, left: u32) {
+        self.state().left = Some(left);
+    }
+
+    fn left(&self) -> u32 {
+        let batch = u32::try_from(self.batch).unwrap_or(u32::MAX);
+        self.state().left.unwrap_or_else(|| {
+            let allowed = self.limits.iter().map(|limit| match limit.unit {
+                LimitUnit::Calls => limit.permits.saturating_mul(batch),
+                LimitUnit::Addresses => limit.permits,
+            });
+            allowed.min().unwrap_or(PLENTY)
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
