@@ -5,7 +5,7 @@ use hostatlas_domain::Timestamp;
 use hostatlas_store::{AdminStore, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::SqliteConnection;
 
-use crate::{SqliteStore, check, error::engine, schema, tidy};
+use crate::{SqliteStore, check, error::engine, providers, schema, tidy};
 
 #[async_trait]
 impl AdminStore for SqliteStore {
@@ -26,7 +26,8 @@ impl AdminStore for SqliteStore {
     }
 
     async fn tidy(&self) -> Result<bool, StoreError> {
-        tidy::tidy(&self.database).await
+        let forgot = providers::forget(&self.database, &self.walk).await?;
+        Ok(tidy::tidy(&self.database).await? || forgot)
     }
 
     async fn close(&self) {

@@ -20,13 +20,14 @@ const COUNTERS: [&str; 7] = [
     "SELECT 'precision', precision, count(*) FROM host JOIN place ON place.id = place WHERE location_state = 1 \
      GROUP BY 2",
     "SELECT 'provider', provider, count(*) FROM host WHERE location_state = 1 GROUP BY 2",
-    "SELECT 'located_hour', located_at / 3600000, count(*) FROM host WHERE location_state = 1 GROUP BY 2",
+    "SELECT 'located_hour', located_at / 3600000, count(*) FROM host WHERE location_state = 1 AND class = 0 \
+     GROUP BY 2",
     "SELECT 'pending_live', 0, count(*) FROM host JOIN job ON job.host = host.id AND job.state < 4 AND kind = 2 \
      WHERE location_state = 0",
 ];
 
 /// Each query answers how many rows break a law.
-const LAWS: [(&str, &str, &str); 8] = [
+const LAWS: [(&str, &str, &str); 9] = [
     (
         "queue",
         "jobs are running without a lease",
@@ -60,7 +61,13 @@ const LAWS: [(&str, &str, &str); 8] = [
     (
         "host",
         "special addresses are not what their class says",
-        "SELECT count(*) FROM host WHERE (class <> 0) <> (location_state = 3)",
+        "SELECT count(*) FROM host WHERE iif(class = 0, location_state = 3, location_state <> 3 \
+         AND NOT (location_state = 1 AND provider IN (8, 9)))",
+    ),
+    (
+        "host",
+        "pinned hosts are not where a person put them",
+        "SELECT count(*) FROM host WHERE pinned <> 0 AND (location_state <> 1 OR provider IS NOT 8)",
     ),
     (
         "service",

@@ -54,7 +54,8 @@ impl CoverageDelta {
         self.provider[usize::from(provider.number())] += hosts;
     }
 
-    /// Hosts that were located in this hour (see [`hour_of`]).
+    /// Hosts that were located in this hour (see [`hour_of`]). Those with a special address are not counted: what
+    /// configuration or a person says of them does not become stale.
     pub(crate) fn located_hour(&mut self, hour: i64, hosts: i64) {
         *self.located_hour.entry(hour).or_default() += hosts;
     }

@@ -20,6 +20,7 @@ mod map;
 mod observations;
 mod open;
 mod packed;
+mod providers;
 mod rows;
 mod runs;
 mod schema;
@@ -36,4 +37,5 @@ use database::Database;
 pub struct SqliteStore {
     database: Database,
     caches: locations::Caches,
+    walk: providers::Walk,
 }

@@ -4,17 +4,18 @@ mod apply;
 mod before;
 mod cache;
 mod coverage;
+mod pin;
 mod resolve;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostatlas_domain::{CountryCoverage, Coverage, RecentResult};
+use hostatlas_domain::{Address, CountryCoverage, Coverage, Place, RecentResult};
 use hostatlas_store::{AppliedLocations, ApplyLocations, LocationStore, StoreError};
 use sqlx::SqliteConnection;
 
 pub(crate) use self::{
-    apply::{Applied, Write, apply_attempts},
+    apply::{Applied, Rule, Write, apply_attempts},
     cache::{Caches, Learned},
 };
 use crate::{
@@ -43,6 +44,25 @@ impl LocationStore for SqliteStore {
         Ok(applied.summary)
     }
 
+    async fn location_pin(&self, address: Address, place: Place) -> Result<(), StoreError> {
+        let caches = self.caches.clone();
+        let applied = self
+            .database
+            .write(Size::Small, move |connection, now| {
+                Box::pin(pin::pin(connection, now, address, place, caches))
+            })
+            .await?;
+        self.caches.learn(applied.learned);
+        Ok(())
+    }
+
+    async fn location_unpin(&self, address: Address) -> Result<bool, StoreError> {
+        let caches = self.caches.clone();
+        self.database
+            .write(Size::Small, move |connection, now| Box::pin(pin::unpin(connection, now, address, caches)))
+            .await
+    }
+
     async fn coverage(&self, max_age: Duration) -> Result<Coverage, StoreError> {
         self.database
             .read(move |connection, now| Box::pin(coverage::coverage(connection, now, max_age)))
@@ -66,10 +86,21 @@ async fn apply(
 ) -> Result<Applied, StoreError> {
     let writes = params.writes.into_iter();
     let writes = writes
-        .map(|write| Write { host: write.host.0, attempt: write.attempt, only_pending: false })
+        .map(|write| Write { host: write.host.0, attempt: write.attempt, rule: Rule::Unpinned })
         .collect();
     let writes = one_of_each_host(writes);
-    let mut applied = apply_attempts(connection, now, params.age, &writes, &caches).await?;
+    apply_writes(connection, now, params.age, &writes, &caches).await
+}
+
+/// Writes answers that are `age` old, sorted by host, with all that follows from them.
+async fn apply_writes(
+    connection: &mut SqliteConnection,
+    now: i64,
+    age: Duration,
+    writes: &[Write],
+    caches: &Caches,
+) -> Result<Applied, StoreError> {
+    let mut applied = apply_attempts(connection, now, age, writes, caches).await?;
     let live = geolocation_live(connection, &applied.left_pending).await?;
     applied.coverage.pending_live(-live);
     let topics = applied.finish(connection).await?;

@@ -21,6 +21,7 @@ use crate::{
     filesystem::network_file_system,
     locations,
     lock::{Locks, PATIENCE},
+    providers,
     schema::{self, Found},
     writer::Writer,
 };
@@ -106,7 +107,7 @@ impl SqliteStore {
         };
         let writer = tokio::spawn(writer.run(stopped));
         let database = Database::new(Parts { path, locks, readers, clock, small, bulk, writer, stop });
-        Ok(Self { database, caches: locations::Caches::default() })
+        Ok(Self { database, caches: locations::Caches::default(), walk: providers::Walk::default() })
     }
 }
 

@@ -90,7 +90,7 @@ async fn report(
     }
     sqlx::query(
         "UPDATE run SET state = ?2, reported_at = ?3, finished_at = iif(?2 = 0, NULL, ?3), considered = ?4, \
-         located = ?5, unlocated = ?6, failed = ?7, skipped = ?8, queued = ?9, duplicate = ?10, error = ?11 \
+         located = ?5, unlocated = ?6, failed = ?7, skipped = ?8, queued = ?9, duplicate = ?10, deferred = ?11, error = ?12 \
          WHERE id = ?1",
     )
     .bind(id.0)
@@ -103,6 +103,7 @@ async fn report(
     .bind(stored(summary.skipped))
     .bind(stored(summary.queued))
     .bind(stored(summary.duplicate))
+    .bind(stored(summary.deferred))
     .bind(error)
     .execute(&mut *connection)
     .await
@@ -159,7 +160,7 @@ fn view(row: &SqliteRow, now: i64) -> Result<Run, StoreError> {
         located: count("located")?,
         unlocated: count("unlocated")?,
         failed: count("failed")?,
-        deferred: 0,
+        deferred: count("deferred")?,
         skipped: count("skipped")?,
         queued: count("queued")?,
         duplicate: count("duplicate")?,

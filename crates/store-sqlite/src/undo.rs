@@ -219,10 +219,10 @@ fn uncount(
                 provider.and_then(ProviderName::from_number).ok_or_else(|| corrupt("a provider"))?;
             coverage.precision(precision, -1);
             coverage.provider(provider, -1);
-            coverage.located_hour(
-                hour_of(located_at.ok_or_else(|| corrupt("a located host without a time"))?),
-                -1,
-            );
+            let located_at = located_at.ok_or_else(|| corrupt("a located host without a time"))?;
+            if class == AddressClass::Public.number() {
+                coverage.located_hour(hour_of(located_at), -1);
+            }
             *places.entry(place.ok_or_else(|| corrupt("a located host without a place"))?).or_default() += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hostatlas_store::Store;
 use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
 use hostatlas_store_testing::TestStore;
 
@@ -12,10 +13,17 @@ async fn open() -> TestStore {
         clock_offset: clock.clone(),
         ..OpenOptions::new(folder.path().join("test.db").display().to_string(), Mode::Create)
     };
-    let store = SqliteStore::open(options).await.expect("an empty store");
+    let store = SqliteStore::open(options.clone()).await.expect("an empty store");
     TestStore {
         store: Arc::new(store),
         advance: Box::new(move |duration| clock.advance(duration)),
+        again: Box::new(move || {
+            let options = options.clone();
+            Box::pin(async move {
+                let again: Arc<dyn Store> = Arc::new(SqliteStore::open(options).await.expect("the store"));
+                again
+            })
+        }),
         keep: Box::new(folder),
     }
 }

@@ -1,10 +1,13 @@
 //! What may be opened, and what is said of everything else.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use hostatlas_domain::ScanFormat;
-use hostatlas_store::{AdminStore, ImportStore, StartImport, StoreError};
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, ScanFormat};
+use hostatlas_store::{
+    AdminStore, HostStore, ImportStore, LocationStore, PermitsTaken, ProviderStore, RunStore, StartImport,
+    StoreError, TakePermits,
+};
+use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
 async fn open(path: &Path, mode: Mode) -> Result<SqliteStore, StoreError> {
@@ -42,7 +45,7 @@ async fn a_missing_file_is_made_only_by_those_who_may() {
 
     let status =
         open(&path, Mode::Existing).await.expect("the database").schema_status().await.expect("a status");
-    assert_eq!((status.found, status.wanted), (1, 1));
+    assert_eq!((status.found, status.wanted), (2, 2));
     assert!(status.engine.starts_with("SQLite 3."), "{}", status.engine);
 }
 
@@ -86,7 +89,7 @@ async fn a_newer_schema_is_refused_whatever_is_asked() {
     run(&path, "PRAGMA user_version = 999").await;
     for mode in [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect] {
         let error = refusal(&path, mode).await;
-        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: 1 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: 2 }), "{error:?}");
     }
 }
 
@@ -96,7 +99,7 @@ async fn an_empty_file_becomes_a_database_only_where_one_may_be_made() {
     let path = directory.path().join("hostatlas.db");
     fs::write(&path, b"").expect("a file");
     let error = refusal(&path, Mode::Existing).await;
-    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: 1 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: 2 }), "{error:?}");
     assert!(open(&path, Mode::Create).await.is_ok());
 }
 
@@ -143,4 +146,94 @@ async fn a_store_that_cannot_be_written_says_so() {
     fs::create_dir(directory.path().join("hostatlas.db-lock")).expect("a directory");
     let error = store.import_start(import()).await.expect_err("a refusal");
     assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
+}
+
+/// Schema 1 as it was released, with a host that is located, one that is private and a run.
+async fn schema_1(path: &Path) {
+    run(path, "PRAGMA journal_mode = WAL").await;
+    run(path, include_str!("../../../migrations/sqlite/0001_initial.sql")).await;
+    run(
+        path,
+        "PRAGMA application_id = 0x4841544c; PRAGMA user_version = 1;
+         INSERT INTO import (source, format, state, started_at, reported_at) VALUES ('scan.json', 'masscan-json', 1, 1, 1);
+         INSERT INTO place (latitude_e5, longitude_e5, precision, city, region, country_code, hosts)
+         VALUES (5011550, 868420, 0, 'Frankfurt am Main', '', 'DE', 1);
+         INSERT INTO host (address, first_seen, last_seen, first_import, last_import, class, location_state, place,
+             provider, located_at, attempted_at)
+         VALUES (x'00000000000000000000ffff08080808', 1, 2, 1, 1, 0, 1, 1, 0, 7200000, 7200000),
+             (x'00000000000000000000ffff0a000001', 1, 2, 1, 1, 1, 3, NULL, NULL, NULL, NULL);
+         INSERT INTO counter VALUES ('state', 1, 1), ('state', 3, 1), ('class', 1, 1), ('precision', 0, 1),
+             ('provider', 0, 1), ('located_hour', 2, 1);
+         INSERT INTO run (mode, state, total, started_at, reported_at, located) VALUES ('async_batch', 1, 1, 1, 1, 1);",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_of_schema_1_is_migrated_after_a_copy() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hostatlas.db");
+    schema_1(&path).await;
+    let error = refusal(&path, Mode::Existing).await;
+    assert!(matches!(error, StoreError::SchemaBehind { found: 1, wanted: 2 }), "{error:?}");
+
+    let store = open(&path, Mode::Migrate).await.expect("a migrated database");
+    assert_eq!(store.check().await.expect("a check").findings, []);
+    let address = "8.8.8.8".parse().expect("an address");
+    let host = store.host_get(address, hostatlas_domain::DEFAULT_MAX_AGE).await.expect("the host");
+    let city = host.location.expect("its location").answer.city;
+    assert_eq!((city.as_deref(), host.pinned), (Some("Frankfurt am Main"), false));
+    let run = store.run_latest().await.expect("a run").expect("the run");
+    assert_eq!((run.summary.located, run.summary.deferred), (1, 0));
+    let place = hostatlas_domain::Place {
+        coordinate: hostatlas_domain::Coordinate::new(34.6937, 135.5023).expect("on earth"),
+        precision: hostatlas_domain::Precision::City,
+        city: Some("Osaka".to_owned()),
+        region: None,
+        country: None,
+    };
+    store.location_pin(address, place).await.expect("pinned");
+    assert_eq!(store.provider_list().await.expect("a list"), []);
+    assert_eq!(store.check().await.expect("a check").findings, []);
+    store.close().await;
+
+    let copy = directory.path().join("hostatlas.db.before-migration-2");
+    let status = open(&copy, Mode::Inspect).await.expect("the copy").schema_status().await.expect("a status");
+    assert_eq!((status.found, status.wanted), (1, 2));
+    let made = fs::metadata(&copy).expect("the copy").modified().expect("a time");
+    open(&path, Mode::Migrate).await.expect("the database").close().await;
+    assert_eq!(fs::metadata(&copy).expect("the copy").modified().expect("a time"), made);
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_behind_takes_no_permits_twice() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hostatlas.db");
+    let clock_offset = ClockOffset::default();
+    clock_offset.advance(Duration::from_mins(20));
+    let options = OpenOptions { clock_offset, ..OpenOptions::new(path.display().to_string(), Mode::Create) };
+    let ahead = SqliteStore::open(options).await.expect("a database");
+    let behind = open(&path, Mode::Existing).await.expect("the database");
+    let limit = Limit {
+        name: "calls a minute".into(),
+        unit: LimitUnit::Calls,
+        permits: 4,
+        window: LimitWindow::Rolling(Duration::from_mins(1)),
+        spacing: Duration::ZERO,
+    };
+    let limits: Arc<[Limit]> = Arc::from([limit]);
+    let take = async |store: &SqliteStore| {
+        let params = TakePermits {
+            provider: ProviderName::IpApi,
+            account: 0,
+            limits: Arc::clone(&limits),
+            addresses: 1,
+        };
+        matches!(store.provider_take(params).await.expect("an answer"), PermitsTaken::Granted { .. })
+    };
+    let mut granted = 0;
+    for _ in 0..4 {
+        granted += u32::from(take(&ahead).await) + u32::from(take(&behind).await);
+    }
+    assert_eq!(granted, 4);
 }

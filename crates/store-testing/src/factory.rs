@@ -127,6 +127,21 @@ pub(crate) async fn host_id(store: &dyn Store, host: &str) -> HostId {
     store.hosts_select(params).await.expect("a selection")[0].id
 }
 
+/// The row of a host with a special address that is on no place, or placed by a site.
+pub(crate) async fn special_id(store: &dyn Store, host: &str, sited: bool) -> Option<HostId> {
+    let (first, last) = (address(host), address(host));
+    let selection = hostatlas_store::HostSelection::Special { first, last, sited };
+    let params = hostatlas_store::SelectHosts { selection, after: None, limit: 10 };
+    store.hosts_select(params).await.expect("a selection").first().map(|host| host.id)
+}
+
+/// What a site of this name says.
+pub(crate) fn site(city: &str, latitude: f64, longitude: f64) -> Arc<Located> {
+    let (network, provider) = (Network::default(), ProviderName::Site);
+    let place = place(city, "DE", latitude, longitude);
+    Arc::new(Located { place, network, timezone: None, provider, accuracy_km: None, database_build: None })
+}
+
 pub(crate) async fn apply(
     store: &dyn Store,
     host: &str,

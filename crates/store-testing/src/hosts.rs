@@ -152,3 +152,23 @@ pub async fn an_unknown_host_is_an_error(test: &TestStore) {
     assert!(matches!(test.host_history(unknown).await, Err(StoreError::UnknownHost(_))));
     assert!(matches!(test.job_enqueue(request("8.8.8.8")).await, Err(StoreError::UnknownHost(_))));
 }
+
+/// Each located host comes once, by address, with its place and who says so.
+pub async fn located_hosts_come_page_by_page(test: &TestStore) {
+    record(&**test, &["8.8.8.1", "8.8.8.2", "8.8.8.3", "9.9.9.9"].map(up)).await;
+    for host in ["9.9.9.9", "8.8.8.1", "8.8.8.3"] {
+        apply(&**test, host, hostatlas_store::Attempt::Located(frankfurt())).await;
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = test.hosts_located(after, 2).await.expect("located hosts");
+        let Some(last) = page.last() else { break };
+        after = Some(last.address);
+        found.extend(page);
+    }
+    let addresses: Vec<_> = found.iter().map(|host| host.address.to_string()).collect();
+    assert_eq!(addresses, ["8.8.8.1", "8.8.8.3", "9.9.9.9"]);
+    let (places, _) = test.places_changed(0).await.expect("places");
+    assert!(found.iter().all(|host| host.place == places[0].id));
+    assert!(found.iter().all(|host| host.provider == hostatlas_domain::ProviderName::Mmdb));
+}

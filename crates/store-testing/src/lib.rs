@@ -11,12 +11,18 @@ pub mod imports;
 pub mod jobs;
 pub mod locations;
 pub mod map;
+pub mod pins;
+pub mod providers;
 pub mod races;
 pub mod runs;
+pub mod sites;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use hostatlas_store::Store;
+
+/// See [`TestStore::again`].
+pub type Again = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync>;
 
 /// An empty store, whose clock a test can move.
 pub struct TestStore {
@@ -24,6 +30,8 @@ pub struct TestStore {
     pub store: Arc<dyn Store>,
     /// Moves its clock forward.
     pub advance: Box<dyn Fn(Duration) + Send + Sync>,
+    /// Opens it once more, as another process does that is started later. Its clock is moved with the first one's.
+    pub again: Again,
     /// What must live as long as the store: its folder, its server.
     pub keep: Box<dyn std::any::Any + Send + Sync>,
 }
@@ -60,6 +68,7 @@ macro_rules! conformance {
             counting_stops_at_its_cap,
             due_in_the_store_is_due_in_the_domain,
             an_unknown_host_is_an_error,
+            located_hosts_come_page_by_page,
         );
         $crate::conformance!(@cases $open, locations:
             an_answer_puts_a_host_on_a_place,
@@ -100,6 +109,38 @@ macro_rules! conformance {
             one_run_at_a_time,
             a_silent_run_is_interrupted,
             a_cancelled_run_hears_of_it,
+            a_run_keeps_what_it_deferred,
+        );
+        $crate::conformance!(@cases $open, pins:
+            a_pinned_host_keeps_its_place,
+            a_finished_job_leaves_a_pinned_host_alone,
+            pinning_a_pending_host_locates_it,
+            pinning_again_moves_the_host,
+            an_unpinned_host_is_due_where_it_stands,
+            a_special_host_may_be_pinned,
+            undoing_takes_pinned_and_sited_hosts_along,
+            only_known_hosts_are_pinned,
+        );
+        $crate::conformance!(@cases $open, sites:
+            a_site_places_a_special_host,
+            a_host_without_its_site_has_no_place_again,
+            what_a_site_does_not_say_changes_no_special_host,
+            a_sited_host_is_never_due_and_never_stale,
+            special_hosts_are_selected_by_block_and_state,
+        );
+        $crate::conformance!(@cases $open, providers:
+            permits_end_with_the_limit_and_come_back,
+            a_call_takes_from_all_limits_or_none,
+            a_limit_of_addresses_grants_what_is_left,
+            accounts_are_counted_apart,
+            four_tasks_never_exceed_a_limit,
+            a_restart_in_mid_window_keeps_the_count,
+            an_answer_ends_its_window_sooner,
+            a_closed_provider_is_left_alone,
+            what_calls_came_to_adds_up,
+            the_newest_answer_is_kept,
+            many_answers_are_kept_at_once,
+            old_answers_about_no_host_are_forgotten,
         );
         $crate::conformance!(@cases $open, map:
             places_report_their_changes_once,

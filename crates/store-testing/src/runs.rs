@@ -42,3 +42,12 @@ pub async fn a_cancelled_run_hears_of_it(test: &TestStore) {
     test.run_report(progress(id, RunState::Cancelled, 2)).await.expect("reported");
     assert_eq!(test.run_get(id).await.expect("a run").state, RunState::Cancelled);
 }
+
+/// Hosts that stay due are told apart from those that failed.
+pub async fn a_run_keeps_what_it_deferred(test: &TestStore) {
+    let id = test.run_start(Mode::AsyncBatch, 10).await.expect("a run");
+    let mut report = progress(id, RunState::Done, 4);
+    report.summary.deferred = 6;
+    test.run_report(report).await.expect("reported");
+    assert_eq!(test.run_get(id).await.expect("a run").summary.deferred, 6);
+}

@@ -128,9 +128,6 @@ pub trait HostStore: Send + Sync {
 
     /// The next located hosts after an address, by address, at most `limit`. An empty answer is the end. Reads nothing
     /// but the hosts, for whoever compares a million of them.
-    async fn hosts_located(
-        &self,
-        after: Option<Address>,
-        limit: u32,
-    ) -> Result<Vec<LocatedHost>, StoreError>;
+    async fn hosts_located(&self, after: Option<Address>, limit: u32)
+    -> Result<Vec<LocatedHost>, StoreError>;
 }

@@ -37,7 +37,17 @@ pub use runs::{RunProgress, RunStore};
 
 /// Everything that a backend can do.
 pub trait Store:
-    ImportStore + HostStore + LocationStore + JobStore + RunStore + MapStore + ProviderStore + AdminStore + Send + Sync + 'static
+    ImportStore
+    + HostStore
+    + LocationStore
+    + JobStore
+    + RunStore
+    + MapStore
+    + ProviderStore
+    + AdminStore
+    + Send
+    + Sync
+    + 'static
 {
 }
 

@@ -171,10 +171,10 @@ fn host_conditions(now: i64, filter: &HostFilter, max_age: Duration) -> String {
 /// `hostatlas_domain::is_stale` in SQL.
 pub(super) fn stale_condition(now: i64, max_age: Duration) -> String {
     if max_age.is_zero() {
-        return "host.location_state = 1".to_owned();
+        return "host.location_state = 1 AND host.class = 0".to_owned();
     }
     let edge = now.saturating_sub(millis(max_age));
-    format!("host.location_state = 1 AND host.located_at < {edge}")
+    format!("host.location_state = 1 AND host.class = 0 AND host.located_at < {edge}")
 }
 
 /// Whole milliseconds.

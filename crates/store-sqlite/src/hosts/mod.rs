@@ -14,7 +14,7 @@ use hostatlas_domain::{
     escape_control,
 };
 use hostatlas_store::{
-    HostCount, HostHistory, HostStore, SearchHosts, SelectHosts, SelectedHost, StoreError,
+    HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
 };
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -72,6 +72,14 @@ impl HostStore for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn hosts_located(
+        &self,
+        after: Option<Address>,
+        limit: u32,
+    ) -> Result<Vec<LocatedHost>, StoreError> {
+        self.database.read(move |connection, _| Box::pin(select::located(connection, after, limit))).await
     }
 }
 

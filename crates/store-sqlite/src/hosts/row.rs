@@ -13,7 +13,7 @@ use super::place_of;
 /// The columns that [`host`] and [`summary`] read, with their FROM.
 pub(super) const HOST_COLUMNS: &str = "host.id, host.address, host.first_seen, host.last_seen, \
      host.first_import, host.last_import, host.class, host.location_state, host.reason, host.place, host.provider, \
-     host.accuracy_km, host.database_build, host.located_at, host.attempted_at, \
+     host.accuracy_km, host.database_build, host.located_at, host.attempted_at, host.pinned, \
      place.latitude_e5 AS place_latitude, place.longitude_e5 AS place_longitude, place.precision AS place_precision, \
      place.city AS place_city, place.region AS place_region, place.country_code AS place_country, \
      place.timezone AS place_timezone, network.asn, network.organization, network.isp \
@@ -64,7 +64,9 @@ fn class(row: &SqliteRow) -> AddressClass {
 }
 
 fn stale(row: &SqliteRow, now: Timestamp, max_age: Duration) -> bool {
+    // A special address is where configuration or a person says; time does not change that.
     state(row) == LocationState::Located
+        && class(row).is_public()
         && moment(row, "located_at").is_some_and(|located_at| is_stale(located_at, now, max_age))
 }
 
@@ -113,6 +115,7 @@ pub(super) fn host(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Host {
         unlocated_reason: number(row, "reason").and_then(UnlocatedReason::from_number),
         address_class: class(row),
         location: location(row),
+        pinned: row.get::<i64, _>("pinned") != 0,
         attempted_at: moment(row, "attempted_at"),
         stale: stale(row, now, max_age),
         services: Vec::new(),

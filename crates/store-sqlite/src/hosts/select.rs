@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use hostatlas_domain::{Address, DuePolicy, HostId, UnlocatedReason};
-use hostatlas_store::{HostSelection, SelectedHost, StoreError};
+use hostatlas_domain::{Address, DuePolicy, HostId, PlaceId, ProviderName, UnlocatedReason};
+use hostatlas_store::{HostSelection, LocatedHost, SelectedHost, StoreError};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
     filter::{self, literal, millis},
     plan,
 };
-use crate::error::engine;
+use crate::{
+    error::{corrupt, engine},
+    packed::rows,
+};
 
 /// The next hosts of a selection, by address.
 pub(crate) async fn select(
@@ -24,6 +27,7 @@ pub(crate) async fn select(
         HostSelection::Due(policy) => format!(" AND class = 0 AND {}", due_condition(now, policy)),
         HostSelection::All => " AND class = 0".to_owned(),
         HostSelection::Addresses(addresses) => addresses_condition(addresses, after),
+        HostSelection::Special { first, last, sited } => special_condition(*first, *last, *sited),
         HostSelection::Filter { filter, max_age } => {
             let resolved = filter::resolve(connection, now, filter, *max_age).await?;
             return select_filtered(connection, &resolved, after, limit).await;
@@ -48,6 +52,46 @@ fn read(row: &str) -> Option<SelectedHost> {
     let (id, key) = row.split_once(' ')?;
     let key = u128::from_str_radix(key, 16).ok()?;
     Some(SelectedHost { id: HostId(id.parse().ok()?), address: Address::from_key(key.to_be_bytes()) })
+}
+
+/// Those of a block whose address is special: on no place, or placed by a site.
+fn special_condition(first: Address, last: Address, sited: bool) -> String {
+    let state = if sited {
+        format!("location_state = 1 AND provider = {} AND pinned = 0", ProviderName::Site.number())
+    } else {
+        "location_state = 3".to_owned()
+    };
+    let (first, last) = (literal(first.to_key()), literal(last.to_key()));
+    format!(" AND address BETWEEN {first} AND {last} AND class <> 0 AND {state}")
+}
+
+/// See [`hostatlas_store::HostStore::hosts_located`].
+pub(super) async fn located(
+    connection: &mut SqliteConnection,
+    after: Option<Address>,
+    limit: u32,
+) -> Result<Vec<LocatedHost>, StoreError> {
+    let after =
+        after.map(|address| format!(" AND address > {}", literal(address.to_key()))).unwrap_or_default();
+    let sql = format!(
+        "SELECT group_concat(concat_ws(',', hex(address), place, provider), ';') FROM \
+         (SELECT address, place, provider FROM host INDEXED BY host_address WHERE location_state = 1{after} \
+         ORDER BY address LIMIT {limit})"
+    );
+    let text: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
+    rows(text.as_deref())
+        .map(|mut row| {
+            let key = u128::from_str_radix(row.text(), 16).map_err(|_| corrupt("an address"))?;
+            let place = PlaceId(row.number()?);
+            let provider = u8::try_from(row.number()?).ok().and_then(ProviderName::from_number);
+            let provider = provider.ok_or_else(|| corrupt("a provider"))?;
+            Ok(LocatedHost { address: Address::from_key(key.to_be_bytes()), place, provider })
+        })
+        .collect()
 }
 
 /// Pages of a filtered list until `limit` hosts with a public address are found.

@@ -201,7 +201,7 @@ async fn insert_all(
     let queued = sqlx::query(
         "INSERT INTO job (kind, host, priority, run_at, force, created_at) \
          SELECT 2, h.id, ?2, ?3, ?4, ?3 FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value \
-         WHERE h.location_state <> 3 ON CONFLICT DO NOTHING",
+         WHERE h.class = 0 ON CONFLICT DO NOTHING",
     )
     .bind(hosts)
     .bind(params.priority.get())

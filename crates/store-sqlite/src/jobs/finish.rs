@@ -13,7 +13,8 @@ use crate::{
     error::engine,
     ids::IdSet,
     locations::{
-        Applied, Caches, Learned, Write, apply_attempts, geolocation_live, one_of_each_host, pending_of_live,
+        Applied, Caches, Learned, Rule, Write, apply_attempts, geolocation_live, one_of_each_host,
+        pending_of_live,
     },
     packed::{id_array, push_number, push_row, push_text, rows, separate},
 };
@@ -59,9 +60,9 @@ pub(super) async fn finish(
             _ => None,
         };
         if let Some(attempt) = finished.effect.clone() {
-            writes.push(Write { host: job.host, attempt, only_pending: false });
+            writes.push(Write { host: job.host, attempt, rule: Rule::Unpinned });
         } else if let Some(attempt) = discarded {
-            writes.push(Write { host: job.host, attempt, only_pending: true });
+            writes.push(Write { host: job.host, attempt, rule: Rule::Pending });
         }
     }
     let writes = one_of_each_host(writes);

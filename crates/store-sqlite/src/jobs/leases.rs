@@ -15,7 +15,7 @@ use crate::{
     counters::JobDelta,
     database::touch,
     error::engine,
-    locations::{Caches, Write, apply_attempts, one_of_each_host},
+    locations::{Caches, Rule, Write, apply_attempts, one_of_each_host},
     packed::{id_array, push_row, rows},
 };
 
@@ -122,7 +122,7 @@ pub(super) async fn rescue(
             geolocations.live.insert(host);
             geolocations.ended.push(host);
             let attempt = Attempt::Unlocated { reason: POISON.0, database_build: None };
-            writes.push(Write { host, attempt, only_pending: true });
+            writes.push(Write { host, attempt, rule: Rule::Pending });
         }
     }
     if back.is_empty() && given_up.is_empty() {

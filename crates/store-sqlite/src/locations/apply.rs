@@ -30,8 +30,18 @@ const RECENT_KEPT: i64 = 200;
 pub(crate) struct Write {
     pub(crate) host: i64,
     pub(crate) attempt: Attempt,
-    /// Whether a host that is not pending is left as it is.
-    pub(crate) only_pending: bool,
+    pub(crate) rule: Rule,
+}
+
+/// Which hosts an attempt may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Those that no person pinned.
+    Unpinned,
+    /// Pending ones alone.
+    Pending,
+    /// Any: a person wants it so.
+    Any,
 }
 
 /// What was written, and what the caller has still to write with its own part.
@@ -50,7 +60,8 @@ impl Applied {
     pub(crate) async fn finish(&self, connection: &mut SqliteConnection) -> Result<Vec<Topic>, StoreError> {
         let mut topics = Vec::with_capacity(3);
         // A refresh that finds everything as it was still moves the times that recent results show.
-        let attempted = self.summary.located + self.summary.unlocated > 0;
+        let AppliedLocations { located, unlocated, pinned, .. } = self.summary;
+        let attempted = located + unlocated + pinned > 0;
         if self.coverage.write(connection).await? || attempted {
             topics.push(Topic::Coverage);
         }
@@ -106,6 +117,10 @@ struct Batch {
     unlocated: Vec<[Option<i64>; 3]>,
     /// Located hosts whose refresh failed.
     touched: Vec<i64>,
+    /// Pinned hosts that were found somewhere.
+    confirmed: Vec<i64>,
+    /// Hosts with a special address that stand nowhere again.
+    unsited: Vec<i64>,
     place_hosts: IdMap<i64>,
     /// Host, from, to, provider.
     moves: String,
@@ -124,25 +139,79 @@ impl Batch {
             let exists = hosts.existing.as_ref().is_none_or(|existing| existing.contains(&write.host));
             let state = before.map_or(LocationState::Pending, |before| before.state);
             let late = before.is_some_and(|before| before.attempted_at > self.attempted_at);
-            if write.only_pending && state != LocationState::Pending {
+            if write.rule == Rule::Pending && state != LocationState::Pending {
                 continue;
             }
-            if !exists || late || state == LocationState::NotApplicable {
+            if !exists || (late && write.rule != Rule::Any) {
                 self.applied.summary.ignored += 1;
                 continue;
             }
             let recent = index % self.recent_step == 0;
-            match (&write.attempt, &answers[index]) {
-                (Attempt::Located(_), Some(answer)) => {
-                    self.locate(write.host, before.as_ref(), *answer, recent);
-                }
-                (Attempt::Unlocated { reason, database_build }, _) => {
-                    let build = database_build.map(Timestamp::as_millis);
-                    self.miss(write.host, before.as_ref(), *reason, build, recent);
-                }
-                (Attempt::Located(_), None) => self.applied.summary.ignored += 1,
+            match before.filter(|before| !before.is_ordinary()) {
+                Some(before) => self.decide_special(write, &before, answers[index], recent),
+                None => self.decide_ordinary(write, before.as_ref(), answers[index], recent),
             }
         }
+    }
+
+    fn decide_ordinary(
+        &mut self,
+        write: &Write,
+        before: Option<&Before>,
+        answer: Option<Answer>,
+        recent: bool,
+    ) {
+        match (&write.attempt, answer) {
+            (Attempt::Located(_), Some(answer)) => self.locate(write.host, before, answer, recent),
+            (Attempt::Unlocated { reason, database_build }, _) => {
+                let build = database_build.map(Timestamp::as_millis);
+                self.miss(write.host, before, *reason, build, recent);
+            }
+            (Attempt::Located(_), None) | (Attempt::NotApplicable, _) => self.applied.summary.ignored += 1,
+        }
+    }
+
+    /// A host that is pinned, or whose address is special.
+    fn decide_special(&mut self, write: &Write, before: &Before, answer: Option<Answer>, recent: bool) {
+        let by_hand = write.rule == Rule::Any;
+        let is_sited = before.location.is_some_and(|location| location.provider == ProviderName::Site);
+        match (&write.attempt, answer) {
+            (Attempt::NotApplicable, _)
+                if !before.class.is_public() && (by_hand && before.is_pinned || is_sited) =>
+            {
+                self.unsite(write.host, before);
+            }
+            (Attempt::NotApplicable, _) => self.applied.summary.ignored += 1,
+            (attempt, _) if before.is_pinned && !by_hand => self.confirm(before, attempt),
+            (Attempt::Located(_), Some(answer)) if by_hand || answer.provider == ProviderName::Site => {
+                self.locate(write.host, Some(before), answer, recent);
+            }
+            _ => self.applied.summary.ignored += 1,
+        }
+    }
+
+    /// Notes an attempt about a pinned host, which changes nothing but its times.
+    fn confirm(&mut self, before: &Before, attempt: &Attempt) {
+        self.applied.summary.pinned += 1;
+        match (attempt, before.location) {
+            (Attempt::Located(_), Some(location)) => {
+                if before.class.is_public() {
+                    let coverage = &mut self.applied.coverage;
+                    coverage.located_hour(hour_of(location.located_at), -1);
+                    coverage.located_hour(hour_of(self.attempted_at), 1);
+                }
+                self.confirmed.push(before.host);
+            }
+            _ => self.touched.push(before.host),
+        }
+    }
+
+    fn unsite(&mut self, host: i64, before: &Before) {
+        self.leave(host, Some(before), None);
+        self.applied.coverage.state(LocationState::NotApplicable, 1);
+        self.applied.coverage.class(before.class, 1);
+        self.applied.summary.unsited += 1;
+        self.unsited.push(host);
     }
 
     fn locate(&mut self, host: i64, before: Option<&Before>, answer: Answer, recent: bool) {
@@ -151,7 +220,9 @@ impl Batch {
         coverage.state(LocationState::Located, 1);
         coverage.precision(answer.precision, 1);
         coverage.provider(answer.provider, 1);
-        coverage.located_hour(hour_of(self.attempted_at), 1);
+        if before.is_none_or(|before| before.class.is_public()) {
+            coverage.located_hour(hour_of(self.attempted_at), 1);
+        }
         *self.place_hosts.entry(answer.place).or_default() += 1;
         self.applied.summary.located += 1;
 
@@ -218,6 +289,9 @@ impl Batch {
         if before.state == LocationState::Pending {
             self.applied.left_pending.push(host);
         }
+        if before.state == LocationState::NotApplicable {
+            coverage.class(before.class, -1);
+        }
         if let Some(reason) = before.reason.filter(|_| before.state == LocationState::Unlocated) {
             coverage.reason(reason, -1);
         }
@@ -228,7 +302,9 @@ impl Batch {
                 coverage.precision(precision, -1);
             }
             coverage.provider(location.provider, -1);
-            coverage.located_hour(hour_of(location.located_at), -1);
+            if before.class.is_public() {
+                coverage.located_hour(hour_of(location.located_at), -1);
+            }
             *self.place_hosts.entry(location.place).or_default() -= 1;
         }
     }
@@ -238,6 +314,7 @@ impl Batch {
             write_located(connection, group, self.attempted_at).await?;
         }
         self.write_unlocated(connection).await?;
+        self.write_special(connection).await?;
         self.write_place_hosts(connection).await?;
         self.write_moves(connection).await?;
         self.write_recent(connection).await
@@ -248,11 +325,30 @@ impl Batch {
                     database_build = x.column3 FROM (";
         let tail = ") AS x WHERE host.id = x.column1";
         update(connection, [head, tail], &[Some(self.attempted_at)], &self.unlocated).await?;
-        if self.touched.is_empty() {
+        let touch = "UPDATE host SET attempted_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))";
+        self.write_hosts(connection, touch, &self.touched).await
+    }
+
+    async fn write_special(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let confirm = "UPDATE host SET attempted_at = ?2, located_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))";
+        self.write_hosts(connection, confirm, &self.confirmed).await?;
+        let unsite = "UPDATE host SET location_state = 3, place = NULL, network = NULL, provider = NULL, \
+                      accuracy_km = NULL, database_build = NULL, located_at = NULL, attempted_at = ?2, pinned = 0 \
+                      WHERE id IN (SELECT value FROM json_each(?1))";
+        self.write_hosts(connection, unsite, &self.unsited).await
+    }
+
+    async fn write_hosts(
+        &self,
+        connection: &mut SqliteConnection,
+        statement: &'static str,
+        hosts: &[i64],
+    ) -> Result<(), StoreError> {
+        if hosts.is_empty() {
             return Ok(());
         }
-        sqlx::query("UPDATE host SET attempted_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))")
-            .bind(id_array(self.touched.iter().copied()))
+        sqlx::query(statement)
+            .bind(id_array(hosts.iter().copied()))
             .bind(self.attempted_at)
             .execute(connection)
             .await

@@ -1,7 +1,7 @@
 //! What hosts are before answers about them are written.
 
-use hostatlas_domain::{LocationState, Precision, ProviderName, UnlocatedReason};
-use hostatlas_store::StoreError;
+use hostatlas_domain::{AddressClass, LocationState, Precision, ProviderName, UnlocatedReason};
+use hostatlas_store::{Attempt, StoreError};
 use sqlx::SqliteConnection;
 
 use super::{apply::Write, resolve::Answers};
@@ -19,6 +19,8 @@ pub(super) struct Before {
     pub(super) attempted_at: i64,
     pub(super) reason: Option<UnlocatedReason>,
     pub(super) location: Option<LocationBefore>,
+    pub(super) class: AddressClass,
+    pub(super) is_pinned: bool,
 }
 
 /// Where a located host stood.
@@ -47,7 +49,7 @@ impl Hosts {
         // Of a host that nobody attempted there is nothing to tell; in bulk work that is nearly all of them.
         let (count, packed): (i64, Option<String>) = sqlx::query_as(
             "SELECT count(*), group_concat(iif(h.location_state <> 0 OR h.attempted_at IS NOT NULL, \
-             concat_ws(',', h.id, (h.location_state << 16) | (coalesce(h.reason, 255) << 8) \
+             concat_ws(',', h.id, (h.class << 32) | (h.pinned << 24) | (h.location_state << 16) | (coalesce(h.reason, 255) << 8) \
              | coalesce(h.provider, 255), coalesce(h.attempted_at, 0), coalesce(h.place, 0), \
              coalesce(h.located_at, 0)), NULL), ';') \
              FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value",
@@ -86,7 +88,15 @@ impl Before {
             (LocationState::Located, None) => return Err(corrupt("a location")),
             _ => None,
         };
-        Ok(Self { host, state, attempted_at, reason, location })
+        let class =
+            byte(32).and_then(AddressClass::from_number).ok_or_else(|| corrupt("an address class"))?;
+        let is_pinned = byte(24).is_some_and(|pinned| pinned != 0);
+        Ok(Self { host, state, attempted_at, reason, location, class, is_pinned })
+    }
+
+    /// Whether its address is public and no person pinned it.
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.class.is_public() && !self.is_pinned
     }
 }
 
@@ -97,7 +107,7 @@ pub(super) struct PlaceBefore {
     pub(super) precision: Precision,
 }
 
-/// The places that hosts of the batch would leave. A refresh leaves most where they are, so these are few.
+/// The places that hosts of the batch may leave. A refresh leaves most where they are, so these are few.
 pub(super) async fn places_left(
     connection: &mut SqliteConnection,
     writes: &[Write],
@@ -108,8 +118,9 @@ pub(super) async fn places_left(
     let mut left = IdSet::default();
     for (write, answer) in writes.iter().zip(answers) {
         let location = before.next_if(|before| before.host == write.host).and_then(|before| before.location);
-        if let (Some(location), Some(answer)) = (location, answer)
-            && location.place != answer.place
+        if let Some(location) = location
+            && (answer.is_some_and(|answer| answer.place != location.place)
+                || write.attempt == Attempt::NotApplicable)
         {
             left.insert(location.place);
         }

@@ -93,7 +93,7 @@ fn known_answers(caches: &Caches, writes: &[Write]) -> Answers {
     let mut known = caches.known();
     let answer = |write: &Write| match &write.attempt {
         Attempt::Located(located) => known.answer(located),
-        Attempt::Unlocated { .. } => None,
+        Attempt::Unlocated { .. } | Attempt::NotApplicable => None,
     };
     writes.iter().map(answer).collect()
 }

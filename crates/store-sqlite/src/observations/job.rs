@@ -27,6 +27,7 @@ pub(super) async fn queue(
     let due = |host: &&BatchHost, is_pending: bool| {
         host.known.as_ref().is_some_and(|known| {
             (known.facts.state == LocationState::Pending) == is_pending
+                && host.class.is_public()
                 && due(&known.facts, Timestamp::from_millis(now), &params.due)
         })
     };

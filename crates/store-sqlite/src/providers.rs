@@ -1,0 +1,223 @@
+//! The ledger of online providers.
+
+mod answers;
+mod windows;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    Address, BreakerState, Latencies, ProviderName, ProviderTally, Timestamp, truncate_bytes,
+};
+use hostatlas_store::{
+    NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoreError, StoredAnswer, TakePermits,
+    permits,
+};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+pub(crate) use self::answers::{Walk, forget};
+use crate::{
+    SqliteStore,
+    database::Size,
+    error::{corrupt, engine},
+};
+
+/// Up to so many answers may share their commit with others.
+const SMALL_BATCH: usize = 200;
+/// What the column holds at most, in bytes.
+const ERROR_MOST: usize = 1024;
+
+#[async_trait]
+impl ProviderStore for SqliteStore {
+    async fn provider_take(&self, params: TakePermits) -> Result<PermitsTaken, StoreError> {
+        self.database.write(Size::Small, move |connection, now| Box::pin(take(connection, now, params))).await
+    }
+
+    async fn provider_settle(&self, call: SettleCall) -> Result<(), StoreError> {
+        self.database.write(Size::Small, move |connection, now| Box::pin(settle(connection, now, call))).await
+    }
+
+    async fn provider_list(&self) -> Result<Vec<ProviderRow>, StoreError> {
+        self.database.read(|connection, now| Box::pin(list(connection, now))).await
+    }
+
+    async fn answers_get(&self, addresses: Vec<Address>) -> Result<Vec<StoredAnswer>, StoreError> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.database.read(move |connection, now| Box::pin(answers::get(connection, now, addresses))).await
+    }
+
+    async fn answers_keep(&self, answers: Vec<NewAnswer>) -> Result<(), StoreError> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let size = if answers.len() <= SMALL_BATCH { Size::Small } else { Size::Bulk };
+        // Before the transaction, whose lock others wait for.
+        let answers = answers::rows(answers)?;
+        self.database
+            .write(size, move |connection, now| Box::pin(answers::keep(connection, now, answers)))
+            .await
+    }
+}
+
+async fn take(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: TakePermits,
+) -> Result<PermitsTaken, StoreError> {
+    let account = windows::Account { provider: params.provider, account: params.account };
+    let mut windows = windows::read(connection, account, &params.limits).await?;
+    let taken = permits::take(&params, &mut windows, Timestamp::from_millis(now));
+    if matches!(taken, PermitsTaken::Granted { .. }) {
+        windows::write(connection, account, &params.limits, &windows).await?;
+    }
+    Ok(taken)
+}
+
+async fn settle(connection: &mut SqliteConnection, now: i64, call: SettleCall) -> Result<(), StoreError> {
+    let account = windows::Account { provider: call.provider, account: call.account };
+    if !call.windows.is_empty() {
+        let mut windows = windows::read(connection, account, &call.limits).await?;
+        permits::settle(&call, &mut windows, Timestamp::from_millis(now));
+        windows::write(connection, account, &call.limits, &windows).await?;
+    }
+    let latencies: Option<String> =
+        sqlx::query_scalar("SELECT latencies FROM provider_state WHERE provider = ?1 AND account = ?2")
+            .bind(account.provider.number())
+            .bind(account.account)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(engine)?;
+    let mut latencies = read_latencies(latencies.as_deref());
+    latencies.add(&call.tally.latencies);
+    write_state(connection, now, &call, &latencies).await
+}
+
+/// Latencies of other classes, from another version, cannot be added up: they begin anew.
+fn read_latencies(json: Option<&str>) -> Latencies {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+async fn write_state(
+    connection: &mut SqliteConnection,
+    now: i64,
+    call: &SettleCall,
+    latencies: &Latencies,
+) -> Result<(), StoreError> {
+    let (breaker, open_for) = call.breaker;
+    let breaker_until =
+        (breaker == BreakerState::Open).then(|| Timestamp::from_millis(now).plus(open_for).as_millis());
+    let called_at = Timestamp::from_millis(now).minus(call.age).as_millis();
+    let tally = &call.tally;
+    let mut query = sqlx::query(
+        "INSERT INTO provider_state (provider, account, latencies, last_call_at, last_error, last_error_at, breaker, \
+         breaker_until, disabled_because, calls, failed_calls, addresses, located, missed) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (provider, account) DO UPDATE SET \
+         latencies = excluded.latencies, \
+         last_call_at = max(coalesce(last_call_at, 0), excluded.last_call_at), \
+         last_error = coalesce(excluded.last_error, last_error), \
+         last_error_at = coalesce(excluded.last_error_at, last_error_at), \
+         breaker = excluded.breaker, breaker_until = excluded.breaker_until, \
+         disabled_because = excluded.disabled_because, \
+         calls = calls + excluded.calls, failed_calls = failed_calls + excluded.failed_calls, \
+         addresses = addresses + excluded.addresses, located = located + excluded.located, \
+         missed = missed + excluded.missed",
+    )
+    .bind(call.provider.number())
+    .bind(call.account)
+    .bind(serde_json::to_string(latencies).map_err(crate::error::other)?)
+    .bind(called_at)
+    .bind(call.error.as_deref().map(|error| truncate_bytes(error, ERROR_MOST).to_owned()))
+    .bind(call.error.as_ref().map(|_| called_at))
+    .bind(breaker_number(breaker))
+    .bind(breaker_until)
+    .bind(call.disabled_because.clone());
+    for count in [tally.calls, tally.failed_calls, tally.addresses, tally.located, tally.missed] {
+        query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    query.execute(connection).await.map_err(engine)?;
+    Ok(())
+}
+
+const fn breaker_number(state: BreakerState) -> u8 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::Open => 1,
+        BreakerState::HalfOpen => 2,
+    }
+}
+
+fn breaker_of(number: u8) -> Result<BreakerState, StoreError> {
+    let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+    states.into_iter().find(|state| breaker_number(*state) == number).ok_or_else(|| corrupt("a breaker"))
+}
+
+fn provider_of(number: u8) -> Result<ProviderName, StoreError> {
+    ProviderName::from_number(number).ok_or_else(|| corrupt("a provider"))
+}
+
+async fn list(connection: &mut SqliteConnection, now: i64) -> Result<Vec<ProviderRow>, StoreError> {
+    let read_at = Timestamp::from_millis(now);
+    let mut found: BTreeMap<(u8, u32), ProviderRow> = BTreeMap::new();
+    let states =
+        sqlx::query("SELECT * FROM provider_state").fetch_all(&mut *connection).await.map_err(engine)?;
+    for row in &states {
+        let state = state(row, read_at)?;
+        found.insert((state.provider.number(), state.account), state);
+    }
+    for (account, name, window) in windows::all(connection).await? {
+        let key = (account.provider.number(), account.account);
+        let row = found.entry(key).or_insert_with(|| never_answered(account, read_at));
+        row.windows.push((name, window));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// An account whose first call is still under way.
+fn never_answered(account: windows::Account, read_at: Timestamp) -> ProviderRow {
+    ProviderRow {
+        provider: account.provider,
+        account: account.account,
+        tally: ProviderTally::default(),
+        windows: Vec::new(),
+        read_at,
+        last_error: None,
+        last_error_at: None,
+        last_call_at: None,
+        breaker: BreakerState::Closed,
+        breaker_until: None,
+        disabled_because: None,
+    }
+}
+
+fn state(row: &SqliteRow, read_at: Timestamp) -> Result<ProviderRow, StoreError> {
+    let count = |name: &str| {
+        let number: i64 = row.try_get(name).map_err(engine)?;
+        Ok::<_, StoreError>(u64::try_from(number).unwrap_or(0))
+    };
+    let moment = |name: &str| {
+        let millis: Option<i64> = row.try_get(name).map_err(engine)?;
+        Ok::<_, StoreError>(millis.map(Timestamp::from_millis))
+    };
+    Ok(ProviderRow {
+        provider: provider_of(row.try_get("provider").map_err(engine)?)?,
+        account: row.try_get("account").map_err(engine)?,
+        tally: ProviderTally {
+            calls: count("calls")?,
+            failed_calls: count("failed_calls")?,
+            addresses: count("addresses")?,
+            located: count("located")?,
+            missed: count("missed")?,
+            latencies: read_latencies(row.try_get("latencies").map_err(engine)?),
+        },
+        windows: Vec::new(),
+        read_at,
+        last_error: row.try_get("last_error").map_err(engine)?,
+        last_error_at: moment("last_error_at")?,
+        last_call_at: moment("last_call_at")?,
+        breaker: breaker_of(row.try_get("breaker").map_err(engine)?)?,
+        breaker_until: moment("breaker_until")?,
+        disabled_because: row.try_get("disabled_because").map_err(engine)?,
+    })
+}
