@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hostatlas_domain::{Coverage, UnlocatedReason};
+use hostatlas_domain::{BreakerState, Coverage, ProviderName, ProviderStatus, UnlocatedReason};
 use hostatlas_geolocation::{DatabaseStatus, Role};
 use hostatlas_store::{CheckReport, SchemaStatus};
 
@@ -34,7 +34,7 @@ pub enum Severity {
 pub struct DoctorFinding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked at: `database`, `places`, `jobs`, `hosts`.
+    /// What was looked at: `database`, `places`, `providers`, `jobs`, `hosts`.
     pub subject: String,
     /// What was found.
     pub detail: String,
@@ -93,7 +93,10 @@ impl Admin {
                 remedy,
             );
         }
-        self.add_files(&mut report);
+        if self.services.config().providers.contains(&ProviderName::Mmdb) {
+            self.add_files(&mut report);
+        }
+        self.add_providers(&mut report).await?;
         self.add_jobs(&mut report).await?;
         let coverage = self.services.coverage().get().await?;
         add_hosts(&mut report, &coverage);
@@ -105,7 +108,8 @@ impl Admin {
         for file in &files {
             self.add_file(report, file);
         }
-        if self.services.locator().database_build().is_some() {
+        // An online provider may do without.
+        if self.services.locator().database_build().is_some() || self.services.locator().has_online() {
             return;
         }
         let remedy = self.services.locator().database_directory().map_or_else(
@@ -151,6 +155,31 @@ impl Admin {
         } else {
             report.add(Severity::Ok, "places", detail, None);
         }
+    }
+
+    /// Who sees addresses, who does so in clear text, and who is not asked although it is configured.
+    async fn add_providers(&self, report: &mut DoctorReport) -> Result<(), Error> {
+        for problem in &self.services.config().provider_problems {
+            report.add(Severity::Error, "providers", problem.detail.clone(), Some(&problem.remedy));
+        }
+        let problems = &self.services.config().provider_problems;
+        let known = |name: &str| problems.iter().any(|problem| problem.provider.name() == name);
+        let statuses = self.services.providers().list().await?;
+        for status in statuses.iter().filter(|status| status.enabled && !known(&status.name)) {
+            let Some(host) = &status.third_party else { continue };
+            let sent = format!("{} addresses so far", status.addresses_sent);
+            let name = &status.name;
+            if status.clear_text {
+                let detail = format!("`{name}` sends addresses to {host} in clear text ({sent})");
+                let remedy = "whoever is on the way can read them: use a provider or plan that takes https";
+                report.add(Severity::Warning, "providers", detail, Some(remedy));
+            } else {
+                let detail = format!("`{name}` sends addresses to {host} ({sent})");
+                report.add(Severity::Note, "providers", detail, None);
+            }
+            add_state(report, status);
+        }
+        Ok(())
     }
 
     async fn add_jobs(&self, report: &mut DoctorReport) -> Result<(), Error> {
@@ -221,6 +250,25 @@ impl Admin {
     pub async fn ready(&self) -> Result<(), Error> {
         self.services.store().changes().await?;
         Ok(())
+    }
+}
+
+fn add_state(report: &mut DoctorReport, status: &ProviderStatus) {
+    let name = &status.name;
+    if let Some(because) = &status.disabled_because {
+        let detail = format!("`{name}` is not asked any more: {because}");
+        let remedy = format!("mend its key, restart, and try `hostatlas providers test 8.8.8.8 --provider {name}`");
+        report.add(Severity::Error, "providers", detail, Some(&remedy));
+    } else if status.breaker == BreakerState::Open {
+        let error = status.last_error.as_deref().unwrap_or("it failed too often");
+        let detail = format!("`{name}` is left alone for a while: {error}");
+        report.add(Severity::Warning, "providers", detail, Some("it is asked again by itself"));
+    }
+    for limit in status.limits.iter().filter(|limit| limit.left == 0) {
+        let until = limit.closed_until.max(limit.resets_at);
+        let until = until.map_or_else(String::new, |until| format!(" until {}", until.to_readable()));
+        let detail = format!("`{name}` has none of its {} {} left{until}", limit.permits, limit.name);
+        report.add(Severity::Note, "providers", detail, None);
     }
 }
 

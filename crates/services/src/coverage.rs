@@ -117,8 +117,9 @@ impl CoverageService {
     fn add_database_reason(&self, coverage: &Coverage, reasons: &mut Vec<EmptyReason>) {
         let without =
             coverage.unlocated_reasons.get(UnlocatedReason::NoDatabase.slug()).copied().unwrap_or(0);
-        let has_places = self.services.locator().database_build().is_some();
-        if has_places && without == 0 {
+        let locator = self.services.locator();
+        let has_places = locator.database_build().is_some();
+        if (has_places || locator.has_online()) && without == 0 {
             return;
         }
         let count = if has_places { without } else { coverage.pending + without };

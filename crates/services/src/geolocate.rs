@@ -1,13 +1,14 @@
 mod batch;
+mod online;
 mod sequential;
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use hostatlas_domain::{
-    Address, AddressClass, DuePolicy, GeolocateSummary, HostFilter, Located, Location, LookupView, Mode,
-    ProviderName, Timestamp, classify,
+    Address, DuePolicy, GeolocateSummary, HostFilter, Located, Location, LookupView, Mode, ProviderName,
+    Timestamp,
 };
-use hostatlas_geolocation::{Locator, Lookup};
+use hostatlas_geolocation::{LocateOptions, Locator, Lookup};
 use hostatlas_store::{ApplyLocations, Attempt, HostSelection, LocationWrite, SelectHosts, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,9 @@ const QUEUE_BATCH: u32 = 5_000;
 const LARGEST_BATCH: u32 = 20_000;
 /// Lookups below this are not worth another thread.
 const THREAD_SHARE: usize = 2_000;
+/// How long a direct lookup waits for an online provider's next permit: longer than the minute in which most of them
+/// count, and short enough that a person still waits.
+pub(crate) const DIRECT_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Looking hosts up.
 #[derive(Clone)]
@@ -56,16 +60,40 @@ pub struct GeolocateRequest {
     pub mode: Mode,
     /// Which hosts.
     pub selection: Selection,
-    /// Hosts in one transaction of queueing, or in one request to an online provider.
+    /// Hosts in one transaction of queueing, or at most so many in one request to an online provider.
     pub batch_size: Option<NonZeroUsize>,
     /// Pause between two lookups (sequential) or batches.
     pub delay: Duration,
-    /// Whether age is bypassed: [`Selection::Due`] becomes [`Selection::All`].
+    /// Whether age and cache are bypassed: [`Selection::Due`] becomes [`Selection::All`].
     pub force: bool,
     /// After how long a location is stale, unless as configured; zero makes every located host due.
     pub max_age: Option<Duration>,
     /// How many lookups may run at once, unless as configured.
     pub max_workers: Option<NonZeroUsize>,
+}
+
+impl GeolocateRequest {
+    /// A direct batch over a selection, with everything else as it usually is.
+    pub const fn of(selection: Selection) -> Self {
+        Self {
+            mode: Mode::AsyncBatch,
+            selection,
+            batch_size: None,
+            delay: Duration::ZERO,
+            force: false,
+            max_age: None,
+            max_workers: None,
+        }
+    }
+}
+
+/// What was answered about one address, and what each provider that failed said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookedUp {
+    /// The answer.
+    pub answer: LookupView,
+    /// Provider and message, in the order of asking; only where nobody located it.
+    pub failures: Vec<(ProviderName, String)>,
 }
 
 /// How far a run is.
@@ -185,13 +213,12 @@ impl Geolocate {
         force: bool,
         store_if_known: bool,
     ) -> Result<(LookupView, GeolocateSummary), Error> {
-        // Databases have no cache that could be bypassed; online providers will.
-        let _ = force;
         self.services.authorize(Permission::Geolocate)?;
         let address = parse_address(ip)?;
         let began = Instant::now();
         let mut summary = GeolocateSummary { considered: 1, ..GeolocateSummary::new(Mode::Single) };
-        let lookup = self.services.locator().locate(address).await;
+        let options = LocateOptions { force, patience: DIRECT_PATIENCE, batch_size: None };
+        let lookup = one(self.services.locator().locate_with(&[address], options).await);
         match &lookup {
             Lookup::Located(_) => summary.located = 1,
             Lookup::Miss(_) => summary.unlocated = 1,
@@ -200,7 +227,7 @@ impl Geolocate {
             Lookup::Deferred { .. } => summary.deferred = 1,
         }
         let view = view(address, &lookup);
-        if store_if_known && classify(address) == AddressClass::Public {
+        if store_if_known {
             self.store_one(address, &lookup, began).await?;
         }
         summary.seconds = began.elapsed().as_secs_f64();
@@ -223,15 +250,14 @@ impl Geolocate {
         Ok(())
     }
 
-    /// Asks the providers and stores nothing.
-    pub async fn lookup(&self, ips: &[Address]) -> Vec<LookupView> {
+    /// Asks the providers and stores nothing about any host.
+    pub async fn lookup(&self, ips: &[Address]) -> Vec<LookedUp> {
         lookup(self.services.locator(), ips).await
     }
 
-    /// Where many addresses are, in ascending order for speed: databases alone are asked in one pass over several
-    /// threads, online providers in batches.
-    pub(crate) async fn locate_many(&self, addresses: Vec<Address>) -> Vec<Lookup> {
-        locate_many(&self.services, addresses, self.services.config().max_workers).await
+    /// Where many addresses are by the databases, in ascending order for speed, over several threads.
+    pub(crate) async fn locate_offline(&self, addresses: Vec<Address>) -> Vec<Lookup> {
+        locate_offline(&self.services, addresses, self.services.config().max_workers).await
     }
 
     pub(crate) async fn plan(&self, request: &GeolocateRequest) -> Result<Plan, Error> {
@@ -296,14 +322,30 @@ fn chunk_size(asked: Option<NonZeroUsize>, otherwise: u32) -> u32 {
     asked.clamp(1, LARGEST_BATCH)
 }
 
-/// Asks the providers and stores nothing; needs no database of hosts.
-pub async fn lookup(locator: &Locator, ips: &[Address]) -> Vec<LookupView> {
-    let lookups = locator.locate_batch(ips, 20).await;
-    ips.iter().zip(&lookups).map(|(ip, lookup)| view(*ip, lookup)).collect()
+/// Asks the providers and stores nothing about any host; needs no database of hosts.
+pub async fn lookup(locator: &Locator, ips: &[Address]) -> Vec<LookedUp> {
+    let options = LocateOptions { force: false, patience: DIRECT_PATIENCE, batch_size: None };
+    let lookups = locator.locate_with(ips, options).await;
+    let looked_up = |(ip, lookup): (&Address, Lookup)| LookedUp {
+        answer: view(*ip, &lookup),
+        failures: match lookup {
+            Lookup::Failed { failures, .. } => failures,
+            _ => Vec::new(),
+        },
+    };
+    ips.iter().zip(lookups).map(looked_up).collect()
+}
+
+/// The answer to a question about one address.
+fn one(mut lookups: Vec<Lookup>) -> Lookup {
+    lookups.pop().unwrap_or(Lookup::Failed {
+        reason: hostatlas_domain::UnlocatedReason::Failed,
+        failures: Vec::new(),
+    })
 }
 
 /// The answer as it is shown.
-fn view(ip: Address, lookup: &Lookup) -> LookupView {
+pub(crate) fn view(ip: Address, lookup: &Lookup) -> LookupView {
     match lookup {
         Lookup::Located(located) => LookupView::located(ip, &as_location(located)),
         Lookup::NotApplicable(class) => LookupView::not_applicable(ip, *class),
@@ -342,13 +384,9 @@ fn attempt(lookup: &Lookup, build: Option<Timestamp>) -> Option<Attempt> {
     }
 }
 
-/// Where many addresses are. `addresses` should ascend; `workers` bounds the threads.
-async fn locate_many(services: &Services, addresses: Vec<Address>, workers: NonZeroUsize) -> Vec<Lookup> {
+/// Where many addresses are by the databases alone. `addresses` should ascend; `workers` bounds the threads.
+async fn locate_offline(services: &Services, addresses: Vec<Address>, workers: NonZeroUsize) -> Vec<Lookup> {
     let locator = services.locator();
-    let online = services.config().providers.iter().any(|provider| *provider != ProviderName::Mmdb);
-    if online {
-        return locator.locate_batch(&addresses, 20).await;
-    }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let shares = workers.get().min(cores).min(addresses.len().div_ceil(THREAD_SHARE)).max(1);
     let share = addresses.len().div_ceil(shares).max(1);
@@ -420,7 +458,7 @@ mod tests {
     async fn without_a_database_a_lookup_says_so_and_a_private_address_is_not_asked_about() {
         let ips = ["8.8.8.8", "10.0.0.1"].map(|text| text.parse().expect("an address"));
         let views = lookup(&Locator::builder().build(), &ips).await;
-        let told: Vec<_> = views.iter().map(|view| (view.status, view.reason.as_deref())).collect();
+        let told: Vec<_> = views.iter().map(|view| (view.answer.status, view.answer.reason.as_deref())).collect();
         assert_eq!(
             told,
             [

@@ -27,6 +27,7 @@ use self::{
 use crate::{
     Error, Permission, Services,
     request::{parse_cursor, parse_limit},
+    sites::{Which, place_sites},
 };
 
 /// A live import commits at least so often.
@@ -138,6 +139,7 @@ impl Imports {
             tell: &mut on_progress,
         };
         let report = if input.follow { run.follow(source).await } else { run.bulk(source).await };
+        place_sites(&self.services, Which::New).await;
         self.services.jobs_changed();
         report
     }

@@ -8,14 +8,19 @@ mod clock;
 mod coverage;
 mod error;
 mod events;
+mod forecast;
 mod geolocate;
 mod hosts;
 mod imports;
 mod jobs;
+mod ledger;
+mod locator;
 mod map;
+mod providers;
 mod request;
 mod runs;
 mod services;
+mod sites;
 mod worker;
 
 pub use admin::{Admin, Attribution, DoctorFinding, DoctorReport, Severity};
@@ -23,16 +28,20 @@ pub use authorize::Permission;
 pub use coverage::{CoverageService, EmptyReason};
 pub use error::Error;
 pub use events::{Event, Events};
-pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, Selection, lookup};
+pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, LookedUp, Selection, lookup};
 pub use hosts::Hosts;
 pub use imports::{ImportInput, ImportPhase, ImportProgress, Imports};
 pub use jobs::{EnqueueRequest, EnqueuedJobsReport, JobTargets, Jobs, PruneRequest};
+pub use ledger::StoreLedger;
+pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, locator};
 pub use map::{Map, PlaceView};
+pub use providers::{PinLocation, Providers, consensus};
 pub use runs::{RunRequest, RunSelection, Runs};
-pub use services::{Services, ServicesConfig};
+pub use services::{ProviderProblem, Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 
 pub use hostatlas_geolocation::{
-    AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole,
+    AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole, Site,
 };
-pub use hostatlas_store::{ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus};
+pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
+pub use hostatlas_store::{ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus, Store};

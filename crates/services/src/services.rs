@@ -1,12 +1,12 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use hostatlas_domain::{DuePolicy, FAILURE_RETRY_AFTER, ProviderName, Scope, Timestamp};
-use hostatlas_geolocation::Locator;
+use hostatlas_geolocation::{Locator, Site};
 use hostatlas_store::Store;
 use tokio::sync::Notify;
 
 use crate::{
-    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Runs, Worker, WorkerOptions, clock,
+    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Providers, Runs, Worker, WorkerOptions, clock,
     coverage::CountryCache, events::Hub, map::MapIndex,
 };
 
@@ -31,6 +31,21 @@ pub struct ServicesConfig {
     pub location: String,
     /// The providers, in the order of asking.
     pub providers: Vec<ProviderName>,
+    /// Configured providers that cannot be asked, and why.
+    pub provider_problems: Vec<ProviderProblem>,
+    /// Where the hosts of private networks are.
+    pub sites: Vec<Site>,
+}
+
+/// Why a configured provider cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderProblem {
+    /// Which.
+    pub provider: ProviderName,
+    /// What is wrong with its configuration.
+    pub detail: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 struct Inner {
@@ -76,6 +91,11 @@ impl Services {
     /// Looking hosts up.
     pub fn geolocate(&self) -> Geolocate {
         Geolocate::new(self.clone())
+    }
+
+    /// How providers do, what each says, and where a person says that a host is.
+    pub fn providers(&self) -> Providers {
+        Providers::new(self.clone())
     }
 
     /// Direct batch runs from the web.
@@ -128,7 +148,8 @@ impl Services {
         &self.inner.store
     }
 
-    pub(crate) fn locator(&self) -> &Locator {
+    /// The providers.
+    pub fn locator(&self) -> &Locator {
         &self.inner.locator
     }
 

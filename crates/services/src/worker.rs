@@ -1,19 +1,35 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hostatlas_domain::{Address, JobKind, Priority, UnlocatedReason};
-use hostatlas_geolocation::{Lookup, ReloadOutcome};
+use hostatlas_domain::{Address, JobKind, Priority, ProviderName, UnlocatedReason};
+use hostatlas_geolocation::{LocateOptions, Lookup, ReloadOutcome};
 use hostatlas_queue::{Handler, JobError, Outcome, QueueWorker, QueueWorkerOptions, RunError, WorkSummary};
 use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, HostSelection};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Error, Services};
+use crate::{
+    Error, Services,
+    sites::{Which, place_sites},
+};
 
 /// Geolocations in one claim, lookup pass and write: measured best on SQLite, in transactions under 100 ms.
 const GEOLOCATION_BATCH: u32 = 10_000;
 /// A batch of database lookups takes milliseconds; longer than this, something is broken.
 const GEOLOCATION_DEADLINE: Duration = Duration::from_mins(1);
+/// Geolocations in one claim where online providers are asked. Their answers come slowly, and what cannot be asked now
+/// costs a write; still enough for several full requests to the widest provider at once.
+const ONLINE_BATCH: u32 = 2_000;
+/// How many of those are asked about together, so that a slow provider does not keep the whole claim.
+const ONLINE_SLICE: usize = 500;
+/// No slice is begun after so long: the claim is written, and the rest waits for the next.
+const ONLINE_BUDGET: Duration = Duration::from_secs(30);
+/// A slice is given up after so long. The answers that came are kept, and the next attempt finds them.
+const ONLINE_SLICE_LIMIT: Duration = Duration::from_mins(2);
+/// Longer than budget and slice together.
+const ONLINE_DEADLINE: Duration = Duration::from_mins(3);
+/// How long a job waits for a permit while it is claimed; what takes longer is put off until the permit exists.
+const ONLINE_PATIENCE: Duration = Duration::from_secs(2);
 /// Up to so many jobs in a batch each say in words what was found. In bulk one word does, since equal results are
 /// written together.
 const DETAILED_RESULTS: usize = 100;
@@ -48,6 +64,8 @@ pub struct WorkerReport {
     pub paused_waiting: Vec<(JobKind, u64)>,
     /// Jobs of served kinds that wait for a later time.
     pub scheduled_later: u64,
+    /// Of those, how many wait until an online provider may be asked again; the others wait after a failure.
+    pub waiting_for_quota: u64,
 }
 
 /// Runs jobs.
@@ -85,6 +103,7 @@ impl Worker {
         let options =
             QueueWorkerOptions { concurrency: self.options.concurrency.get(), drain: self.options.drain };
         queue_what_had_no_database(&self.services).await;
+        place_sites(&self.services, Which::All).await;
         let over = CancellationToken::new();
         let reloading = tokio::spawn(keep_databases_fresh(self.services.clone(), over.clone()));
         let wake = self.services.jobs_waiting().clone();
@@ -120,6 +139,8 @@ impl Worker {
                 report.paused_waiting.push((status.kind, waiting));
             } else {
                 report.scheduled_later += waiting;
+                // Only what was snoozed is scheduled: a failure leaves a job retryable.
+                report.waiting_for_quota += status.counts.scheduled;
             }
         }
         Ok(report)
@@ -188,7 +209,8 @@ async fn queue_what_had_no_database(services: &Services) {
     }
 }
 
-/// Locates the hosts of a batch in one sorted pass over the databases.
+/// Locates the hosts of a batch: in one sorted pass over the databases, and where online providers are configured
+/// within what they allow. What has to wait for a permit is put off until there is one, and burns no attempt.
 ///
 /// A missing database is no failure of the job: eight attempts would only find the same. The host is unlocated with
 /// that reason, the job is done, and the host is due again after an hour, or at once when a database appears.
@@ -203,23 +225,27 @@ impl Handler for GeolocationHandler {
     }
 
     fn batch_size(&self) -> u32 {
-        GEOLOCATION_BATCH
+        if self.services.locator().has_online() { ONLINE_BATCH } else { GEOLOCATION_BATCH }
     }
 
     fn deadline(&self) -> Duration {
-        GEOLOCATION_DEADLINE
+        if self.services.locator().has_online() { ONLINE_DEADLINE } else { GEOLOCATION_DEADLINE }
     }
 
     fn mode(&self) -> ClaimMode {
-        ClaimMode::Peek
+        if self.services.locator().has_online() { ClaimMode::Lease } else { ClaimMode::Peek }
     }
 
-    async fn run(&self, jobs: &[ClaimedJob], _cancel: CancellationToken) -> Vec<(Outcome, Option<Attempt>)> {
+    async fn run(&self, jobs: &[ClaimedJob], cancel: CancellationToken) -> Vec<(Outcome, Option<Attempt>)> {
         let mut order: Vec<usize> =
             (0..jobs.len()).filter(|&index| jobs[index].force || !jobs[index].satisfied).collect();
         order.sort_unstable_by_key(|&index| jobs[index].address);
-        let addresses: Vec<Address> = order.iter().map(|&index| jobs[index].address).collect();
-        let lookups = self.services.geolocate().locate_many(addresses).await;
+        let lookups = if self.services.locator().has_online() {
+            self.ask(jobs, &mut order, &cancel).await
+        } else {
+            let addresses: Vec<Address> = order.iter().map(|&index| jobs[index].address).collect();
+            self.services.geolocate().locate_offline(addresses).await
+        };
         let build = self.services.locator().database_build();
         let detailed = jobs.len() <= DETAILED_RESULTS;
         let mut outcomes: Vec<_> =
@@ -228,6 +254,46 @@ impl Handler for GeolocationHandler {
             outcomes[index] = outcome(lookup, build, detailed);
         }
         outcomes
+    }
+}
+
+impl GeolocationHandler {
+    /// Asks slice by slice, forced jobs first since they bypass the cache; `order` becomes that of the answers.
+    async fn ask(
+        &self,
+        jobs: &[ClaimedJob],
+        order: &mut Vec<usize>,
+        cancel: &CancellationToken,
+    ) -> Vec<Lookup> {
+        let (forced, other): (Vec<usize>, Vec<usize>) = order.iter().partition(|&&index| jobs[index].force);
+        *order = forced.iter().chain(&other).copied().collect();
+        let slices = forced
+            .chunks(ONLINE_SLICE)
+            .map(|slice| (slice, true))
+            .chain(other.chunks(ONLINE_SLICE).map(|slice| (slice, false)));
+        let began = tokio::time::Instant::now();
+        let mut lookups = Vec::with_capacity(order.len());
+        for (slice, force) in slices {
+            let later = |wait: Duration, why: &str| {
+                vec![Lookup::Deferred { wait, why: why.to_owned() }; slice.len()]
+            };
+            if cancel.is_cancelled() {
+                lookups.extend(later(Duration::ZERO, "the worker is stopping"));
+            } else if began.elapsed() > ONLINE_BUDGET {
+                lookups.extend(later(Duration::ZERO, "others are asked about first"));
+            } else {
+                let addresses: Vec<Address> = slice.iter().map(|&index| jobs[index].address).collect();
+                let options = LocateOptions { force, patience: ONLINE_PATIENCE, batch_size: None };
+                let located = self.services.locator().locate_with(&addresses, options);
+                let bounded = tokio::time::timeout(ONLINE_SLICE_LIMIT, located);
+                lookups.extend(match cancel.run_until_cancelled(bounded).await {
+                    Some(Ok(found)) => found,
+                    Some(Err(_)) => later(Duration::from_secs(5), "the providers answer slowly"),
+                    None => later(Duration::ZERO, "the worker is stopping"),
+                });
+            }
+        }
+        lookups
     }
 }
 
@@ -254,8 +320,9 @@ fn outcome(
             let said: Vec<_> =
                 failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
             let error = JobError::new(said.join("; "), reason);
-            // The same file gives the same damaged answer.
-            let permanent = reason == UnlocatedReason::Malformed;
+            // The same file gives the same damaged answer; an online provider may be better tomorrow.
+            let permanent = reason == UnlocatedReason::Malformed
+                && failures.iter().all(|(provider, _)| *provider == ProviderName::Mmdb);
             (if permanent { Outcome::Discard(error) } else { Outcome::Retry(error) }, None)
         }
     }
@@ -268,7 +335,7 @@ pub(crate) const fn bulk_priority() -> Priority {
 
 #[cfg(test)]
 mod tests {
-    use hostatlas_domain::{AddressClass, ProviderName};
+    use hostatlas_domain::AddressClass;
 
     use super::*;
 

@@ -1,24 +1,30 @@
+use std::{num::NonZeroUsize, time::Duration};
+
 use hostatlas_domain::{Address, HostId};
-use hostatlas_geolocation::Lookup;
-use hostatlas_store::{ApplyLocations, LocationWrite};
+use hostatlas_geolocation::{LocateOptions, Lookup};
+use hostatlas_store::{ApplyLocations, LocationWrite, SelectedHost};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{GeolocateRequest, Plan, Tracker, attempt, chunk_size, locate_many, select};
+use super::{GeolocateRequest, Plan, Tracker, attempt, chunk_size, locate_offline, online, select};
 use crate::{Error, Services};
 
 /// Hosts in one write, measured best on SQLite: 250,000 a second and more, in transactions under 100 ms.
 const WRITE_BATCH: u32 = 20_000;
+/// Hosts in one write where online providers are asked: their answers come slowly, and should be seen.
+const ONLINE_BATCH: u32 = 5_000;
 /// Batches that are looked up while one is written; more would only wait for the writer.
 const AHEAD: usize = 2;
 
-struct Batch {
-    hosts: Vec<HostId>,
-    lookups: Vec<Lookup>,
-    asked: Instant,
+/// Hosts and what was found about them.
+pub(super) struct Batch {
+    pub(super) hosts: Vec<HostId>,
+    pub(super) lookups: Vec<Lookup>,
+    pub(super) asked: Instant,
 }
 
-/// Selects, looks up and writes in three overlapping stages.
+/// Selects, looks up and writes in three overlapping stages. Hosts for which an online provider has to be waited for
+/// are left for the end, so that they hold up nobody whom a database knows.
 pub(super) async fn run(
     services: &Services,
     request: &GeolocateRequest,
@@ -27,41 +33,80 @@ pub(super) async fn run(
     tracker: &mut Tracker<'_>,
 ) -> Result<(), Error> {
     let (sender, mut receiver) = mpsc::channel(AHEAD);
-    let workers = request.max_workers.unwrap_or(services.config().max_workers);
     let stop = cancel.child_token();
     // A consumer that fails must not leave the producer waiting for room.
     let _stop_with_us = stop.clone().drop_guard();
-    let producer = tokio::spawn({
-        let (services, delay, size) =
-            (services.clone(), request.delay, chunk_size(request.batch_size, WRITE_BATCH));
-        async move {
-            let mut after: Option<Address> = None;
-            while !stop.is_cancelled() {
-                let selected = select(&services, &plan.selection, after, size).await?;
-                let Some(last) = selected.last() else { break };
-                after = Some(last.address);
-                let asked = Instant::now();
-                let lookups =
-                    locate_many(&services, selected.iter().map(|host| host.address).collect(), workers).await;
-                let hosts = selected.into_iter().map(|host| host.id).collect();
-                if sender.send(Batch { hosts, lookups, asked }).await.is_err() {
-                    break;
-                }
-                if !delay.is_zero() {
-                    stop.run_until_cancelled(tokio::time::sleep(delay)).await;
-                }
-            }
-            Ok::<(), Error>(())
-        }
-    });
-    while let Some(batch) = receiver.recv().await {
+    let producer = tokio::spawn(produce(services.clone(), request.clone(), plan, stop, sender));
+    let mut left: Vec<SelectedHost> = Vec::new();
+    while let Some((batch, deferred)) = receiver.recv().await {
+        left.extend(deferred);
         write(services, batch, tracker).await?;
         tracker.tell(false);
     }
-    producer.await.map_err(|error| Error::Internal(error.into()))?
+    producer.await.map_err(|error| Error::Internal(error.into()))??;
+    online::wait_for(services, request, left, cancel, tracker).await
 }
 
-async fn write(services: &Services, batch: Batch, tracker: &mut Tracker<'_>) -> Result<(), Error> {
+type Found = (Batch, Vec<SelectedHost>);
+
+async fn produce(
+    services: Services,
+    request: GeolocateRequest,
+    plan: Plan,
+    stop: CancellationToken,
+    sender: mpsc::Sender<Found>,
+) -> Result<(), Error> {
+    let online = services.locator().has_online();
+    let workers = request.max_workers.unwrap_or(services.config().max_workers);
+    // Online, `--batch-size` is about requests; how much is read and written at once is our own affair.
+    let size = if online { ONLINE_BATCH } else { chunk_size(request.batch_size, WRITE_BATCH) };
+    let mut after: Option<Address> = None;
+    while !stop.is_cancelled() {
+        let selected = select(&services, &plan.selection, after, size).await?;
+        let Some(last) = selected.last() else { break };
+        after = Some(last.address);
+        let asked = Instant::now();
+        let addresses: Vec<Address> = selected.iter().map(|host| host.address).collect();
+        let lookups = if online {
+            let options = options(&request, Duration::ZERO);
+            let located = services.locator().locate_with(&addresses, options);
+            let Some(lookups) = stop.run_until_cancelled(located).await else { break };
+            lookups
+        } else {
+            locate_offline(&services, addresses, workers).await
+        };
+        if sender.send(apart(selected, lookups, asked)).await.is_err() {
+            break;
+        }
+        if !request.delay.is_zero() {
+            stop.run_until_cancelled(tokio::time::sleep(request.delay)).await;
+        }
+    }
+    Ok(())
+}
+
+/// How online providers are asked for a request.
+pub(super) const fn options(request: &GeolocateRequest, patience: Duration) -> LocateOptions {
+    let batch_size: Option<NonZeroUsize> = request.batch_size;
+    LocateOptions { force: request.force, patience, batch_size }
+}
+
+/// What was concluded, and the hosts that have to wait.
+pub(super) fn apart(selected: Vec<SelectedHost>, lookups: Vec<Lookup>, asked: Instant) -> Found {
+    let mut batch = Batch { hosts: Vec::with_capacity(lookups.len()), lookups: Vec::new(), asked };
+    let mut deferred = Vec::new();
+    for (host, lookup) in selected.into_iter().zip(lookups) {
+        if matches!(lookup, Lookup::Deferred { .. }) {
+            deferred.push(host);
+        } else {
+            batch.hosts.push(host.id);
+            batch.lookups.push(lookup);
+        }
+    }
+    (batch, deferred)
+}
+
+pub(super) async fn write(services: &Services, batch: Batch, tracker: &mut Tracker<'_>) -> Result<(), Error> {
     let build = services.locator().database_build();
     let mut writes: Vec<LocationWrite> = Vec::with_capacity(batch.hosts.len());
     for (host, lookup) in batch.hosts.into_iter().zip(&batch.lookups) {

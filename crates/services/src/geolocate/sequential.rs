@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use hostatlas_domain::Address;
+use hostatlas_geolocation::Lookup;
 use hostatlas_store::{ApplyLocations, LocationWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{GeolocateRequest, Plan, Tracker, attempt, select};
+use super::{DIRECT_PATIENCE, GeolocateRequest, Plan, Tracker, attempt, batch::options, one, select};
 use crate::{Error, Services};
 
 /// Hosts read at once; they are looked up one by one.
@@ -37,7 +38,9 @@ pub(super) async fn run(
             if pending.is_empty() {
                 oldest = Instant::now();
             }
-            let lookup = services.locator().locate(host.address).await;
+            let Some(lookup) = cancel.run_until_cancelled(locate(services, request, host.address)).await else {
+                return write(services, &mut pending, oldest).await;
+            };
             tracker.count(&lookup);
             let build = services.locator().database_build();
             pending.extend(attempt(&lookup, build).map(|attempt| LocationWrite { host: host.id, attempt }));
@@ -51,6 +54,15 @@ pub(super) async fn run(
         }
     }
     write(services, &mut pending, oldest).await
+}
+
+async fn locate(services: &Services, request: &GeolocateRequest, address: Address) -> Lookup {
+    let locator = services.locator();
+    if locator.has_online() {
+        one(locator.locate_with(&[address], options(request, DIRECT_PATIENCE)).await)
+    } else {
+        locator.locate(address).await
+    }
 }
 
 async fn write(services: &Services, pending: &mut Vec<LocationWrite>, oldest: Instant) -> Result<(), Error> {
