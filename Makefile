@@ -5,6 +5,8 @@
 #   make dev         as run, with debug builds
 #   make e2e         the browser tests alone
 #   make bench       the benchmarks, as JSON on stdout
+#   make provider-standin  a server that speaks as the online providers do, on loopback, with their limits and faults
+#   make faults      every fault of every provider with 20,000 hosts, as JSON on stdout
 #   make lint        formatting, clippy for both targets, licences
 #   make clean-demo  removes the demo database
 
@@ -13,7 +15,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := run
-.PHONY: run test dev e2e bench lint clean-demo
+.PHONY: run test dev e2e bench provider-standin faults lint clean-demo
 
 # The tools of this build only: a database of one's own is set in the environment as the README says.
 DEMO := HOSTATLAS_DATABASE_URL=sqlite://demo/hostatlas.db HOSTATLAS_MMDB_DIR=mmdb
@@ -59,6 +61,13 @@ bench:
 	cargo build --package server --locked --release
 	cargo xtask site
 	cargo run --quiet --locked --package xtask --profile xtask --target-dir target/xtask --features bench -- bench
+
+# ARGUMENTS="--latency-ms 20 --window-seconds 6", as `--help` lists them.
+provider-standin:
+	exec cargo run --quiet --locked --package hostatlas-provider-standin --bin provider-standin -- $(ARGUMENTS)
+
+faults:
+	HOSTATLAS_FAULTS_HOSTS=20000 cargo test --quiet --locked --package hostatlas-geolocation --test faults -- --nocapture --test-threads 1
 
 clean-demo:
 	rm -rf demo
