@@ -7,7 +7,7 @@ use js_sys::{Array, JSON, Object, Promise, Reflect};
 use leptos::web_sys::{self, Document, Element, Window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, DomParser, Headers, RequestInit, Response, SupportedType};
+use web_sys::{AbortSignal, DomParser, Headers, RequestInit, Response, SupportedType, UrlSearchParams};
 
 /// Sent on the document when something that the server rendered may have changed.
 pub const REFRESH: &str = "hostatlas:refresh";
@@ -71,6 +71,11 @@ const UNREACHABLE: &str = "The server does not answer. It may have been stopped.
 const UNREADABLE: &str = "The answer could not be read.";
 
 async fn send(url: &str, request: &RequestInit) -> Result<String, String> {
+    Ok(send_on(url, request).await?.0)
+}
+
+/// The body of an answer, and the address that it came from in the end.
+async fn send_on(url: &str, request: &RequestInit) -> Result<(String, String), String> {
     let answer = JsFuture::from(window().fetch_with_str_and_init(url, request)).await;
     let response: Response = answer.map_err(|_| UNREACHABLE.to_owned())?.unchecked_into();
     let body = response.text().map_err(|_| UNREACHABLE.to_owned())?;
@@ -80,7 +85,7 @@ async fn send(url: &str, request: &RequestInit) -> Result<String, String> {
         .and_then(|text| text.as_string())
         .ok_or_else(|| UNREACHABLE.to_owned())?;
     if response.ok() {
-        return Ok(body);
+        return Ok((body, response.url()));
     }
     let problem = Json(JSON::parse(&body).unwrap_or(JsValue::UNDEFINED));
     Err(match (problem.text("detail"), problem.text("hint")) {
@@ -103,9 +108,24 @@ pub async fn get_json(url: &str, signal: Option<&AbortSignal>) -> Result<Json, S
 
 /// Asks for a page. Nothing in it runs; it is only a place to take parts from.
 pub async fn get_page(url: &str) -> Result<Document, String> {
-    let body = send(url, &RequestInit::new()).await?;
-    let page = DomParser::new().and_then(|parser| parser.parse_from_string(&body, SupportedType::TextHtml));
+    parse_page(&send(url, &RequestInit::new()).await?)
+}
+
+fn parse_page(body: &str) -> Result<Document, String> {
+    let page = DomParser::new().and_then(|parser| parser.parse_from_string(body, SupportedType::TextHtml));
     page.map_err(|_| UNREADABLE.to_owned())
+}
+
+/// Sends a form as the browser would, and answers the page that it leads to with its address.
+pub async fn post_form(action: &str, fields: &UrlSearchParams) -> Result<(Document, String), String> {
+    let request = RequestInit::new();
+    request.set_method("POST");
+    let headers = Headers::new().map_err(|_| UNREACHABLE.to_owned())?;
+    let _ = headers.set("accept", "text/html");
+    request.set_headers(&headers);
+    request.set_body(fields);
+    let (body, address) = send_on(action, &request).await?;
+    Ok((parse_page(&body)?, address))
 }
 
 /// Sends an object of these fields as JSON and reads the answer.
@@ -189,7 +209,6 @@ pub fn prefers_reduced_motion() -> bool {
 }
 
 /// Writes the address bar without leaving a step to go back to.
-#[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
 pub fn replace_address(address: &str) {
     if let Ok(history) = window().history() {
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(address));

@@ -50,7 +50,7 @@ pub fn percent(value: f64) -> String {
     format!("{shown:.1}{NBSP}%")
 }
 
-/// `12 ms`, `0.4 s`, `4 s`, `2 min`, `3 h`
+/// `12 ms`, `0.4 s`, `4 s`, `2 min`, `3 h`, `12 d`
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -63,7 +63,8 @@ pub fn duration(seconds: f64) -> String {
         0 => format!("{seconds:.1}{NBSP}s"),
         1..120 => format!("{}{NBSP}s", seconds.round() as u64),
         120..7_200 => format!("{}{NBSP}min", (seconds / 60.0).round() as u64),
-        _ => format!("{}{NBSP}h", (seconds / 3600.0).round() as u64),
+        7_200..172_800 => format!("{}{NBSP}h", (seconds / 3_600.0).round() as u64),
+        _ => format!("{}{NBSP}d", (seconds / 86_400.0).round() as u64),
     }
 }
 

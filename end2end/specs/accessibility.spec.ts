@@ -66,7 +66,7 @@ test.describe('by keyboard', () => {
   test.use({ shared: true });
 
   test('the skip link is first, and leads to the content', async ({ page }) => {
-    for (const address of ['/', '/hosts', '/coverage', '/jobs']) {
+    for (const address of ['/', '/hosts', '/coverage', '/jobs', '/providers']) {
       await page.goto(address);
       await page.keyboard.press('Tab');
       await expect(page.locator(':focus')).toHaveText(/^Skip to/);

@@ -18,7 +18,7 @@ test.describe('reading', () => {
     for (const [name, address] of Object.entries(await everyPage(atlas))) {
       await page.goto(address);
       await expect(page.getByRole('heading', { level: 1 }), name).toHaveCount(1);
-      await expect(page.getByRole('navigation', { name: 'Main' }).getByRole('link'), name).toHaveCount(4);
+      await expect(page.getByRole('navigation', { name: 'Main' }).getByRole('link'), name).toHaveCount(5);
       // What only scripts could do is not offered.
       for (const control of await page.locator('.needs-script').all()) {
         await expect(control, name).toBeHidden();

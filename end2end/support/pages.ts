@@ -23,6 +23,7 @@ export async function everyPage(atlas: Atlas): Promise<Record<string, string>> {
     jobs: '/jobs',
     'jobs-nothing': '/jobs?state=discarded',
     job: `/jobs/${jobs.items[0]?.id}`,
+    providers: '/providers',
     'not-found': '/nowhere',
     problem: '/hosts?q=prot%3A443',
   };

@@ -1,5 +1,6 @@
 import { type BrowserContext, expect, test as base } from '@playwright/test';
 import { Atlas, type Choices } from './server.ts';
+import { StandIn, standInBinary } from './standin.ts';
 
 /** What a page did that no page may do. */
 class Guard {
@@ -45,6 +46,10 @@ class Guard {
 interface TestFixtures {
   /** How `atlas` is started. */
   choices: Choices;
+  /** Providers that `atlas` asks, in order, of which the online ones are the stand-in's; empty for none. */
+  asked: string;
+  /** The stand-in, where `asked` names somebody. */
+  standIn: StandIn | undefined;
   /** A server of this test's own, with an empty database. */
   atlas: Atlas;
   /** Whether the pages come from `located`, which tests share and only read. */
@@ -73,12 +78,26 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     { scope: 'worker', timeout: 120_000 },
   ],
 
-  atlas: async ({ choices, shared, located }, use, testInfo) => {
+  asked: ['', { option: true }],
+
+  standIn: async ({ asked }, use, testInfo) => {
+    if (asked === '') {
+      await use(undefined);
+      return;
+    }
+    testInfo.skip(!StandIn.isBuilt(), `${standInBinary} is missing: \`cargo build -p hostatlas-provider-standin\` makes it`);
+    const standIn = await StandIn.start();
+    await use(standIn);
+    await standIn.stop();
+  },
+
+  atlas: async ({ choices, shared, located, asked, standIn }, use, testInfo) => {
     if (shared) {
       await use(located);
       return;
     }
-    const atlas = await Atlas.start(choices);
+    const environment = { ...standIn?.environment(asked), ...choices.environment };
+    const atlas = await Atlas.start({ ...choices, environment });
     await use(atlas);
     if (testInfo.status !== testInfo.expectedStatus) {
       await testInfo.attach('server output', { body: atlas.output, contentType: 'text/plain' });

@@ -9,7 +9,10 @@ pub mod coverage;
 pub mod hosts;
 pub mod jobs;
 pub mod map;
+pub mod providers;
 pub mod runs;
+#[cfg(feature = "ssr")]
+pub mod told;
 
 #[cfg(feature = "ssr")]
 mod context {

@@ -15,6 +15,8 @@ pub enum Tab {
     Coverage,
     /// Jobs.
     Jobs,
+    /// Providers.
+    Providers,
     /// None of them.
     None,
 }
@@ -49,6 +51,7 @@ pub fn TopBar(
             <nav class="topnav" aria-label="Main">
                 {link(Tab::Map, "/", "map", "Map")} {link(Tab::Hosts, "/hosts", "hosts", "Hosts")}
                 {link(Tab::Coverage, "/coverage", "coverage", "Coverage")} {link(Tab::Jobs, "/jobs", "jobs", "Jobs")}
+                {link(Tab::Providers, "/providers", "providers", "Providers")}
             </nav>
             <form
                 class="query"

@@ -16,6 +16,9 @@ pub fn GeolocateControls(
     /// Smaller, in a list.
     #[prop(optional)]
     small: bool,
+    /// What either button would send to whom.
+    #[prop(optional_no_strip)]
+    cost: Option<String>,
     /// More links beside the buttons.
     #[prop(optional)]
     children: Option<Children>,
@@ -36,6 +39,9 @@ pub fn GeolocateControls(
                 </button>
                 {children.map(|children| children())}
             </div>
+            <p class="hint" id="geolocate-cost" data-live>
+                {cost}
+            </p>
             <div role="status">
                 <div class="jobchip" hidden>
                     <Icon name="running" spin=true />
@@ -53,6 +59,9 @@ pub fn PlaceControls(
     id: i64,
     /// How many hosts stand there.
     hosts: u64,
+    /// What either button would send to whom.
+    #[prop(optional_no_strip)]
+    cost: Option<String>,
 ) -> impl IntoView {
     let all = counted(hosts, "host", "hosts");
     view! {
@@ -74,6 +83,9 @@ pub fn PlaceControls(
                     "Force refresh"
                 </button>
             </div>
+            <p class="hint" id="place-cost" data-live>
+                {cost}
+            </p>
         </form>
     }
 }

@@ -125,6 +125,10 @@ pub fn Sprite() -> impl IntoView {
                 <symbol id="i-plus" viewBox="0 0 16 16">
                     <path d="M8 3v10M3 8h10" />
                 </symbol>
+                <symbol id="i-providers" viewBox="0 0 16 16">
+                    <ellipse cx="8" cy="4" rx="5.5" ry="2" />
+                    <path d="M2.5 4v8c0 1.1 2.5 2 5.5 2s5.5-.9 5.5-2V4M2.5 8c0 1.1 2.5 2 5.5 2s5.5-.9 5.5-2" />
+                </symbol>
                 <symbol id="i-refresh" viewBox="0 0 16 16">
                     <path d="M13.5 8A5.5 5.5 0 1 1 11.6 3.8M13.5 2v3h-3" />
                 </symbol>

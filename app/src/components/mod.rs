@@ -1,6 +1,8 @@
 //! Components draw the values that they are given, and never fetch. Most are drawn on the server alone.
 
 #[cfg(feature = "ssr")]
+mod answers;
+#[cfg(feature = "ssr")]
 mod badge;
 #[cfg(feature = "ssr")]
 mod card;
@@ -8,6 +10,8 @@ mod card;
 mod chrome;
 #[cfg(feature = "ssr")]
 mod controls;
+#[cfg(feature = "ssr")]
+mod cost;
 #[cfg(feature = "ssr")]
 mod coverage_bar;
 #[cfg(feature = "ssr")]
@@ -24,16 +28,20 @@ mod place_panel;
 #[cfg(feature = "ssr")]
 mod position;
 #[cfg(feature = "ssr")]
+mod providers;
+#[cfg(feature = "ssr")]
 mod table;
 #[cfg(feature = "ssr")]
 mod time;
 
 #[cfg(feature = "ssr")]
 pub use self::{
+    answers::{AnswersTable, Says, disagreement, took},
     badge::{JobBadge, LocationBadge, job_signs},
     card::Card,
     chrome::{Attribution, Chrome, Live, Tab, TopBar},
     controls::{Command, GeolocateControls, PlaceControls, RunCard},
+    cost::{cost_words, costs_words, left},
     coverage_bar::{CoverageBar, CoverageKeys},
     facts::{Fact, MomentFact},
     host_table::HostTable,
@@ -42,6 +50,7 @@ pub use self::{
     notice::FormNotice,
     place_panel::{MapPanel, OpenPlace, Panel},
     position::{position_accuracy, position_name},
+    providers::{ProviderList, WhoSaw},
     table::{Column, DataTable},
     time::Ago,
 };

@@ -12,7 +12,7 @@ pub fn FormNotice() -> impl IntoView {
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
     let done = |text: String, detail: Option<String>| {
         view! {
-            <div class="callout" data-tone="ok" role="status">
+            <div class="callout" data-tone="ok">
                 <Icon name="completed" />
                 <div>
                     <strong>{text}</strong>
@@ -54,5 +54,26 @@ pub fn FormNotice() -> impl IntoView {
             </div>
         }
     });
-    view! { {queued} {changed} {refused} }
+    let fixed = query.get("fixed").map(|fixed| {
+        if fixed == "here" {
+            done("The location is fixed".to_owned(), Some("No answer replaces it.".to_owned()))
+        } else {
+            done("Providers decide again".to_owned(), Some("The host is looked up again.".to_owned()))
+        }
+    });
+    let asked = query.get("asked").map(|_| {
+        done("All providers were asked".to_owned(), Some("What they say stands under the map.".to_owned()))
+    });
+    // The region stays and its content is exchanged, so that it is read out.
+    view! {
+        <div class="notice" role="status">
+            <div id="notice" data-live>
+                {queued}
+                {changed}
+                {fixed}
+                {asked}
+                {refused}
+            </div>
+        </div>
+    }
 }

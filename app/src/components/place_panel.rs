@@ -33,6 +33,10 @@ pub struct OpenPlace {
     pub cursor: String,
     /// The host that is open.
     pub open: Option<Host>,
+    /// What looking that host up would send to whom, in words.
+    pub host_cost: Option<String>,
+    /// The same for all hosts of the place.
+    pub place_cost: Option<String>,
 }
 
 /// The panel beside the map. Scripts exchange it as a whole; without them its links load the page.
@@ -100,7 +104,7 @@ fn precision_words(precision: Precision) -> &'static str {
 
 #[component]
 fn PlacePanel(open: OpenPlace, q: String, now: Timestamp) -> impl IntoView {
-    let OpenPlace { place, page, cursor, open } = open;
+    let OpenPlace { place, page, cursor, open, host_cost, place_cost } = open;
     let id = place.place_id;
     let crumbs = [place.place.country.map(|country| country.name().to_owned()), place.place.region.clone()];
     let point = place.place.coordinate;
@@ -116,7 +120,7 @@ fn PlacePanel(open: OpenPlace, q: String, now: Timestamp) -> impl IntoView {
     let empty = page.items.is_empty();
     let rows = page.items.into_iter().map(|host| {
         let detail = open.clone().filter(|_| open_ip == Some(host.ip));
-        view! { <PanelHost host detail here=here.clone() now /> }
+        view! { <PanelHost host detail cost=host_cost.clone() here=here.clone() now /> }
     });
     let rows = rows.collect_view();
     view! {
@@ -135,7 +139,7 @@ fn PlacePanel(open: OpenPlace, q: String, now: Timestamp) -> impl IntoView {
                     <span class="mono">{format!("{:.4}, {:.4}", point.latitude(), point.longitude())}</span>
                     {facts}
                 </p>
-                <PlaceControls id=id.0 hosts=place.hosts />
+                <PlaceControls id=id.0 hosts=place.hosts cost=place_cost />
                 <RunCard />
             </div>
             <div class="aside__body" tabindex="0" role="region" aria-label="Hosts of this place">
@@ -168,7 +172,13 @@ fn PlacePanel(open: OpenPlace, q: String, now: Timestamp) -> impl IntoView {
 }
 
 #[component]
-fn PanelHost(host: HostSummary, detail: Option<Host>, here: String, now: Timestamp) -> impl IntoView {
+fn PanelHost(
+    host: HostSummary,
+    detail: Option<Host>,
+    cost: Option<String>,
+    here: String,
+    now: Timestamp,
+) -> impl IntoView {
     let ip = host.ip.to_string();
     let open = detail.is_some();
     let href = if open { here } else { address(&here, &[("host", &ip)]) };
@@ -201,13 +211,13 @@ fn PanelHost(host: HostSummary, detail: Option<Host>, here: String, now: Timesta
                     {host.located_at.map(|at| view! { <Ago at now /> })}
                 </div>
             </div>
-            {detail.map(|host| view! { <OpenHost host now /> })}
+            {detail.map(|host| view! { <OpenHost host cost now /> })}
         </li>
     }
 }
 
 #[component]
-fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
+fn OpenHost(host: Host, cost: Option<String>, now: Timestamp) -> impl IntoView {
     let ip = host.ip.to_string();
     let state = match host.location_state {
         LocationState::Located => None,
@@ -231,7 +241,7 @@ fn OpenHost(host: Host, now: Timestamp) -> impl IntoView {
                 {host.location.map(|location| position_facts(location, now))}
                 <Fact name="Services" value=(!services.is_empty()).then(|| services.join(", ") + &more) />
             </dl>
-            <GeolocateControls ip=ip.clone() small=true>
+            <GeolocateControls ip=ip.clone() cost small=true>
                 <a href=format!("/hosts/{ip}") class="btn btn--sm btn--quiet">
                     "Open host"
                 </a>

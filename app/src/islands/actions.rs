@@ -3,9 +3,9 @@
 use leptos::{task::spawn_local, web_sys::Event};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Element, HtmlInputElement};
+use web_sys::{Element, HtmlInputElement, SubmitEvent, UrlSearchParams};
 
-use super::{geolocate, run};
+use super::{geolocate, page, run};
 use crate::browser;
 
 /// Listens for clicks and ticks.
@@ -25,6 +25,50 @@ pub fn listen() {
         }
     });
     browser::on_event("change", |event| select_all(&event));
+    browser::on_event("submit", send);
+}
+
+/// Sends a form that changes what this page shows, and takes the page that it leads to over, part by part.
+///
+/// Without scripts the browser does the same by loading that page.
+fn send(event: Event) {
+    let Some(form) = browser::closest(&event, "form[data-swap]") else { return };
+    event.prevent_default();
+    if form.has_attribute("data-busy") {
+        return;
+    }
+    let event: SubmitEvent = event.unchecked_into();
+    let button = event.submitter();
+    let named = |name: &str| {
+        button.as_ref().and_then(|button| button.get_attribute(name)).filter(|it| !it.is_empty())
+    };
+    let Ok(fields) = UrlSearchParams::new() else { return };
+    for input in browser::all(&browser::document(), "input[name]") {
+        let Ok(input) = input.dyn_into::<HtmlInputElement>() else { continue };
+        if input.form().is_some_and(|owner| owner.is_same_node(Some(&form))) {
+            fields.append(&input.name(), &input.value());
+        }
+    }
+    if let Some((name, value)) = named("name").zip(named("value")) {
+        fields.append(&name, &value);
+    }
+    let action = form.get_attribute("action").unwrap_or_default();
+    spawn_local(async move {
+        let _ = form.set_attribute("data-busy", "");
+        for open in browser::all(&browser::document(), "details[open]") {
+            let _ = open.remove_attribute("open");
+        }
+        match browser::post_form(&action, &fields).await {
+            Ok((page, address)) => page::take_over(&page, &address),
+            // Not sent again by the browser itself: it may have been heard, and may cost.
+            Err(why) => {
+                if let Some(root) = browser::document().document_element() {
+                    browser::write(&root, "#notice", &why);
+                }
+            }
+        }
+        let _ = form.remove_attribute("data-busy");
+    });
 }
 
 /// Copies a command, and says so.

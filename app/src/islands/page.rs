@@ -52,14 +52,25 @@ pub fn LivePage() -> impl IntoView {
 
 async fn exchange() {
     let Ok(address) = browser::window().location().href() else { return };
-    let Ok(fresh) = browser::get_page(&address).await else { return };
+    if let Ok(fresh) = browser::get_page(&address).await {
+        show(&fresh);
+    }
+}
+
+/// Takes over the page that a form led to, with its address.
+pub fn take_over(fresh: &Document, address: &str) {
+    browser::replace_address(address);
+    show(fresh);
+}
+
+fn show(fresh: &Document) {
     let shown = browser::document();
     for part in browser::all(&shown, "[data-live]") {
         if let Some(new) = fresh.get_element_by_id(&part.id()) {
             replace(&shown, &part, &new);
         }
     }
-    exchange_rows(&shown, &fresh);
+    exchange_rows(&shown, fresh);
     browser::announce(REFRESHED);
 }
 
@@ -86,7 +97,8 @@ fn exchange_rows(shown: &Document, fresh: &Document) {
 }
 
 fn replace(shown: &Document, old: &Element, new: &Element) {
-    if old.is_equal_node(Some(new)) {
+    let open = old.query_selector("details[open]").is_ok_and(|found| found.is_some());
+    if open || old.has_attribute("open") || old.is_equal_node(Some(new)) {
         return;
     }
     let focused = shown.active_element().filter(|focused| old.contains(Some(focused)));

@@ -1,7 +1,8 @@
 use hostatlas_domain::{
-    CountryCoverage, Coverage, ProviderCoverage, RecentResult, Run, Timestamp, UnlocatedReason,
+    CountryCoverage, Coverage, Forecast, LookupCost, ProviderCoverage, RecentResult, Run, Timestamp,
+    UnlocatedReason,
 };
-use hostatlas_services::Permission;
+use hostatlas_services::{Permission, Selection, Services};
 use leptos::prelude::*;
 
 use super::page;
@@ -10,9 +11,9 @@ use crate::{
     api::{authorize, services},
     components::{
         Ago, Card, Chrome, Column, CoverageBar, DataTable, FormNotice, Icon, Live, LocationBadge, RunCard,
-        Tab,
+        Tab, cost_words,
     },
-    format::{address, grouped, percent, share},
+    format::{address, duration, grouped, percent, share},
 };
 
 /// Countries in the table.
@@ -26,6 +27,9 @@ struct Loaded {
     providers: Vec<ProviderCoverage>,
     recent: Vec<RecentResult>,
     run: Option<Run>,
+    forecast: Vec<Forecast>,
+    /// What locating what is missing, and refreshing what is stale, would send to whom.
+    costs: [Option<String>; 2],
     now: Timestamp,
 }
 
@@ -39,8 +43,22 @@ async fn load() -> Result<Loaded, ApiError> {
         providers: coverage.providers().await?,
         recent: coverage.recent(RECENT).await?,
         run: services.runs().latest().await?,
+        forecast: services.providers().forecast().await?,
+        costs: costs(&services).await?,
         now: services.now(),
     })
+}
+
+async fn costs(services: &Services) -> Result<[Option<String>; 2], ApiError> {
+    let providers = services.providers();
+    if providers.cost_of_asking_all().third_parties.is_empty() {
+        return Ok([None, None]);
+    }
+    let statuses = providers.list().await?;
+    let missing = providers.cost(&Selection::Missing, false).await?;
+    let stale = providers.cost(&Selection::Stale, false).await?;
+    let words = |cost: LookupCost| cost_words(&cost, &statuses).filter(|_| cost.hosts > 0);
+    Ok([words(missing), words(stale)])
 }
 
 /// How much of what was found is located, what is missing, and the buttons that mend it.
@@ -57,7 +75,8 @@ pub fn CoveragePage() -> impl IntoView {
 }
 
 fn sheet(loaded: Loaded) -> impl IntoView {
-    let Loaded { coverage, countries, providers, recent, run, now } = loaded;
+    let Loaded { coverage, countries, providers, recent, run, forecast, costs, now } = loaded;
+    let [missing_cost, stale_cost] = costs;
     let located = coverage.located;
     view! {
         <div class="pagehead">
@@ -66,7 +85,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 {format!("{} hosts, counted at {}", grouped(coverage.total), now.to_readable())}
             </p>
         </div>
-        <Hero coverage=coverage.clone() />
+        <Hero coverage=coverage.clone() forecast />
         <section class="card" aria-labelledby="mend-head">
             <div class="card__head">
                 <h2 id="mend-head">"Close the gap"</h2>
@@ -82,6 +101,10 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                         count=coverage.pending + coverage.unlocated
                     />
                     <RunForm selection="stale" icon="refresh" class="btn" word="Refresh what is stale" count=coverage.stale />
+                </div>
+                <div class="stack" style="--gap:2px" id="run-costs" data-live>
+                    {missing_cost.map(|cost| view! { <p class="hint">"What is missing: " {cost}</p> })}
+                    {stale_cost.map(|cost| view! { <p class="hint">"What is stale: " {cost}</p> })}
                 </div>
                 <div class="btn-row">
                     <QueueForm what="due" q="" word="Queue what is due" />
@@ -141,7 +164,7 @@ fn QueueForm(what: &'static str, q: &'static str, word: &'static str) -> impl In
 }
 
 #[component]
-fn Hero(coverage: Coverage) -> impl IntoView {
+fn Hero(coverage: Coverage, forecast: Vec<Forecast>) -> impl IntoView {
     let locatable = coverage.total.saturating_sub(coverage.not_applicable);
     let tile = |tone: &'static str,
                 pattern: Option<&'static str>,
@@ -183,6 +206,7 @@ fn Hero(coverage: Coverage) -> impl IntoView {
             <div class="coverhero__eta">
                 <strong class="strong">{next.0}</strong>
                 <span class="sub2">{next.1}</span>
+                {forecast_words(&forecast).map(|words| view! { <span class="sub2">{words}</span> })}
             </div>
             <div class="coverhero__bar cover">
                 <CoverageBar coverage=coverage.clone() height=28 />
@@ -218,6 +242,26 @@ fn Hero(coverage: Coverage) -> impl IntoView {
             </div>
         </section>
     }
+}
+
+/// `41,200 left: about 27 h with ip-api, 1 s with a database`; `None` where nothing is left.
+fn forecast_words(forecast: &[Forecast]) -> Option<String> {
+    let left = forecast.iter().map(|one| one.hosts).max().filter(|hosts| *hosts > 0)?;
+    let mut known: Vec<(&str, u64)> =
+        forecast.iter().filter_map(|one| Some((one.provider.as_str(), one.seconds?))).collect();
+    known.sort_by_key(|(_, seconds)| std::cmp::Reverse(*seconds));
+    let parts: Vec<String> =
+        known.into_iter().map(|(provider, seconds)| with_provider(provider, seconds)).collect();
+    let known = if parts.is_empty() { "how long cannot be said".to_owned() } else { parts.join(", ") };
+    Some(format!("{} left: {known}", grouped(left)))
+}
+
+/// `about 27 h with ip-api`
+fn with_provider(provider: &str, seconds: u64) -> String {
+    let name = if provider == "mmdb" { "a database" } else { provider };
+    #[expect(clippy::cast_precision_loss, reason = "a forecast is far below 2^52 seconds")]
+    let time = duration(seconds.max(1) as f64);
+    if seconds < 60 { format!("{time} with {name}") } else { format!("about {time} with {name}") }
 }
 
 /// What to do about hosts that are unlocated for this reason.
@@ -355,8 +399,13 @@ fn Providers(providers: Vec<ProviderCoverage>, located: u64) -> impl IntoView {
         }
     };
     let columns = vec![Column::text("Provider"), Column::number("Located"), Column::number("Share")];
+    let all = view! {
+        <a class="push card__note" href="/providers">
+            "Providers"
+        </a>
+    };
     view! {
-        <Card id="providers-head" title="By provider">
+        <Card id="providers-head" title="By provider" beside=all.into_any()>
             <DataTable
                 caption="Located hosts by provider"
                 columns
@@ -400,5 +449,22 @@ fn Recent(recent: Vec<RecentResult>, now: Timestamp) -> impl IntoView {
                 <ul class="recent">{recent.into_iter().map(row).collect_view()}</ul>
             </div>
         </Card>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forecast_names_the_slowest_first_and_says_nothing_when_nothing_is_left() {
+        let of = |provider: &str, hosts, seconds| Forecast { provider: provider.to_owned(), hosts, seconds };
+        let left =
+            [of("mmdb", 41_200, Some(1)), of("ip-api", 41_200, Some(97_200)), of("ipinfo", 41_200, None)];
+        assert_eq!(
+            forecast_words(&left).as_deref(),
+            Some("41,200 left: about 27\u{a0}h with ip-api, 1\u{a0}s with a database")
+        );
+        assert_eq!(forecast_words(&[of("mmdb", 0, Some(0))]), None);
     }
 }

@@ -1,22 +1,27 @@
+mod answers;
 mod commands;
 mod location;
 mod services;
 mod stats;
 mod timeline;
 
-use hostatlas_domain::{AddressClass, Host, Job, Place, Timestamp};
+use hostatlas_domain::{
+    AddressClass, Host, HostAnswer, HostAnswers, Job, LookupCost, Place, ProviderStatus, Timestamp,
+};
 use hostatlas_services::{HostHistory, Permission};
 use leptos::prelude::*;
 
 use self::{
-    commands::CommandsCard, location::LocationCard, services::ServicesCard, stats::HostStats,
-    timeline::TimelineCard,
+    answers::ProviderAnswers, commands::CommandsCard, location::LocationCard, services::ServicesCard,
+    stats::HostStats, timeline::TimelineCard,
 };
-use super::{page, parameter};
+use super::{page, parameter, query};
 use crate::{
     ApiError,
-    api::{authorize, services},
-    components::{Card, Chrome, FormNotice, GeolocateControls, JobsOfHost, Live, LocationBadge, Tab},
+    api::{authorize, services, told},
+    components::{
+        Card, Chrome, FormNotice, GeolocateControls, JobsOfHost, Live, LocationBadge, Tab, costs_words, left,
+    },
     format::address,
 };
 
@@ -29,10 +34,21 @@ struct Loaded {
     history: HostHistory,
     jobs: Vec<Job>,
     neighbours: Option<u64>,
+    said: Said,
     now: Timestamp,
 }
 
-async fn load(ip: String) -> Result<Loaded, ApiError> {
+/// What the providers say of the host, and what asking them would send to whom.
+struct Said {
+    answers: HostAnswers,
+    silent: Vec<HostAnswer>,
+    providers: Vec<ProviderStatus>,
+    again: LookupCost,
+    forced: LookupCost,
+    all: LookupCost,
+}
+
+async fn load(ip: String, told: String) -> Result<Loaded, ApiError> {
     authorize(Permission::ViewHosts)?;
     let services = services()?;
     let host = services.hosts().get(&ip).await?;
@@ -43,14 +59,23 @@ async fn load(ip: String) -> Result<Loaded, ApiError> {
         Some(location) => services.map().place(location.place_id).await.ok().map(|place| place.hosts),
         None => None,
     };
-    Ok(Loaded { host, history, jobs, neighbours, now: services.now() })
+    let providers = services.providers();
+    let said = Said {
+        answers: providers.answers(&ip).await?,
+        silent: told::get(&told).unwrap_or_default().into_iter().map(not_chosen).collect(),
+        providers: providers.list().await?,
+        again: providers.cost_of(&ip, false).await?,
+        forced: providers.cost_of(&ip, true).await?,
+        all: providers.cost_of_asking_all(),
+    };
+    Ok(Loaded { host, history, jobs, neighbours, said, now: services.now() })
 }
 
 /// All that is known of one host.
 #[component]
 pub fn HostPage() -> impl IntoView {
     let ip = parameter("ip");
-    let content = page(load(ip.clone()), sheet);
+    let content = page(load(ip.clone(), query("told")), sheet);
     view! {
         <Chrome title=ip tab=Tab::Hosts>
             <FormNotice />
@@ -61,8 +86,12 @@ pub fn HostPage() -> impl IntoView {
 }
 
 fn sheet(loaded: Loaded) -> impl IntoView {
-    let Loaded { host, history, jobs, neighbours, now } = loaded;
+    let Loaded { host, history, jobs, neighbours, said, now } = loaded;
     let ip = host.ip.to_string();
+    let asked = host.clone();
+    let Said { answers, silent, providers, again, forced, all } = said;
+    let cost = costs_words(&again, &forced, &providers).filter(|_| host.address_class.is_public());
+    let most_left = all.third_parties.iter().filter_map(|party| left(&providers, &party.provider)).min();
     let block = match host.ip.ip() {
         std::net::IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
@@ -103,13 +132,15 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 </p>
             </div>
             <div class="push hosthead__acts">
-                <GeolocateControls ip=ip.clone() />
+                <GeolocateControls ip=ip.clone() cost />
             </div>
         </div>
         <HostStats host=host.clone() neighbours now />
         <div class="cols cols--main-side">
             <div class="stack">
-                <LocationCard host=host.clone() before now />
+                <LocationCard host=host.clone() before now>
+                    <ProviderAnswers host=asked answers silent cost=all left=most_left now />
+                </LocationCard>
                 <ServicesCard services=host.services.clone() now />
             </div>
             <div class="stack">
@@ -119,6 +150,11 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// An answer that is stored nowhere.
+fn not_chosen(told: told::Told) -> HostAnswer {
+    HostAnswer { answer: told.answer, answered_at: None, chosen: false, distance_km: None }
 }
 
 /// Whether the host is thought to be at this place.

@@ -1,7 +1,7 @@
 use hostatlas_domain::{
-    BoundingBox, Coverage, HostSort, MapAnswer, MapEntry, MapEntryKind, PlaceId, ProblemCode, Timestamp,
+    BoundingBox, Coverage, Host, HostSort, MapAnswer, MapEntry, MapEntryKind, PlaceId, ProblemCode, Timestamp,
 };
-use hostatlas_services::{EmptyReason, Permission, Services};
+use hostatlas_services::{EmptyReason, Permission, Selection, Services};
 use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::{Script, Stylesheet, Title};
 
@@ -11,7 +11,7 @@ use crate::{
     api::{authorize, services},
     components::{
         Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
-        TopBar,
+        TopBar, costs_words,
     },
     format::{address, compact, grouped, percent},
     islands::MapView,
@@ -95,7 +95,36 @@ async fn place_panel(services: &Services, id: PlaceId, asked: &Asked) -> Result<
         services.hosts().search(&narrowed, HostSort::Address, Some(&asked.cursor), PANEL_LIMIT).await?
     };
     let open = if asked.host.is_empty() { None } else { services.hosts().get(&asked.host).await.ok() };
-    Ok(Panel::Place(Box::new(OpenPlace { place, page, cursor: asked.cursor.clone(), open })))
+    let (host_cost, place_cost) = costs(services, id, open.as_ref()).await?;
+    let cursor = asked.cursor.clone();
+    Ok(Panel::Place(Box::new(OpenPlace { place, page, cursor, open, host_cost, place_cost })))
+}
+
+/// What looking up the open host, and all hosts of its place, would send to whom; nothing where nobody is asked.
+async fn costs(
+    services: &Services,
+    place: PlaceId,
+    open: Option<&Host>,
+) -> Result<(Option<String>, Option<String>), ApiError> {
+    let providers = services.providers();
+    if providers.cost_of_asking_all().third_parties.is_empty() {
+        return Ok((None, None));
+    }
+    let statuses = providers.list().await?;
+    let host = match open {
+        Some(host) => {
+            let ip = host.ip.to_string();
+            costs_words(
+                &providers.cost_of(&ip, false).await?,
+                &providers.cost_of(&ip, true).await?,
+                &statuses,
+            )
+        }
+        None => None,
+    };
+    let all = Selection::Query(format!("place:{}", place.0));
+    let (again, forced) = (providers.cost(&all, false).await?, providers.cost(&all, true).await?);
+    Ok((host, costs_words(&again, &forced, &statuses)))
 }
 
 /// The map: it fills the window, above a strip that says how much of what was found it shows.

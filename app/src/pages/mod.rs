@@ -8,6 +8,7 @@ mod jobs;
 mod map;
 mod not_found;
 mod problem;
+mod providers;
 
 pub use coverage::CoveragePage;
 pub use host::HostPage;
@@ -16,6 +17,7 @@ pub use job::JobPage;
 pub use jobs::JobsPage;
 pub use map::MapPage;
 pub use not_found::NotFoundPage;
+pub use providers::ProvidersPage;
 
 use std::future::Future;
 

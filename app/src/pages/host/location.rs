@@ -19,6 +19,8 @@ pub fn LocationCard(
     before: Option<LocationChange>,
     /// Now.
     now: Timestamp,
+    /// What stands below.
+    children: Children,
 ) -> impl IntoView {
     let located = view! {
         <span class="card__note push" id="located" data-live>
@@ -51,6 +53,7 @@ pub fn LocationCard(
                 </div>
                 {words}
             </div>
+            {children()}
         </Card>
     }
 }
