@@ -27,9 +27,9 @@ const PLANS: [&str; 4] = ["legacy", "core", "plus", "max"];
 pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, ConfigError> {
     let plan = match config.plan_among(NAME, &PLANS)? {
         0 => Plan::Legacy,
-        1 => Plan::Lookup("lookup"),
-        2 => Plan::Lookup("plus"),
-        _ => Plan::Lookup("max"),
+        1 => Plan::Lookup(Product { path: "lookup", prefix: "lookup/" }),
+        2 => Plan::Lookup(Product { path: "plus", prefix: "plus/" }),
+        _ => Plan::Lookup(Product { path: "max", prefix: "max/" }),
     };
     let key = if plan == Plan::Legacy { config.usable_key() } else { Some(config.required_key(NAME)?) };
     let spacing = Duration::from_millis(50);
@@ -66,8 +66,16 @@ pub fn bearer(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plan {
     Legacy,
-    /// The first segment of the path.
-    Lookup(&'static str),
+    Lookup(Product),
+}
+
+/// One of the paid lookups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Product {
+    /// The first segment of its path.
+    path: &'static str,
+    /// The same before an address in a batch.
+    prefix: &'static str,
 }
 
 struct Ipinfo {
@@ -76,12 +84,11 @@ struct Ipinfo {
 }
 
 impl Ipinfo {
-    /// What stands before an address in a batch. The batch of the newer service looks up unless it is told other.
-    fn prefix(&self) -> &'static str {
+    /// What stands before an address in a batch, so that it need not be guessed which product is meant.
+    const fn prefix(&self) -> &'static str {
         match self.plan {
-            Plan::Lookup("plus") => "plus/",
-            Plan::Lookup("max") => "max/",
-            Plan::Legacy | Plan::Lookup(_) => "",
+            Plan::Legacy => "",
+            Plan::Lookup(product) => product.prefix,
         }
     }
 }
@@ -97,7 +104,7 @@ impl Protocol for Ipinfo {
         let address = the_one(addresses);
         let url = match self.plan {
             Plan::Legacy => below(base, &[&address, "json"], &[]),
-            Plan::Lookup(product) => below(base, &[product, &address], &[]),
+            Plan::Lookup(product) => below(base, &[product.path, &address], &[]),
         };
         get(url, headers, 1)
     }

@@ -97,7 +97,7 @@ impl Protocol for Ipwhois {
 fn failure(said: &str) -> Refusal {
     let lower = said.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if any(&["limit", "too many", "quota"]) {
+    if any(&["limit", "too many requests", "quota"]) {
         Refusal::RateLimited
     } else if any(&["key", "plan", "subscription", "not allowed", "denied"]) {
         Refusal::Rejected(shown(said))

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod custom;
+mod custom_description;
 mod freeipapi;
 mod ip_api;
 mod ipgeolocation;
@@ -12,13 +13,18 @@ mod json;
 mod maxmind;
 mod reply;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use hostatlas_domain::ProviderName;
 
 pub use configuration::{ConfigError, ProviderConfig};
-pub use custom::{CustomBatch, CustomConfig, CustomFailure, CustomFields, CustomLimit, CustomWindow, custom};
+pub use custom::custom;
+pub use custom_description::{
+    CustomBatch, CustomConfig, CustomFailure, CustomFields, CustomLimit, CustomWindow,
+};
 
 use super::OnlineProvider;
 

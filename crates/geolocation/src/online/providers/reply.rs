@@ -97,7 +97,8 @@ pub fn observe(
         // A server that is down says nothing of the quota unless it names a time.
         told.or_else(|| refused.then_some(patience.unless_told))
     } else if remaining == Some(0) {
-        resets_in.map(|wait| Closed::For(bounded(wait)))
+        // Not rounded up: the permits that were counted see to it, and each second more is lost in every window.
+        resets_in.map(|wait| Closed::For(wait.min(patience.longest)))
     } else {
         None
     };
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_last_permit_closes_the_window_until_its_reset() {
-        assert_eq!(seen(200, &[("x-rl", "0"), ("x-ttl", "7")]).closed, closed_for(8));
+        assert_eq!(seen(200, &[("x-rl", "0"), ("x-ttl", "7")]).closed, closed_for(7));
         assert_eq!(seen(200, &[("x-rl", "1"), ("x-ttl", "7")]).closed, None);
     }
 
