@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{config, db, geolocate, hosts, import, jobs, lookup, serve, stats, worker},
+    commands::{config, db, geolocate, hosts, import, jobs, lookup, providers, serve, stats, worker},
     configuration::Flags,
     printer::OutputArguments,
 };
@@ -50,7 +50,9 @@ pub enum Command {
     Geolocate(geolocate::Arguments),
     /// Ask where addresses are, and store nothing; needs no database of hosts
     Lookup(lookup::Arguments),
-    /// Search, show and export hosts
+    /// What each provider of locations is doing, whom it sends addresses to, and what is left of its quota
+    Providers(providers::Arguments),
+    /// Search, show, export and pin hosts
     #[command(subcommand)]
     Hosts(hosts::Action),
     /// See and change the queue

@@ -1,7 +1,9 @@
 use std::{path::Path, sync::Arc};
 
-use hostatlas_domain::ProviderName;
-use hostatlas_services::{Error, Locator, MmdbConfig, MmdbSet, Services, ServicesConfig};
+use hostatlas_services::{
+    Error, Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
+    ServicesConfig, StoreLedger, locator,
+};
 use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use tokio::sync::OnceCell;
 
@@ -22,31 +24,34 @@ impl<'a> Context<'a> {
         Self { configuration, printer, services: OnceCell::new() }
     }
 
-    /// The providers of the configuration. Databases that cannot be used are named on standard error; without any the
-    /// locator still answers: that there is none.
-    pub fn locator(&self) -> Result<Locator, Failure> {
-        let mut builder = Locator::builder();
-        for provider in &self.configuration.providers {
-            match provider {
-                ProviderName::Mmdb => {
-                    let (databases, problems) = MmdbSet::open(&self.mmdb_config());
-                    for problem in problems {
-                        self.printer.warning(&format!("{problem}\nhint: {}", problem.remedy));
-                    }
-                    builder = builder.mmdb(databases);
-                }
-                online => {
-                    return Err(Failure::error(format!(
-                        "the provider `{online}` comes with a later version"
-                    )));
-                }
-            }
+    /// The providers of the configuration, for a command that needs no database of hosts. Databases that cannot be
+    /// used are named on standard error; without any the locator still answers: that there is none.
+    ///
+    /// What online providers allow is counted in the database where there is one, and else for this process alone.
+    pub async fn locator(&self) -> Result<Locator, Failure> {
+        let online = self.configuration.providers.iter().any(|provider| provider.is_online());
+        if online && self.configuration.database.exists() {
+            return Ok(self.services(Mode::Existing).await?.locator().clone());
         }
-        Ok(builder.build())
+        let made = self.make_locator(None);
+        match made.providers.first() {
+            Some(problem) => Err(unusable(problem)),
+            None => Ok(made.locator),
+        }
     }
 
-    /// The use cases over the configured database, opened in `mode` the first time.
+    /// The use cases over the configured database, opened in `mode` the first time. Fails if a configured provider
+    /// cannot be asked.
     pub async fn services(&self, mode: Mode) -> Result<Services, Failure> {
+        let services = self.services_as_they_are(mode).await?;
+        match services.config().provider_problems.first() {
+            Some(problem) => Err(unusable(problem)),
+            None => Ok(services),
+        }
+    }
+
+    /// The same, with the providers that can be asked.
+    pub async fn services_as_they_are(&self, mode: Mode) -> Result<Services, Failure> {
         self.services.get_or_try_init(|| self.open(mode)).await.cloned()
     }
 
@@ -61,6 +66,10 @@ impl<'a> Context<'a> {
         let location = self.configuration.database.to_string_lossy().into_owned();
         let store =
             SqliteStore::open(OpenOptions::new(location.as_str(), mode)).await.map_err(Error::from)?;
+        let store: Arc<dyn hostatlas_services::Store> = Arc::new(store);
+        let ledger = Arc::new(StoreLedger::new(store.clone()));
+        // Checking a new database file takes up to a second, and blocks.
+        let made = tokio::task::block_in_place(|| self.make_locator(Some(ledger)));
         let config = ServicesConfig {
             max_age: self.configuration.max_age,
             max_workers: self.configuration.max_workers,
@@ -69,10 +78,28 @@ impl<'a> Context<'a> {
             spill_directory: folder_of(&self.configuration.database).to_owned(),
             location,
             providers: self.configuration.providers.clone(),
+            provider_problems: made.providers,
+            sites: self.configuration.sites.clone(),
         };
-        // Checking a new database file takes up to a second, and blocks.
-        let locator = tokio::task::block_in_place(|| self.locator())?;
-        Ok(Services::new(Arc::new(store), locator, config))
+        Ok(Services::new(store, made.locator, config))
+    }
+
+    fn make_locator(&self, ledger: Option<Arc<dyn Ledger>>) -> MadeLocator {
+        let configuration = &self.configuration;
+        let config = LocatorConfig {
+            order: configuration.providers.clone(),
+            mmdb: self.mmdb_config(),
+            online: configuration.online.clone(),
+            sites: configuration.sites.clone(),
+            cache_located_for: configuration.cache_located_for,
+            cache_missed_for: configuration.cache_missed_for,
+            max_workers: configuration.max_workers,
+        };
+        let made = locator(config, ledger);
+        for problem in &made.databases {
+            self.printer.warning(&format!("{problem}\nhint: {}", problem.remedy));
+        }
+        made
     }
 
     fn mmdb_config(&self) -> MmdbConfig {
@@ -87,4 +114,8 @@ impl<'a> Context<'a> {
 
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn unusable(problem: &ProviderProblem) -> Failure {
+    Failure::error(problem.detail.clone()).with_hint(problem.remedy.clone())
 }

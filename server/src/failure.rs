@@ -4,7 +4,7 @@ use std::{error::Error as _, fmt, io};
 
 use hostatlas_services::Error;
 
-/// How a command ended; the number is the exit code. 4 is kept for what waits for an online provider's quota.
+/// How a command ended; the number is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -16,6 +16,8 @@ pub enum Exit {
     Usage = 2,
     /// Part of it failed.
     PartFailed = 3,
+    /// All that is left waits until an online provider may be asked again.
+    WaitsForQuota = 4,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
 }
@@ -52,6 +54,12 @@ impl Failure {
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Adds lines below the message.
+    #[must_use]
+    pub fn with_details(self, details: Vec<String>) -> Self {
+        Self { details, ..self }
     }
 
     /// Names the line of standard input that it is about.

@@ -58,6 +58,7 @@ async fn run(context: &Context<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Import(arguments) => commands::import::run(context, arguments).await,
         Command::Geolocate(arguments) => commands::geolocate::run(context, arguments).await,
         Command::Lookup(arguments) => commands::lookup::run(context, arguments).await,
+        Command::Providers(arguments) => commands::providers::run(context, arguments).await,
         Command::Hosts(action) => commands::hosts::run(context, action).await,
         Command::Jobs(action) => commands::jobs::run(context, action).await,
         Command::Stats(action) => commands::stats::run(context, action).await,

@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
-    let report = context.services(Mode::Existing).await?.admin().doctor().await?;
+    let report = context.services_as_they_are(Mode::Existing).await?.admin().doctor().await?;
     let worst = report.findings.iter().any(|finding| finding.severity == Severity::Error);
     context.printer.object(&report, || {
         let lines = report.findings.iter().map(|finding| {

@@ -31,13 +31,13 @@ pub struct Arguments {
     /// Only hosts that match, as in `country:DE port:443`
     #[arg(long, value_name = "QUERY", conflicts_with = "ip")]
     query: Option<String>,
-    /// Hosts per batch [default: 5000 for databases]
+    /// Hosts per batch; online, addresses per request at most [default: 5000; online, what each provider takes]
     #[arg(long, value_name = "N")]
     batch_size: Option<NonZeroUsize>,
     /// Seconds between lookups (one by one) or batches
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_delay)]
     delay: Duration,
-    /// All hosts, whatever their age
+    /// All hosts, whatever their age, and past the cache of online providers
     #[arg(long)]
     force: bool,
     /// Days after which a location is looked up again; 0 takes every located host [default: 30]
@@ -99,6 +99,12 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     progress.finish();
     let summary = outcome?;
     context.printer.object(&summary, || human(&summary))?;
+    if summary.deferred > 0 {
+        context.printer.note(&format!(
+            "{} hosts wait until an online provider may be asked again: `hostatlas providers` says when",
+            count(summary.deferred)
+        ));
+    }
     if shutdown.is_requested() {
         context
             .printer
@@ -186,6 +192,9 @@ fn human(summary: &GeolocateSummary) -> String {
         pairs.push(("unlocated", count(summary.unlocated)));
         pairs.push(("failed", count(summary.failed)));
     }
+    if summary.deferred > 0 {
+        pairs.push(("wait for quota", count(summary.deferred)));
+    }
     pairs.push(("skipped", count(summary.skipped)));
     pairs.push(("seconds", format!("{:.1}", summary.seconds)));
     key_values(&pairs)
@@ -193,5 +202,11 @@ fn human(summary: &GeolocateSummary) -> String {
 
 /// Failures are part failures, misses are not.
 const fn exit_of(summary: &GeolocateSummary) -> Exit {
-    if summary.failed > 0 { Exit::PartFailed } else { Exit::Done }
+    if summary.failed > 0 {
+        Exit::PartFailed
+    } else if summary.deferred > 0 {
+        Exit::WaitsForQuota
+    } else {
+        Exit::Done
+    }
 }

@@ -1,8 +1,8 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use hostatlas_domain::{Host, HostSort};
-use hostatlas_services::Services;
+use hostatlas_domain::{Host, HostAnswer, HostAnswers, HostSort, LookupStatus};
+use hostatlas_services::{PinLocation, Services};
 use hostatlas_store_sqlite::Mode;
 
 use crate::{
@@ -30,6 +30,31 @@ pub enum Action {
     },
     /// All that is known of a host
     Show {
+        /// Its address
+        ip: String,
+    },
+    /// Say where a host is; no lookup moves it until it is unpinned
+    Pin {
+        /// Its address
+        ip: String,
+        /// Degrees north
+        #[arg(long, allow_negative_numbers = true)]
+        latitude: f64,
+        /// Degrees east
+        #[arg(long, allow_negative_numbers = true)]
+        longitude: f64,
+        /// City
+        #[arg(long)]
+        city: Option<String>,
+        /// Region, state or province
+        #[arg(long)]
+        region: Option<String>,
+        /// Two letters of ISO 3166-1, as in DE
+        #[arg(long, value_name = "CODE")]
+        country: Option<String>,
+    },
+    /// Let a pinned host go; it is looked up again
+    Unpin {
         /// Its address
         ip: String,
     },
@@ -104,7 +129,20 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
         }
         Action::Show { ip } => {
             let host = services.hosts().get(&ip).await?;
-            context.printer.object(&host, || human(&host))?;
+            let answers = services.providers().answers(&ip).await?;
+            let shown = HostAndAnswers { host: &host, answers: &answers.answers };
+            context.printer.object(&shown, || human(&host, &answers))?;
+            Ok(Exit::Done)
+        }
+        Action::Pin { ip, latitude, longitude, city, region, country } => {
+            let location = PinLocation { latitude, longitude, city, region, country_code: country };
+            let host = services.providers().pin(&ip, location).await?;
+            context.printer.object(&host, || human(&host, &HostAnswers::default()))?;
+            Ok(Exit::Done)
+        }
+        Action::Unpin { ip } => {
+            let host = services.providers().unpin(&ip).await?;
+            context.printer.object(&host, || human(&host, &HostAnswers::default()))?;
             Ok(Exit::Done)
         }
         Action::Export { query, format } => export(context, &services, &query.join(" "), format).await,
@@ -177,7 +215,33 @@ async fn export(
     Ok(Exit::Done)
 }
 
-fn human(host: &Host) -> String {
+/// A host, and what each provider said of it.
+#[derive(serde::Serialize)]
+struct HostAndAnswers<'a> {
+    #[serde(flatten)]
+    host: &'a Host,
+    answers: &'a [HostAnswer],
+}
+
+/// The answers that are not the host's location, a line each.
+fn others(answers: &HostAnswers) -> String {
+    let mut text = String::new();
+    for HostAnswer { answer, distance_km, .. } in answers.answers.iter().filter(|answer| !answer.chosen) {
+        let names = [&answer.city, &answer.region, &answer.country];
+        let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+        let said = match (answer.status, &answer.reason) {
+            (LookupStatus::Located, _) => names.join(", "),
+            (LookupStatus::Miss, _) => "does not know it".to_owned(),
+            (_, reason) => reason.clone().unwrap_or_else(|| "did not answer".to_owned()),
+        };
+        let away = distance_km.map_or_else(String::new, |distance| format!(", {distance:.0} km away"));
+        let provider = answer.provider.as_deref().unwrap_or("-");
+        let _ = write!(text, "\n  {provider}: {said}{away}");
+    }
+    if text.is_empty() { text } else { format!("\nothers say{text}") }
+}
+
+fn human(host: &Host, answers: &HostAnswers) -> String {
     let mut text = key_values(&[
         ("ip", host.ip.to_string()),
         ("first seen", host.first_seen.to_readable()),
@@ -195,7 +259,11 @@ fn human(host: &Host) -> String {
             found.located_at.to_readable(),
             answer.provider.as_deref().unwrap_or("-")
         );
+        if host.pinned {
+            text.push_str("\npinned      no lookup moves it until `hostatlas hosts unpin`");
+        }
     }
+    text.push_str(&others(answers));
     for service in &host.services {
         let _ = write!(text, "\n{}/{} {}", service.port, service.protocol, service.state);
         if let Some(name) = &service.service {

@@ -1,4 +1,5 @@
-use hostatlas_domain::LookupStatus;
+use hostatlas_domain::{LookupStatus, ProviderName};
+use hostatlas_services::LookedUp;
 
 use super::addresses;
 use crate::{
@@ -53,34 +54,70 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     let ips = tokio::task::spawn_blocking(move || addresses::read(&arguments.ips))
         .await
         .map_err(|error| Failure::error(format!("cannot read addresses: {error}")))??;
-    let locator = context.locator()?;
+    let locator = context.locator().await?;
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
-    let mut failures: Vec<String> = Vec::new();
-    let mut failed = 0;
+    let mut rest = Rest::default();
     for part in ips.chunks(PART) {
-        for answer in hostatlas_services::lookup(&locator, part).await {
-            if answer.status == LookupStatus::Failed {
-                failed += 1;
-                let reason = answer.reason.as_deref().unwrap_or("failed");
-                if failures.len() < 10 {
-                    failures.push(format!("{}: {reason}", answer.ip));
-                }
-            }
-            list.push(&answer)?;
+        for looked_up in hostatlas_services::lookup(&locator, part).await {
+            list.push(&looked_up.answer)?;
+            rest.note(looked_up);
         }
     }
     list.finish("no addresses")?;
-    if failed == 0 {
-        return Ok(Exit::Done);
+    rest.report(context, locator.database_build().is_none());
+    Ok(rest.exit())
+}
+
+/// Named one by one; of more a person reads the list itself.
+const MOST_NAMED: usize = 10;
+
+/// What was not answered.
+#[derive(Default)]
+struct Rest {
+    failed: usize,
+    deferred: usize,
+    named: Vec<LookedUp>,
+}
+
+impl Rest {
+    fn note(&mut self, looked_up: LookedUp) {
+        match looked_up.answer.status {
+            LookupStatus::Failed => self.failed += 1,
+            LookupStatus::Deferred => self.deferred += 1,
+            _ => return,
+        }
+        if self.named.len() < MOST_NAMED {
+            self.named.push(looked_up);
+        }
     }
-    for failure in &failures {
-        context.printer.warning(failure);
+
+    fn report(&self, context: &Context<'_>, without_database: bool) {
+        for LookedUp { answer, failures } in &self.named {
+            let mut details: Vec<String> =
+                failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
+            if details.is_empty() {
+                details.extend(answer.reason.clone());
+            }
+            let could = if answer.status == LookupStatus::Deferred { "may yet" } else { "could" };
+            let message = format!("no provider {could} locate `{}`", answer.ip);
+            context.printer.failure(&Failure::error(message).with_details(details));
+        }
+        let uses_databases = context.configuration.providers.contains(&ProviderName::Mmdb);
+        if self.failed > 0 && without_database && uses_databases {
+            context.printer.note(&format!(
+                "hint: there is no location database in `{}`: put one there, or name it with HOSTATLAS_MMDB_CITY",
+                context.configuration.mmdb_dir.display()
+            ));
+        } else if self.failed + self.deferred > 0 {
+            context.printer.note("hint: `hostatlas providers` says what each provider is doing");
+        }
     }
-    if locator.database_build().is_none() {
-        context.printer.note(&format!(
-            "hint: there is no location database in `{}`: put one there, or name it with HOSTATLAS_MMDB_CITY",
-            context.configuration.mmdb_dir.display()
-        ));
+
+    const fn exit(&self) -> Exit {
+        match (self.failed, self.deferred) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::WaitsForQuota,
+            _ => Exit::PartFailed,
+        }
     }
-    Ok(Exit::PartFailed)
 }

@@ -37,6 +37,7 @@ struct Drained {
     discarded: u64,
     snoozed: u64,
     scheduled_later: u64,
+    waiting_for_quota: u64,
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
@@ -56,8 +57,18 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     if arguments.drain {
         print(context, &report)?;
     }
-    let exit = if arguments.drain && report.discarded > 0 { Exit::PartFailed } else { Exit::Done };
+    let exit = if arguments.drain { exit_of(&report) } else { Exit::Done };
     Ok(shutdown.exit(exit))
+}
+
+const fn exit_of(report: &WorkerReport) -> Exit {
+    if report.discarded > 0 {
+        Exit::PartFailed
+    } else if report.waiting_for_quota > 0 && report.waiting_for_quota == report.scheduled_later {
+        Exit::WaitsForQuota
+    } else {
+        Exit::Done
+    }
 }
 
 fn print(context: &Context<'_>, report: &WorkerReport) -> Result<(), Failure> {
@@ -67,6 +78,7 @@ fn print(context: &Context<'_>, report: &WorkerReport) -> Result<(), Failure> {
         discarded: report.discarded,
         snoozed: report.snoozed,
         scheduled_later: report.scheduled_later,
+        waiting_for_quota: report.waiting_for_quota,
     };
     let human = || {
         format!(
@@ -96,7 +108,12 @@ fn name_the_rest(context: &Context<'_>, report: &WorkerReport) {
             count(*waiting)
         ));
     }
-    if report.scheduled_later > 0 {
-        context.printer.note(&format!("{} jobs are due later", count(report.scheduled_later)));
+    let quota = report.waiting_for_quota;
+    if quota > 0 {
+        let wait = "jobs wait until an online provider may be asked again: `hostatlas providers` says when";
+        context.printer.note(&format!("{} {wait}", count(quota)));
+    }
+    if report.scheduled_later > quota {
+        context.printer.note(&format!("{} jobs are due later", count(report.scheduled_later - quota)));
     }
 }

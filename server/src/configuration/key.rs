@@ -34,13 +34,65 @@ pub enum Key {
     IpinfoToken,
     /// Key of ipgeolocation.
     IpgeolocationApiKey,
-    /// Base URL of a provider.
-    ProviderUrl(ProviderName),
-    /// Whether a provider's URL may lead to a private address.
-    ProviderAllowPrivate(ProviderName),
+    /// Hours for which a provider's answer is taken without asking again.
+    CacheLocatedHours,
+    /// Hours for which a provider that does not know an address is not asked again about it.
+    CacheMissedHours,
+    /// Something about one online provider.
+    Provider(ProviderName, ProviderField),
 }
 
-const PLAIN: [Key; 15] = [
+/// What can be set about an online provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProviderField {
+    /// Base URL.
+    Url,
+    /// Whether the URL may lead to a private address.
+    AllowPrivate,
+    /// Key, token or licence.
+    Key,
+    /// Account number, where the key alone does not name it.
+    Account,
+    /// Which of the provider's products.
+    Plan,
+    /// What it allows, as in `45/min, 1000/day`.
+    Limits,
+}
+
+impl ProviderField {
+    const KNOWN: [Self; 6] =
+        [Self::Url, Self::AllowPrivate, Self::Key, Self::Account, Self::Plan, Self::Limits];
+    /// What else there is to say about a provider that the operator describes stands in its table in the file.
+    const DESCRIBED: [Self; 3] = [Self::Url, Self::AllowPrivate, Self::Key];
+
+    /// Those that make sense for a provider.
+    pub fn of(provider: ProviderName) -> impl Iterator<Item = Self> {
+        let fields = if is_custom(provider) { &Self::DESCRIBED[..] } else { &Self::KNOWN[..] };
+        fields.iter().copied()
+    }
+
+    /// Its name in a provider's table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::AllowPrivate => "allow_private",
+            Self::Key => "key",
+            Self::Account => "account",
+            Self::Plan => "plan",
+            Self::Limits => "limits",
+        }
+    }
+}
+
+/// Whether the operator describes this provider.
+pub const fn is_custom(provider: ProviderName) -> bool {
+    matches!(
+        provider,
+        ProviderName::Custom1 | ProviderName::Custom2 | ProviderName::Custom3 | ProviderName::Custom4
+    )
+}
+
+const PLAIN: [Key; 17] = [
     Key::DatabaseUrl,
     Key::Listen,
     Key::AllowedHosts,
@@ -56,23 +108,24 @@ const PLAIN: [Key; 15] = [
     Key::AdminPassword,
     Key::IpinfoToken,
     Key::IpgeolocationApiKey,
+    Key::CacheLocatedHours,
+    Key::CacheMissedHours,
 ];
 
 impl Key {
     /// All of them, in the order in which `config show` lists them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let providers = ProviderName::ALL
-            .into_iter()
-            .filter(|provider| *provider != ProviderName::Mmdb)
-            .flat_map(|provider| [Self::ProviderUrl(provider), Self::ProviderAllowPrivate(provider)]);
-        PLAIN.into_iter().chain(providers)
+        let online = ProviderName::ASKED.into_iter().filter(|provider| provider.is_online());
+        let fields = online.flat_map(|provider| {
+            ProviderField::of(provider).map(move |field| Self::Provider(provider, field))
+        });
+        PLAIN.into_iter().chain(fields)
     }
 
     /// The name in the file; a dotted one stands in a table.
     pub fn toml(self) -> String {
         match self {
-            Self::ProviderUrl(provider) => format!("provider.{provider}.url"),
-            Self::ProviderAllowPrivate(provider) => format!("provider.{provider}.allow_private"),
+            Self::Provider(provider, field) => format!("provider.{provider}.{}", field.name()),
             _ => self.plain_name().to_owned(),
         }
     }
@@ -83,9 +136,8 @@ impl Key {
         match self {
             // Names that people already have in their environment.
             Self::IpinfoToken | Self::IpgeolocationApiKey => self.plain_name().to_uppercase(),
-            Self::ProviderUrl(provider) => format!("HOSTATLAS_PROVIDER_{}_URL", shouted(provider)),
-            Self::ProviderAllowPrivate(provider) => {
-                format!("HOSTATLAS_PROVIDER_{}_ALLOW_PRIVATE", shouted(provider))
+            Self::Provider(provider, field) => {
+                format!("HOSTATLAS_PROVIDER_{}_{}", shouted(provider), field.name().to_uppercase())
             }
             _ => format!("HOSTATLAS_{}", self.plain_name().to_uppercase()),
         }
@@ -93,12 +145,31 @@ impl Key {
 
     /// Whether its value is never printed.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::AdminPassword | Self::IpinfoToken | Self::IpgeolocationApiKey)
+        matches!(
+            self,
+            Self::AdminPassword
+                | Self::IpinfoToken
+                | Self::IpgeolocationApiKey
+                | Self::Provider(_, ProviderField::Key)
+        )
+    }
+
+    /// Whether it is a URL of which only the part before the `?` is printed.
+    pub const fn is_template(self) -> bool {
+        matches!(self, Self::Provider(provider, ProviderField::Url) if is_custom(provider))
     }
 
     /// Whether it takes several values.
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::AllowedHosts | Self::Providers | Self::MmdbCity | Self::MmdbAsn | Self::Scope)
+        matches!(
+            self,
+            Self::AllowedHosts
+                | Self::Providers
+                | Self::MmdbCity
+                | Self::MmdbAsn
+                | Self::Scope
+                | Self::Provider(_, ProviderField::Limits)
+        )
     }
 
     const fn plain_name(self) -> &'static str {
@@ -118,7 +189,9 @@ impl Key {
             Self::AdminPassword => "admin_password",
             Self::IpinfoToken => "ipinfo_token",
             Self::IpgeolocationApiKey => "ipgeolocation_api_key",
-            Self::ProviderUrl(_) | Self::ProviderAllowPrivate(_) => "provider",
+            Self::CacheLocatedHours => "cache_located_hours",
+            Self::CacheMissedHours => "cache_missed_hours",
+            Self::Provider(..) => "provider",
         }
     }
 }

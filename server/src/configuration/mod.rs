@@ -2,6 +2,7 @@
 //! environment.
 
 mod key;
+mod provider_settings;
 mod sources;
 mod suggest;
 mod values;
@@ -16,13 +17,14 @@ use std::{
 };
 
 use hostatlas_domain::{DEFAULT_MAX_AGE, ProviderName, Scope};
+use hostatlas_services::{CustomConfig, OnlineProviderConfig, Site};
 
-pub use key::Key;
+pub use key::{Key, ProviderField};
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
 use values::{
-    SECONDS_OF_A_DAY, database_file, days, host_name, loopback, path, provider, provider_url, range, text,
-    truth, without_password, workers,
+    SECONDS_OF_A_DAY, database_file, days, host_name, hours, loopback, path, provider, range, text,
+    without_password, workers,
 };
 
 use crate::failure::Failure;
@@ -40,6 +42,14 @@ pub struct Configuration {
     pub site: PathBuf,
     /// In the order of asking.
     pub providers: Vec<ProviderName>,
+    /// What is set about the online providers among them.
+    pub online: Vec<OnlineProviderConfig>,
+    /// For how long an answer is taken without asking again.
+    pub cache_located_for: Duration,
+    /// For how long a provider that does not know an address is not asked again about it.
+    pub cache_missed_for: Duration,
+    /// Where the hosts of private networks are.
+    pub sites: Vec<Site>,
     /// Folder of location databases.
     pub mmdb_dir: PathBuf,
     /// Databases of places, instead of the folder.
@@ -90,13 +100,17 @@ pub struct Flags {
 impl Configuration {
     /// Reads all sources.
     pub fn load(flags: &Flags) -> Result<Self, Failure> {
-        let mut settings = sources::read_file(flags.config.as_deref())?;
+        let sources::File { mut settings, sites, custom } = sources::read_file(flags.config.as_deref())?;
         settings.extend(sources::read_environment(env::vars_os())?);
         settings.extend(flags.settings());
-        Self::from_settings(settings)
+        Self::from_settings(settings, sites, custom)
     }
 
-    fn from_settings(settings: Settings) -> Result<Self, Failure> {
+    fn from_settings(
+        settings: Settings,
+        sites: Vec<sources::SiteTable>,
+        custom: BTreeMap<ProviderName, CustomConfig>,
+    ) -> Result<Self, Failure> {
         let mut reader = Reader { settings, effective: BTreeMap::new() };
         let database = reader.one(Key::DatabaseUrl, Some("sqlite://hostatlas.db"), database_file)?;
         let listen = reader.one(Key::Listen, Some("127.0.0.1:3000"), loopback)?;
@@ -112,19 +126,22 @@ impl Configuration {
         let max_workers = reader.one(Key::MaxWorkers, Some("10"), workers)?;
         let scope = reader.list(Key::Scope, "", range)?;
         let log = reader.optional(Key::Log, text)?;
-        for key in [Key::AdminPassword, Key::IpinfoToken, Key::IpgeolocationApiKey] {
-            reader.optional(key, text)?;
-        }
-        for provider in ProviderName::ALL.into_iter().filter(|provider| *provider != ProviderName::Mmdb) {
-            reader.optional(Key::ProviderUrl(provider), provider_url)?;
-            reader.optional(Key::ProviderAllowPrivate(provider), truth)?;
-        }
+        reader.optional(Key::AdminPassword, text)?;
+        let cache_located_for = reader.one(Key::CacheLocatedHours, Some("24"), hours)?;
+        let cache_missed_for = reader.one(Key::CacheMissedHours, Some("1"), hours)?;
+        let online = provider_settings::read(&mut reader, &providers, custom)?;
+        let sites = sites.into_iter().map(provider_settings::site).collect::<Result<_, _>>()?;
         Ok(Self {
             database,
             listen,
             allowed_hosts,
             site,
+            shown: reader.shown(&providers),
             providers,
+            online,
+            cache_located_for,
+            cache_missed_for,
+            sites,
             mmdb_dir,
             mmdb_city,
             mmdb_asn,
@@ -133,11 +150,11 @@ impl Configuration {
             scope: Scope::new(&scope),
             log,
             cache_dir: cache_folder(),
-            shown: reader.shown(),
         })
     }
 
-    /// Every setting with its value and origin; secrets as `***`.
+    /// Every setting with its value and origin; secrets as `***`. Of providers, those of the configured ones and
+    /// whatever is set about others.
     pub fn shown(&self) -> &[Shown] {
         &self.shown
     }
@@ -201,6 +218,18 @@ impl Reader {
         Ok(None)
     }
 
+    fn optional_list<T>(
+        &mut self,
+        key: Key,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<Vec<T>>, Failure> {
+        if self.settings.contains_key(&key) {
+            return self.list(key, "", parse).map(Some);
+        }
+        self.effective.insert(key, Given { values: Vec::new(), origin: Origin::Default });
+        Ok(None)
+    }
+
     fn take(&mut self, key: Key, default: &str) -> Given {
         let given = self
             .settings
@@ -210,8 +239,12 @@ impl Reader {
         given
     }
 
-    fn shown(self) -> Vec<Shown> {
+    fn shown(self, providers: &[ProviderName]) -> Vec<Shown> {
         let mut effective = self.effective;
+        effective.retain(|key, given| match key {
+            Key::Provider(provider, _) => providers.contains(provider) || !given.values.is_empty(),
+            _ => true,
+        });
         Key::all()
             .filter_map(|key| effective.remove(&key).map(|given| (key, given)))
             .map(|(key, given)| Shown {
@@ -219,6 +252,11 @@ impl Reader {
                 value: match given.values.join(",") {
                     value if value.is_empty() => None,
                     _ if key.is_secret() => Some("***".to_owned()),
+                    // What the operator writes after the `?` may be a key.
+                    value if key.is_template() => Some(match value.split_once('?') {
+                        Some((address, _)) => format!("{address}?***"),
+                        None => value,
+                    }),
                     value => Some(without_password(&value)),
                 },
                 origin: given.origin.to_string(),
@@ -266,7 +304,7 @@ mod tests {
 
     fn with(key: Key, value: &str) -> Result<Configuration, Failure> {
         let given = Given { values: sources::split(key, value), origin: Origin::Flag("--test") };
-        Configuration::from_settings(Settings::from([(key, given)]))
+        Configuration::from_settings(Settings::from([(key, given)]), Vec::new(), BTreeMap::new())
     }
 
     fn refused(key: Key, value: &str) -> String {
@@ -275,7 +313,7 @@ mod tests {
 
     #[test]
     fn without_any_setting_everything_has_a_default() {
-        let configuration = Configuration::from_settings(Settings::new()).expect("defaults are sound");
+        let configuration = Configuration::from_settings(Settings::new(), Vec::new(), BTreeMap::new()).expect("defaults are sound");
         assert_eq!(configuration.database, Path::new("hostatlas.db"));
         assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
         assert_eq!(configuration.max_age, DEFAULT_MAX_AGE);

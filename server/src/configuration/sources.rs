@@ -6,7 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Key, suggest::nearest};
+use hostatlas_domain::ProviderName;
+use hostatlas_services::CustomConfig;
+
+use super::{
+    Key,
+    key::{ProviderField, is_custom},
+    suggest::nearest,
+};
 use crate::failure::Failure;
 
 /// Read when no `--config` names another.
@@ -48,13 +55,44 @@ pub struct Given {
 /// Settings of one source or of several, later ones winning.
 pub type Settings = BTreeMap<Key, Given>;
 
+/// What the configuration file says.
+#[derive(Debug, Default)]
+pub struct File {
+    /// Settings that every source may give.
+    pub settings: Settings,
+    /// The `[[site]]` tables.
+    pub sites: Vec<SiteTable>,
+    /// How the operator describes providers, but for URL and key.
+    pub custom: BTreeMap<ProviderName, CustomConfig>,
+}
+
+/// One `[[site]]` table: where the hosts of a private network are.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteTable {
+    /// What people call it.
+    pub name: String,
+    /// Its addresses.
+    pub network: String,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// City.
+    pub city: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// ISO 3166-1 alpha-2 code.
+    pub country_code: Option<String>,
+}
+
 /// Reads the configuration file: `named`, or `hostatlas.toml` in the working directory if there is one.
-pub fn read_file(named: Option<&Path>) -> Result<Settings, Failure> {
+pub fn read_file(named: Option<&Path>) -> Result<File, Failure> {
     let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Settings::new());
+            return Ok(File::default());
         }
         Err(error) => {
             return Err(Failure::error(format!(
@@ -67,13 +105,15 @@ pub fn read_file(named: Option<&Path>) -> Result<Settings, Failure> {
     parse_file(&text, path)
 }
 
-fn parse_file(text: &str, path: &Path) -> Result<Settings, Failure> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| {
+fn parse_file(text: &str, path: &Path) -> Result<File, Failure> {
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
         Failure::error(format!("`{}` line {line}: {}", path.display(), error.message()))
             .with_hint("it is TOML: `name = \"value\"`, one a line; `hostatlas config show` lists the names")
     })?;
     let known: BTreeMap<String, Key> = Key::all().map(|key| (key.toml(), key)).collect();
+    let sites = take_sites(&mut table, path)?;
+    let custom = take_custom(&mut table, path)?;
     let mut settings = Settings::new();
     let mut open: Vec<(String, toml::Value)> = table.into_iter().collect();
     while let Some((name, value)) = open.pop() {
@@ -96,7 +136,55 @@ fn parse_file(text: &str, path: &Path) -> Result<Settings, Failure> {
             ));
         }
     }
-    Ok(settings)
+    Ok(File { settings, sites, custom })
+}
+
+/// Takes what describes a provider out of its table; URL, key and `allow_private` stay, since they are settings.
+fn take_custom(
+    table: &mut toml::Table,
+    path: &Path,
+) -> Result<BTreeMap<ProviderName, CustomConfig>, Failure> {
+    let mut described = BTreeMap::new();
+    let Some(providers) = table.get_mut("provider").and_then(toml::Value::as_table_mut) else {
+        return Ok(described);
+    };
+    for name in ProviderName::ASKED.into_iter().filter(|name| is_custom(*name)) {
+        let Some(own) = providers.get_mut(name.name()).and_then(toml::Value::as_table_mut) else { continue };
+        let mut rest = std::mem::take(own);
+        for field in ProviderField::of(name) {
+            if let Some(setting) = rest.remove(field.name()) {
+                own.insert(field.name().to_owned(), setting);
+            }
+        }
+        let config = toml::Value::Table(rest).try_into().map_err(|error: toml::de::Error| {
+            Failure::error(format!("`{}`: `[provider.{name}]`: {}", path.display(), error.message()))
+                .with_hint("`docs/PROVIDERS.md` has an example of a provider of your own")
+        })?;
+        described.insert(name, config);
+    }
+    Ok(described)
+}
+
+/// `site` as text is the folder of the built site; `[[site]]` tables are places of private networks.
+fn take_sites(table: &mut toml::Table, path: &Path) -> Result<Vec<SiteTable>, Failure> {
+    let is_tables = table.get("site").is_some_and(|value| match value {
+        toml::Value::Array(values) => values.iter().all(toml::Value::is_table),
+        other => other.is_table(),
+    });
+    let sites = if is_tables { table.remove("site") } else { None };
+    let sites = match sites {
+        None => return Ok(Vec::new()),
+        Some(toml::Value::Array(sites)) => sites,
+        Some(one) => vec![one],
+    };
+    let mut read = Vec::with_capacity(sites.len());
+    for (number, site) in (1..).zip(sites) {
+        read.push(site.try_into::<SiteTable>().map_err(|error| {
+            Failure::error(format!("`{}`: `[[site]]` number {number}: {}", path.display(), error.message()))
+                .with_hint("a site has name, network, latitude and longitude, and may have city, region and country_code")
+        })?);
+    }
+    Ok(read)
 }
 
 fn is_table_name(name: &str, known: &BTreeMap<String, Key>) -> bool {
@@ -107,6 +195,7 @@ fn values_of(key: Key, value: &toml::Value) -> Option<Vec<String>> {
     let scalar = |value: &toml::Value| match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(truth) => Some(truth.to_string()),
         _ => None,
     };
@@ -164,7 +253,28 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Result<Settings, Failure> {
-        parse_file(text, Path::new("hostatlas.toml"))
+        parse_file(text, Path::new("hostatlas.toml")).map(|file| file.settings)
+    }
+
+    #[test]
+    fn a_site_is_a_table_and_the_folder_of_the_site_is_text() {
+        let text = "[[site]]\nname = \"Office\"\nnetwork = \"10.1.0.0/16\"\nlatitude = 48.1\nlongitude = 11.6\n";
+        let sites = parse_file(text, Path::new("hostatlas.toml")).expect("sound").sites;
+        assert_eq!((sites.len(), sites[0].name.as_str()), (1, "Office"));
+        assert_eq!(file("site = \"target/site\"").expect("sound").len(), 1);
+        let failure = file(&text.replace("latitude", "latitud")).expect_err("a slip");
+        assert!(failure.to_string().contains("number 1") && failure.to_string().contains("latitud"));
+    }
+
+    #[test]
+    fn a_provider_has_a_table_of_its_own() {
+        let text = "[provider.custom-1]\nurl = \"https://a.example/{ip}\"\nkey = \"k\"\nfields = { latitude = \"/lat\" }\n";
+        let read = parse_file(text, Path::new("hostatlas.toml")).expect("sound");
+        let names: Vec<_> = read.settings.keys().map(|key| key.toml()).collect();
+        assert_eq!(names, ["provider.custom-1.url", "provider.custom-1.key"]);
+        assert_eq!(read.custom[&ProviderName::Custom1].fields.latitude.as_deref(), Some("/lat"));
+        assert!(file("[provider.custom-1]\nfeilds = {}\n").is_err());
+        assert!(file("[provider.ip-api]\nlatitude = \"/lat\"\n").is_err());
     }
 
     #[test]

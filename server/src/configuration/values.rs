@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_domain::ProviderName;
+use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, UnknownProvider};
+use secrecy::SecretString;
 
 use super::nearest;
 
@@ -16,6 +17,8 @@ use super::nearest;
 pub const SECONDS_OF_A_DAY: u64 = 86_400;
 /// A century: longer ages are a slip of the finger.
 const LONGEST_AGE_DAYS: u64 = 36_500;
+/// A year: an answer that is kept longer is no cache but a copy.
+const LONGEST_CACHE_HOURS: f64 = 8_760.0;
 /// More lookups at once than this help no provider.
 const MOST_WORKERS: usize = 1_000;
 
@@ -89,15 +92,83 @@ pub fn path(value: &str) -> Result<PathBuf, String> {
 }
 
 pub fn provider(value: &str) -> Result<ProviderName, String> {
-    let names = || ProviderName::ALL.map(ProviderName::name);
-    let provider = ProviderName::from_str(value).map_err(|error| match nearest(value, names()) {
-        Some(name) => format!("{error}\ndid you mean `{name}`?"),
-        None => format!("{error}\nknown ones are {}", names().join(", ")),
-    })?;
-    if provider != ProviderName::Mmdb {
-        return Err(format!("the online provider `{provider}` comes with a later version\nuse mmdb"));
+    let names = || ProviderName::ASKED.map(ProviderName::name);
+    let known = ProviderName::from_str(value).ok().filter(|provider| ProviderName::ASKED.contains(provider));
+    known.ok_or_else(|| {
+        let error = UnknownProvider(hostatlas_domain::sanitize(value, 64));
+        match nearest(value, names()) {
+            Some(name) => format!("{error}\ndid you mean `{name}`?"),
+            None => format!("{error}\nknown ones are {}", names().join(", ")),
+        }
+    })
+}
+
+/// Hours, as in `24` or `0.5`.
+pub fn hours(value: &str) -> Result<Duration, String> {
+    match value.parse::<f64>() {
+        Ok(hours) if (0.0..=LONGEST_CACHE_HOURS).contains(&hours) => {
+            Ok(Duration::from_secs_f64(hours * 3600.0))
+        }
+        _ => Err(format!("`{value}` is no number of hours from 0 to {LONGEST_CACHE_HOURS}")),
     }
-    Ok(provider)
+}
+
+/// One limit of a provider, as in `45/min`, `15 batches/min` or `1000 addresses/day`. Where a word is given it is that
+/// of the limit's name in `hostatlas providers`; without one the window alone tells which limit is meant.
+pub fn limit(value: &str) -> Result<Limit, String> {
+    let wrong = || {
+        format!(
+            "`{value}` is no limit\nwrite limits as 45/min, 15 batches/min, 1000 addresses/day; a window is s, min, \
+             hour, day, month or as 30s"
+        )
+    };
+    let (amount, window) = value.split_once('/').ok_or_else(wrong)?;
+    let amount = amount.trim();
+    let digits = amount.len() - amount.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let permits: u32 = amount[..digits].parse().ok().filter(|permits| *permits > 0).ok_or_else(wrong)?;
+    let what = amount[digits..].trim();
+    if !what.chars().all(|letter| letter.is_ascii_lowercase()) {
+        return Err(wrong());
+    }
+    let unit = if what == "addresses" { LimitUnit::Addresses } else { LimitUnit::Calls };
+    let window = limit_window(window.trim()).ok_or_else(wrong)?;
+    let name = format!("{what} a {}", window_name(window)).trim_start().to_owned();
+    Ok(Limit { name: name.into(), unit, permits, window, spacing: Duration::ZERO })
+}
+
+fn limit_window(text: &str) -> Option<LimitWindow> {
+    let rolling = |seconds: u64| Some(LimitWindow::Rolling(Duration::from_secs(seconds)));
+    match text {
+        "s" | "sec" | "second" => rolling(1),
+        "min" | "minute" => rolling(60),
+        "h" | "hour" => rolling(3600),
+        "day" => Some(LimitWindow::Day),
+        "month" => Some(LimitWindow::Month),
+        _ => {
+            let seconds = text.strip_suffix('s')?.parse::<u64>().ok()?;
+            (1..=SECONDS_OF_A_DAY).contains(&seconds).then_some(())?;
+            rolling(seconds)
+        }
+    }
+}
+
+fn window_name(window: LimitWindow) -> String {
+    match window {
+        LimitWindow::Day => "day".to_owned(),
+        LimitWindow::Month => "month".to_owned(),
+        LimitWindow::Rolling(length) => match length.as_secs() {
+            1 => "second".to_owned(),
+            60 => "minute".to_owned(),
+            3600 => "hour".to_owned(),
+            seconds => format!("window of {seconds} s"),
+        },
+    }
+}
+
+/// A secret: kept where neither a message nor a debug form shows it.
+#[expect(clippy::unnecessary_wraps, reason = "the other parsers may fail")]
+pub fn secret(value: &str) -> Result<SecretString, String> {
+    Ok(SecretString::from(value.trim().to_owned()))
 }
 
 pub fn days(value: &str) -> Result<Duration, String> {
@@ -131,10 +202,49 @@ pub fn provider_url(value: &str) -> Result<url::Url, String> {
     if sound { Ok(url) } else { Err(wrong()) }
 }
 
+/// The URL of a provider that the operator describes: `{ip}` stands for the address.
+pub fn url_template(value: &str) -> Result<String, String> {
+    if !value.contains("{ip}") {
+        return Err("it does not say where the address stands\nwrite it as https://HOST/PATH/{ip}".to_owned());
+    }
+    provider_url(&value.replace("{ip}", "192.0.2.1")).map(|_| value.to_owned())
+}
+
 pub fn truth(value: &str) -> Result<bool, String> {
     match value {
         "1" | "true" | "yes" => Ok(true),
         "0" | "false" | "no" => Ok(false),
         _ => Err(format!("`{value}` is neither 1 nor 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_an_amount_and_a_window() {
+        let minute = LimitWindow::Rolling(Duration::from_secs(60));
+        let read = |text| limit(text).map(|limit| (limit.name.into_owned(), limit.unit, limit.permits, limit.window));
+        assert_eq!(read("45/min"), Ok(("a minute".to_owned(), LimitUnit::Calls, 45, minute)));
+        assert_eq!(
+            read("1000 addresses / day"),
+            Ok(("addresses a day".to_owned(), LimitUnit::Addresses, 1000, LimitWindow::Day))
+        );
+        let window = LimitWindow::Rolling(Duration::from_secs(30));
+        assert_eq!(
+            read("10 batches/30s"),
+            Ok(("batches a window of 30 s".to_owned(), LimitUnit::Calls, 10, window))
+        );
+        for wrong in ["", "45", "0/min", "45/fortnight", "-1/min", "45 a b/min", "5/0s", "99999999999/day", "5 Lookups/min"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_no_provider() {
+        assert_eq!(provider("ip-api"), Ok(ProviderName::IpApi));
+        assert!(provider("manual").is_err() && provider("site").is_err());
+        assert!(provider("ipapi").is_err_and(|error| error.contains("did you mean `ip-api`?")));
     }
 }

@@ -3,7 +3,7 @@ use utoipa::OpenApi;
 
 use super::{
     AppState,
-    api::{coverage, events, health, hosts, imports, jobs, map, places, runs},
+    api::{coverage, events, health, hosts, imports, jobs, map, places, providers, runs},
 };
 
 /// What REST offers.
@@ -17,6 +17,14 @@ use super::{
         hosts::search,
         hosts::show,
         hosts::geolocate,
+        providers::answers,
+        providers::ask_all,
+        providers::pin,
+        providers::unpin,
+        providers::cost_of_host,
+        providers::list,
+        providers::test,
+        providers::cost,
         places::show,
         places::hosts,
         runs::start,

@@ -16,7 +16,7 @@ fn expected(mode: &str, counts: [u64; 7]) -> serde_json::Value {
     let [considered, located, unlocated, failed, skipped, queued, duplicate] = counts;
     json!({
         "mode": mode, "considered": considered, "located": located, "unlocated": unlocated, "failed": failed,
-        "skipped": skipped, "queued": queued, "duplicate": duplicate
+        "deferred": 0, "skipped": skipped, "queued": queued, "duplicate": duplicate
     })
 }
 

@@ -10,6 +10,7 @@ mod hosts;
 mod import;
 mod jobs;
 mod lookup;
+mod providers;
 mod worker;
 
 use support::Ended;

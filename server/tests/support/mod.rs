@@ -13,6 +13,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use hostatlas_domain::ProviderName;
+use hostatlas_provider_standin::{Settings, StandIn, World};
 use mmdb_writer::{IpVersion, Value, Writer};
 
 /// Long enough for a loaded machine; nothing waits this long unless it is broken.
@@ -111,6 +113,21 @@ impl Installation {
         command
     }
 
+    /// Runs it to its end with these variables.
+    pub fn run_with(&self, variables: &[(String, String)], arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self.ended(command.output().expect("the binary runs"))
+    }
+
+    /// Starts the server on a free port with these variables.
+    pub fn serve_online(&self, variables: &[(String, String)], more: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
+        let mut command = self.command(&arguments);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Server::start(command)
+    }
+
     /// Runs it to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         self.ended(self.command(arguments).output().expect("the binary runs"))
@@ -147,6 +164,53 @@ impl Installation {
         Server::start(self.command(&arguments))
     }
 }
+
+/// Online providers on loopback, which know every public address.
+pub struct Online {
+    // Before the runtime that it runs in.
+    pub stand_in: StandIn,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Online {
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let settings = Settings {
+            world: World { seed: 7, unknown_one_in: 0, gap_one_in: 0 },
+            ..Settings::default()
+        };
+        // Tests of the web have a runtime of their own, in which no other may be waited for.
+        let stand_in = thread::scope(|scope| {
+            scope.spawn(|| runtime.block_on(StandIn::start(settings)).expect("a port")).join().expect("it starts")
+        });
+        Self { stand_in, _runtime: runtime }
+    }
+
+    /// The variables that have these providers asked here.
+    pub fn variables(&self, order: &str) -> Vec<(String, String)> {
+        let mut variables = vec![
+            ("HOSTATLAS_PROVIDERS".to_owned(), order.to_owned()),
+            ("IPINFO_TOKEN".to_owned(), SECRET.to_owned()),
+            ("IPGEOLOCATION_API_KEY".to_owned(), SECRET.to_owned()),
+        ];
+        for provider in ProviderName::ASKED.into_iter().filter(|provider| provider.is_online()) {
+            if provider.name().starts_with("custom") {
+                continue;
+            }
+            let name = provider.name().to_uppercase().replace('-', "_");
+            variables.push((format!("HOSTATLAS_PROVIDER_{name}_URL"), self.stand_in.base_url(provider)));
+            variables.push((format!("HOSTATLAS_PROVIDER_{name}_ALLOW_PRIVATE"), "1".to_owned()));
+        }
+        variables
+    }
+}
+
+/// A key that must be seen nowhere.
+pub const SECRET: &str = "canary-8f3b1c";
 
 /// A running server; killed when dropped.
 pub struct Server {

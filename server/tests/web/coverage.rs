@@ -15,7 +15,8 @@ async fn coverage_partitions_the_hosts_and_names_reasons() {
             "total": 6, "located": 4, "pending": 0, "unlocated": 1, "not_applicable": 1, "stale": 0,
             "pending_unqueued": 0, "percent_located": 80.0,
             "unlocated_reasons": {"no_record": 1}, "not_applicable_classes": {"private": 1},
-            "precision": {"city": 4}, "providers": {"mmdb": 4}
+            "precision": {"city": 4}, "providers": {"mmdb": 4},
+            "forecast": [{"provider": "mmdb", "hosts": 0, "seconds": 0}]
         })
     );
 }

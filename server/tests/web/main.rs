@@ -9,6 +9,7 @@ mod hosts;
 mod imports;
 mod jobs;
 mod map;
+mod providers;
 mod runs;
 mod security;
 mod serving;

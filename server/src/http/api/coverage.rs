@@ -1,5 +1,5 @@
 use axum::{Json, Router, extract::State, routing::get};
-use hostatlas_domain::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
+use hostatlas_domain::{CountryCoverage, Coverage, Forecast, ProviderCoverage, RecentResult};
 use hostatlas_services::Services;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +17,21 @@ pub fn router() -> Router<AppState> {
         .route("/coverage/providers", get(providers))
 }
 
-/// How much of what was found is located.
-#[utoipa::path(get, path = "/api/v1/coverage", tag = "coverage", responses((status = 200, description = "the counts", body = Coverage)))]
-pub async fn show(State(services): State<Services>) -> Result<Json<Coverage>, Refusal> {
-    Ok(Json(services.coverage().get().await?))
+/// The counts, and how long what is left takes.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CoverageAnswer {
+    #[serde(flatten)]
+    coverage: Coverage,
+    /// With each configured provider alone, in the order of asking.
+    forecast: Vec<Forecast>,
+}
+
+/// How much of what was found is located, and how long the rest takes.
+#[utoipa::path(get, path = "/api/v1/coverage", tag = "coverage", responses((status = 200, description = "the counts", body = CoverageAnswer)))]
+pub async fn show(State(services): State<Services>) -> Result<Json<CoverageAnswer>, Refusal> {
+    let coverage = services.coverage().get().await?;
+    let forecast = services.providers().forecast().await?;
+    Ok(Json(CoverageAnswer { coverage, forecast }))
 }
 
 /// How many.

@@ -8,6 +8,7 @@ pub mod imports;
 pub mod jobs;
 pub mod map;
 pub mod places;
+pub mod providers;
 pub mod runs;
 
 use axum::{Router, routing::any};
@@ -19,6 +20,7 @@ pub fn router() -> Router<AppState> {
     let v1 = Router::new()
         .merge(hosts::router())
         .merge(places::router())
+        .merge(providers::router())
         .merge(runs::router())
         .merge(map::router())
         .merge(coverage::router())
