@@ -12,6 +12,7 @@ mod import;
 mod job;
 mod location;
 mod map;
+mod mmdb_comparison;
 mod network;
 mod page;
 mod place;
@@ -43,6 +44,7 @@ pub use location::{
     UnlocatedReason, due, is_stale,
 };
 pub use map::{BoundingBox, InvalidBoundingBox, MapAnswer, MapEntry, MapEntryKind, NotShown};
+pub use mmdb_comparison::{HostMove, MmdbComparison, MoveCounts, MoveEnd};
 pub use network::{Asn, InvalidAsn, Network, NetworkId};
 pub use page::{Cursor, InvalidCursor, Page};
 pub use place::{Coordinate, InvalidCoordinate, Place, PlaceId, Precision};

@@ -168,6 +168,7 @@ impl fmt::Display for AddressClass {
 ///
 /// IPv6 that carries an IPv4 address has the class of that address where it is not public: `2002:a00:1::` is
 /// as private as `10.0.0.1`. Otherwise it is [`AddressClass::Transition`].
+#[inline]
 pub fn classify(address: Address) -> AddressClass {
     match address.ip() {
         IpAddr::V4(address) => classify_v4(address.to_bits()),
@@ -175,7 +176,12 @@ pub fn classify(address: Address) -> AddressClass {
     }
 }
 
+#[inline]
 fn classify_v4(bits: u32) -> AddressClass {
+    // Nearly all addresses end here; lookups take little longer than the search below.
+    if !SPECIAL_V4[(bits >> 24) as usize] {
+        return AddressClass::Public;
+    }
     let after = V4.partition_point(|row| row.first <= bits);
     match after.checked_sub(1).map(|index| &V4[index]) {
         Some(row) if bits <= row.last => row.class,
@@ -273,6 +279,21 @@ static V4: [V4Row; 21] = [
     v4([224, 0, 0, 0], 4, AddressClass::Multicast),                  // RFC 5771
     v4([240, 0, 0, 0], 4, AddressClass::Reserved), // RFC 1112; its last is broadcast, RFC 919
 ];
+
+/// Whether any address with this first octet is in [`V4`].
+static SPECIAL_V4: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut row = 0;
+    while row < V4.len() {
+        let mut octet = V4[row].first >> 24;
+        while octet <= V4[row].last >> 24 {
+            special[octet as usize] = true;
+            octet += 1;
+        }
+        row += 1;
+    }
+    special
+};
 
 const LAST_32_BITS: Kind = Kind::Embeds { shift: 0, inverted: false };
 const RESERVED: Kind = Kind::Is(AddressClass::Reserved);
