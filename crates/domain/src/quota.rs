@@ -326,3 +326,6 @@ pub fn take_permits(
     });
     Ok(Permits { addresses: granted, calls, left: left.min().unwrap_or(u32::MAX) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,9 +159,16 @@ async fn take(
         limits: Arc::clone(&lane.limits),
         addresses,
     };
+    let began = Instant::now();
     match ledger.take(wish).await? {
         Taken::Granted(permit) => {
             lane.set_left(permit.left);
+            if let Some(spaced) = lane.limits.iter().max_by_key(|limit| limit.spacing)
+                && !spaced.spacing.is_zero()
+            {
+                // The ledger would only say the same.
+                lane.close(member.name(), spaced.spacing, WaitReason::Spacing, &spaced.name, began);
+            }
             // Who asked to be left alone meanwhile is: the permit is lost, the contract kept.
             Ok(Some(permit).filter(|_| lane.closed(Instant::now()).is_none_or(|closure| !closure.asked)))
         }
