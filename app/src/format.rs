@@ -68,6 +68,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// `187 km`, `10,056 km`
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the earth is 20,000 km wide")]
+pub fn kilometres(distance: f64) -> String {
+    format!("{}{NBSP}km", grouped(distance.max(0.0).round() as u64))
+}
+
 /// A path with a query string; pairs with an empty value are left out.
 pub fn address(path: &str, pairs: &[(&str, &str)]) -> String {
     let mut text = path.to_owned();

@@ -2,7 +2,7 @@ use hostatlas_domain::{HostAnswer, LookupStatus, LookupView, Precision, Timestam
 use leptos::prelude::*;
 
 use super::{Ago, Column, DataTable, Icon};
-use crate::format::{NBSP, duration};
+use crate::format::{NBSP, duration, kilometres};
 
 /// Farther apart than a city and its surroundings, two answers are not the same place said twice.
 const SAME_PLACE_KM: f64 = 60.0;
@@ -26,7 +26,7 @@ pub fn disagreement(answers: &[HostAnswer]) -> Option<String> {
     let most = others.iter().copied().max_by(f64::total_cmp)?;
     let verb = if others.len() == 1 { "disagrees" } else { "disagree" };
     let placed = answers.iter().filter(|one| one.answer.status == LookupStatus::Located).count();
-    Some(format!("{} of {placed} {verb} by {most:.0}{NBSP}km", others.len()))
+    Some(format!("{} of {placed} {verb} by {}", others.len(), kilometres(most)))
 }
 
 /// What each provider says of one host, side by side; the chosen answer is tinted and marked.
@@ -41,7 +41,7 @@ pub fn AnswersTable(
     let row = move |one: HostAnswer| {
         let far = disagrees(&one, chosen.as_ref());
         let HostAnswer { answer, answered_at, chosen, distance_km } = one;
-        let away = distance_km.map(|distance| format!("{distance:.0}{NBSP}km"));
+        let away = distance_km.map(kilometres);
         let away = if far { away.map(warned).into_any() } else { away.into_any() };
         let mark = chosen.then(|| {
             view! {

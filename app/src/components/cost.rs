@@ -7,7 +7,7 @@ use crate::format::{counted, grouped};
 pub fn cost_words(cost: &LookupCost, providers: &[ProviderStatus]) -> Option<String> {
     let (first, others) = cost.third_parties.split_first()?;
     if cost.online == 0 {
-        return Some("Known on this machine: nothing is sent.".to_owned());
+        return Some("Nothing is sent: it is answered from this machine.".to_owned());
     }
     let some = if cost.exact { "" } else { "at least " };
     let who =
@@ -84,9 +84,9 @@ mod tests {
             said(cost(5_000, 1_200, false)).as_deref(),
             Some("Asks ip-api (third party, clear text) about at least 1,200\u{a0}hosts: 1,200 of 41 left")
         );
-        assert!(said(cost(1, 0, true)).is_some_and(|words| words.ends_with("nothing is sent.")));
+        assert!(said(cost(1, 0, true)).is_some_and(|words| words.starts_with("Nothing is sent")));
         let both = costs_words(&cost(1, 0, true), &cost(1, 1, true), &[ip_api(41)]);
-        assert!(both.is_some_and(|words| words.contains("sent. Force refresh: Asks ip-api")));
+        assert!(both.is_some_and(|words| words.contains("machine. Force refresh: Asks ip-api")));
         assert_eq!(said(LookupCost::default()), None);
     }
 }

@@ -176,13 +176,19 @@ fn Limits(provider: ProviderStatus, now: Timestamp) -> impl IntoView {
     if provider.limits.is_empty() {
         return view! { <p class="sub">"No limit"</p> }.into_any();
     }
-    let limit = |limit: LimitStatus| {
+    if !provider.enabled {
+        let allowed = |limit: LimitStatus| format!("{} {}", grouped(limit.permits.into()), limit.name);
+        let allowed: Vec<String> = provider.limits.into_iter().map(allowed).collect();
+        return view! { <p class="sub">{allowed.join(", ")}</p> }.into_any();
+    }
+    let limit = move |limit: LimitStatus| {
         let used = u64::from(limit.permits.saturating_sub(limit.left));
         let words = format!(
-            "{} of {} {} left",
-            grouped(limit.left.into()),
+            "{} of {} {}, {} left",
+            grouped(used),
             grouped(limit.permits.into()),
-            limit.name
+            limit.name,
+            grouped(limit.left.into())
         );
         let until = limit.closed_until.max(limit.resets_at).filter(|until| *until > now);
         view! {
@@ -194,7 +200,7 @@ fn Limits(provider: ProviderStatus, now: Timestamp) -> impl IntoView {
             >
                 <span style=format!("--v:{:.1}", share(used, limit.permits.into()))></span>
             </div>
-            <p class="sub">{words} {until.map(|at| view! { ", all " <Ago at now long=true /> })}</p>
+            <p class="sub">{words} {until.map(|at| view! { "; all again " <Ago at now long=true /> })}</p>
         }
     };
     provider.limits.into_iter().map(limit).collect_view().into_any()
@@ -252,13 +258,12 @@ pub fn WhoSaw(
     never_sent: u64,
 ) -> impl IntoView {
     let mut seen = Vec::new();
-    let mut terms = Vec::new();
     for provider in providers {
         let Some(host) = provider.third_party else { continue };
         if provider.enabled || provider.addresses_sent > 0 {
             let clear = if provider.clear_text { ", in clear text" } else { "" };
-            seen.push((host, format!("{}{clear}", counted(provider.addresses_sent, "address", "addresses"))));
-            terms.extend(provider.terms.map(|terms| format!("{}: {terms}", provider.name)));
+            let sent = counted(provider.addresses_sent, "address", "addresses");
+            seen.push((provider.name, format!("{sent} to {host}{clear}")));
         }
     }
     let nobody = seen.is_empty();
@@ -279,7 +284,7 @@ pub fn WhoSaw(
                 <dt>"Never sent"</dt>
                 <dd>{counted(never_sent, "private or special address", "private and special addresses")}</dd>
             </dl>
-            {terms.into_iter().map(|terms| view! { <p class="hint">{terms}</p> }).collect_view()}
+            <p class="hint">"Their terms stand beside their names above. Base map: Natural Earth, public domain."</p>
         </div>
     }
 }

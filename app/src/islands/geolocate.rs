@@ -6,7 +6,7 @@ use web_sys::Element;
 
 use crate::{
     browser::{self, Json, REFRESH},
-    format::NBSP,
+    format,
 };
 
 /// How often a job that was asked for by hand is looked at. It runs first, so it is mostly done at the first look.
@@ -108,7 +108,7 @@ fn result(host: &Json, before: Option<Coordinate>) -> Progress {
             let mut text = format!("Located: {}, by {provider}", names.join(", "));
             let moved = before.zip(point(&location)).map(|(before, now)| before.distance_km(now));
             if let Some(kilometres) = moved.filter(|kilometres| *kilometres >= 1.0) {
-                text = format!("{text}, moved {kilometres:.0}{NBSP}km");
+                text = format!("{text}, moved {}", format::kilometres(kilometres));
             }
             Progress::Done(text)
         }

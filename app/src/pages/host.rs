@@ -91,7 +91,11 @@ fn sheet(loaded: Loaded) -> impl IntoView {
     let asked = host.clone();
     let Said { answers, silent, providers, again, forced, all } = said;
     let cost = costs_words(&again, &forced, &providers).filter(|_| host.address_class.is_public());
-    let most_left = all.third_parties.iter().filter_map(|party| left(&providers, &party.provider)).min();
+    let least = all.third_parties.iter().filter_map(|party| {
+        let name = party.provider.clone();
+        left(&providers, &name).map(|left| (name, left))
+    });
+    let least = least.min_by_key(|(_, left)| *left);
     let block = match host.ip.ip() {
         std::net::IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
@@ -139,7 +143,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
         <div class="cols cols--main-side">
             <div class="stack">
                 <LocationCard host=host.clone() before now>
-                    <ProviderAnswers host=asked answers silent cost=all left=most_left now />
+                    <ProviderAnswers host=asked answers silent cost=all left=least now />
                 </LocationCard>
                 <ServicesCard services=host.services.clone() now />
             </div>

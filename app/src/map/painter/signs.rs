@@ -4,7 +4,7 @@ use std::f64::consts::{PI, TAU};
 
 use super::{Move, Painter, Selection};
 use crate::{
-    format::{NBSP, compact, share},
+    format::{NBSP, compact, kilometres, share},
     map::{
         marks::{Mark, MarkKind, mark_radius, radius},
         viewport::{Viewport, nearest_copy, project},
@@ -119,12 +119,12 @@ impl Painter {
         let reach = circle.map_or(40.0, |(_, reach)| reach.max(40.0));
         for shift in viewport.copies(x, reach) {
             let x = x + shift;
-            if let Some((kilometres, reach)) = circle.filter(|(_, reach)| *reach > 8.0) {
+            if let Some((radius_km, reach)) = circle.filter(|(_, reach)| *reach > 8.0) {
                 self.context.set_global_alpha(0.1);
                 self.disc(x, y, reach, &self.colours.accent);
                 self.context.set_global_alpha(1.0);
                 self.ring(x, y, reach, 1.5, &self.colours.accent, TAU);
-                self.note(x, (y - reach).max(12.0), &format!("within {kilometres:.0}{NBSP}km"));
+                self.note(x, (y - reach).max(12.0), &format!("within {radius_km:.0}{NBSP}km"));
             }
             let radius = radius(place.hosts.max(10)).max(8.0);
             if place.area {
@@ -175,7 +175,7 @@ impl Painter {
             self.haloed(label, left, top + GHOST + 12.0, &colours.ink);
         }
         let middle = (x + 2.0 * over_x + left) / 4.0;
-        self.note(middle, (y + 2.0 * over_y + top) / 4.0, &format!("moved {:.0}{NBSP}km", from.kilometres));
+        self.note(middle, (y + 2.0 * over_y + top) / 4.0, &format!("moved {}", kilometres(from.kilometres)));
     }
 
     fn note(&self, x: f64, y: f64, text: &str) {

@@ -17,8 +17,8 @@ pub fn ProviderAnswers(
     silent: Vec<HostAnswer>,
     /// Whom asking all would send the address to.
     cost: LookupCost,
-    /// What the busiest of them still allows.
-    left: Option<u64>,
+    /// Which of them allows the least, and how much.
+    left: Option<(String, u64)>,
     /// Now.
     now: Timestamp,
 ) -> impl IntoView {
@@ -71,17 +71,18 @@ pub fn ProviderAnswers(
 
 /// The button that asks everybody, with what that costs before it is pressed.
 #[component]
-fn AskAll(ip: String, cost: LookupCost, left: Option<u64>) -> impl IntoView {
+fn AskAll(ip: String, cost: LookupCost, left: Option<(String, u64)>) -> impl IntoView {
     let LookupCost { third_parties, .. } = cost;
     let clear: Vec<&str> =
-        third_parties.iter().filter(|party| party.clear_text).map(|party| party.host.as_str()).collect();
+        third_parties.iter().filter(|party| party.clear_text).map(|party| party.provider.as_str()).collect();
     let words = if third_parties.is_empty() {
         "Only the databases on this machine are asked: no online provider is set up.".to_owned()
     } else {
         let parties = counted(third_parties.len() as u64, "third party", "third parties");
         let clear =
-            if clear.is_empty() { String::new() } else { format!(", {} in clear text", clear.join(", ")) };
-        let left = left.map(|left| format!("; the busiest has {} left", grouped(left))).unwrap_or_default();
+            if clear.is_empty() { String::new() } else { format!(", in clear text to {}", clear.join(", ")) };
+        let left =
+            left.map(|(name, left)| format!(": {name} has {} left", grouped(left))).unwrap_or_default();
         format!("Sends this address to {parties}{clear}. It costs one lookup of each{left}.")
     };
     view! {

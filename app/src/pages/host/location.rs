@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Ago, Card, Fact, position_accuracy, position_name},
-    format::{NBSP, address},
+    format::{address, kilometres},
     islands::MiniMap,
 };
 
@@ -112,7 +112,7 @@ fn PositionFacts(location: HostLocation, before: Option<LocationChange>, now: Ti
     let label = answer.city.clone().or(answer.region.clone()).or(answer.country.clone());
     let network = answer.asn.clone().zip(answer.organization.clone());
     let moved = before.as_ref().map(|change| {
-        let text = format!("{}, {:.0}{NBSP}km away, until ", change.from.label(), change.distance_km);
+        let text = format!("{}, {} away, until ", change.from.label(), kilometres(change.distance_km));
         view! {
             <dt>"Before"</dt>
             <dd>

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Ago, Card, Icon, position_name},
-    format::NBSP,
+    format::kilometres,
 };
 
 /// One thing that happened to a host.
@@ -31,9 +31,9 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
         icon: "moved",
         text: format!("Moved to {}", name(&change.to)),
         detail: Some(format!(
-            "from {}, {:.0}{NBSP}km · {}",
+            "from {}, {} · {}",
             name(&change.from),
-            change.distance_km,
+            kilometres(change.distance_km),
             change.provider
         )),
     });
