@@ -257,7 +257,8 @@ fn add_state(report: &mut DoctorReport, status: &ProviderStatus) {
     let name = &status.name;
     if let Some(because) = &status.disabled_because {
         let detail = format!("`{name}` is not asked any more: {because}");
-        let remedy = format!("mend its key, restart, and try `hostatlas providers test 8.8.8.8 --provider {name}`");
+        let remedy =
+            format!("mend its key, restart, and try `hostatlas providers test 8.8.8.8 --provider {name}`");
         report.add(Severity::Error, "providers", detail, Some(&remedy));
     } else if status.breaker == BreakerState::Open {
         let error = status.last_error.as_deref().unwrap_or("it failed too often");

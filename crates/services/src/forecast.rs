@@ -35,26 +35,25 @@ pub(crate) fn seconds(ways: &[Way<'_>], hosts: u64, call_millis: Option<u32>, no
     }
     #[expect(clippy::cast_precision_loss, reason = "a forecast in seconds needs no more than 52 bits")]
     let rate: f64 = alone.iter().map(|seconds| 1.0 / *seconds as f64).sum();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and bounded by `fastest`")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and bounded by `fastest`"
+    )]
     Some(((1.0 / rate).ceil() as u64).min(fastest))
 }
 
 fn seconds_of_one(way: &Way<'_>, hosts: u64, call_millis: Option<u32>, now: Timestamp) -> Option<u64> {
     let batch = u64::from(way.batch.max(1));
-    let by_limits = way.limits.iter().map(|(limit, window)| seconds_of_limit(limit, *window, batch, hosts, now));
+    let by_limits =
+        way.limits.iter().map(|(limit, window)| seconds_of_limit(limit, *window, batch, hosts, now));
     let by_time = call_millis.map(|millis| {
         (hosts.div_ceil(batch).saturating_mul(u64::from(millis)) / CALLS_IN_FLIGHT).div_ceil(1000).max(1)
     });
     by_limits.chain(by_time).max()
 }
 
-fn seconds_of_limit(
-    limit: &Limit,
-    window: Option<&Window>,
-    batch: u64,
-    hosts: u64,
-    now: Timestamp,
-) -> u64 {
+fn seconds_of_limit(limit: &Limit, window: Option<&Window>, batch: u64, hosts: u64, now: Timestamp) -> u64 {
     let each = match limit.unit {
         LimitUnit::Calls => batch,
         LimitUnit::Addresses => 1,
@@ -110,15 +109,11 @@ mod tests {
     fn two_ways_with_limits_of_their_own_are_faster_together() {
         let minute = LimitWindow::Rolling(Duration::from_mins(1));
         let (first, second) = (limit("batches", 10, minute), limit("singles", 10, minute));
-        let ways = [
-            Way { batch: 1, limits: vec![(&first, None)] },
-            Way { batch: 1, limits: vec![(&second, None)] },
-        ];
+        let ways =
+            [Way { batch: 1, limits: vec![(&first, None)] }, Way { batch: 1, limits: vec![(&second, None)] }];
         assert_eq!(seconds(&ways, 110, None, NOW), Some(300));
-        let shared = [
-            Way { batch: 1, limits: vec![(&first, None)] },
-            Way { batch: 1, limits: vec![(&first, None)] },
-        ];
+        let shared =
+            [Way { batch: 1, limits: vec![(&first, None)] }, Way { batch: 1, limits: vec![(&first, None)] }];
         assert_eq!(seconds(&shared, 110, None, NOW), Some(600));
     }
 

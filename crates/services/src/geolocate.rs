@@ -338,10 +338,9 @@ pub async fn lookup(locator: &Locator, ips: &[Address]) -> Vec<LookedUp> {
 
 /// The answer to a question about one address.
 fn one(mut lookups: Vec<Lookup>) -> Lookup {
-    lookups.pop().unwrap_or(Lookup::Failed {
-        reason: hostatlas_domain::UnlocatedReason::Failed,
-        failures: Vec::new(),
-    })
+    lookups
+        .pop()
+        .unwrap_or(Lookup::Failed { reason: hostatlas_domain::UnlocatedReason::Failed, failures: Vec::new() })
 }
 
 /// The answer as it is shown.
@@ -458,7 +457,8 @@ mod tests {
     async fn without_a_database_a_lookup_says_so_and_a_private_address_is_not_asked_about() {
         let ips = ["8.8.8.8", "10.0.0.1"].map(|text| text.parse().expect("an address"));
         let views = lookup(&Locator::builder().build(), &ips).await;
-        let told: Vec<_> = views.iter().map(|view| (view.answer.status, view.answer.reason.as_deref())).collect();
+        let told: Vec<_> =
+            views.iter().map(|view| (view.answer.status, view.answer.reason.as_deref())).collect();
         assert_eq!(
             told,
             [

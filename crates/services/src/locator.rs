@@ -4,8 +4,8 @@ use hostatlas_domain::{Limit, LimitWindow, ProviderName};
 use hostatlas_geolocation::{
     Locator, MmdbConfig, MmdbSet, Problem, Site,
     online::{
-        CacheConfig, ConfigError, CustomConfig, Ledger, OnlineOptions, OnlineProvider, ProviderConfig, custom,
-        provider,
+        CacheConfig, ConfigError, CustomConfig, Ledger, OnlineOptions, OnlineProvider, ProviderConfig,
+        custom, provider,
     },
 };
 
@@ -65,14 +65,11 @@ pub struct MadeLocator {
 ///
 /// Checking a new database file takes up to a second, and blocks.
 pub fn locator(config: LocatorConfig, ledger: Option<Arc<dyn Ledger>>) -> MadeLocator {
-    let mut builder = Locator::builder()
-        .workers(config.max_workers)
-        .sites(config.sites)
-        .cache(CacheConfig {
-            located_for: config.cache_located_for,
-            missed_for: config.cache_missed_for,
-            ..CacheConfig::default()
-        });
+    let mut builder = Locator::builder().workers(config.max_workers).sites(config.sites).cache(CacheConfig {
+        located_for: config.cache_located_for,
+        missed_for: config.cache_missed_for,
+        ..CacheConfig::default()
+    });
     if let Some(ledger) = ledger {
         builder = builder.ledger(ledger);
     }
@@ -94,10 +91,7 @@ pub fn locator(config: LocatorConfig, ledger: Option<Arc<dyn Ledger>>) -> MadeLo
     MadeLocator { locator: builder.build(), databases, providers: problems }
 }
 
-fn make(
-    name: ProviderName,
-    config: Option<&OnlineConfig>,
-) -> Result<Arc<dyn OnlineProvider>, ConfigError> {
+fn make(name: ProviderName, config: Option<&OnlineConfig>) -> Result<Arc<dyn OnlineProvider>, ConfigError> {
     match config {
         None => provider(name, &ProviderConfig::default()),
         Some(OnlineConfig::Custom(config)) => custom(name, (**config).clone()),
@@ -111,11 +105,12 @@ fn make(
 }
 
 /// A limit as it is configured, under the name and in the unit of the published one that it replaces: `batches a
-/// minute` by its name, `a minute` by its window, the last of several, since that is the one for single addresses.
+/// minute` by what it counts, whatever its window is; `a minute` by its window, the last of several, since that is the
+/// one for single addresses.
 fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
     let limits = published.endpoints().iter().flat_map(|endpoint| &endpoint.limits);
     let mut replaced = None;
-    for limit in limits.filter(|limit| limit.name == given.name || unnamed(limit, given)) {
+    for limit in limits.filter(|limit| counts_the_same(limit, given) || unnamed(limit, given)) {
         replaced = Some(limit);
     }
     let Some(replaced) = replaced else { return given.clone() };
@@ -123,7 +118,17 @@ fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
         LimitWindow::Rolling(length) => length / given.permits.max(1),
         LimitWindow::Day | LimitWindow::Month => replaced.spacing,
     };
-    Limit { spacing: replaced.spacing.min(pace), permits: given.permits, window: given.window, ..replaced.clone() }
+    Limit {
+        spacing: replaced.spacing.min(pace),
+        permits: given.permits,
+        window: given.window,
+        ..replaced.clone()
+    }
+}
+
+fn counts_the_same(limit: &Limit, given: &Limit) -> bool {
+    let what = |limit: &Limit| limit.name.split_once(" a ").map(|(what, _)| what.to_owned());
+    limit.name == given.name || what(limit).is_some_and(|counted| Some(counted) == what(given))
 }
 
 fn unnamed(limit: &Limit, given: &Limit) -> bool {
@@ -135,7 +140,9 @@ fn problem(provider: ProviderName, error: &ConfigError) -> ProviderProblem {
         ConfigError::MissingKey { variable, .. } | ConfigError::MissingAccount { variable, .. } => {
             format!("set `{variable}`")
         }
-        ConfigError::Undescribed(_) => format!("describe it in `hostatlas.toml` under `[provider.{provider}]`"),
+        ConfigError::Undescribed(_) => {
+            format!("describe it in `hostatlas.toml` under `[provider.{provider}]`")
+        }
         _ => format!("mend `[provider.{provider}]` in `hostatlas.toml`, or the variable that sets it"),
     };
     ProviderProblem {
@@ -173,6 +180,7 @@ mod tests {
             Ok(vec![("batches a minute".to_owned(), batches), ("lookups a minute".to_owned(), lookups)])
         };
         assert_eq!(limits_of(&[("batches a minute", 3)]), expected(3, 45));
+        assert_eq!(limits_of(&[("batches a window of 6 s", 3)]), expected(3, 45));
         assert_eq!(limits_of(&[("a minute", 7)]), expected(15, 7));
         assert!(limits_of(&[("apples a minute", 7)]).is_err());
     }

@@ -86,11 +86,12 @@ impl Providers {
         let said = self.services.locator().ask_all(address).await;
         self.conclude(address, &said, asked).await?;
         let host = self.services.hosts().get(ip).await?;
-        let silent = said.into_iter().filter(|(_, lookup)| {
-            matches!(lookup, Lookup::Failed { .. } | Lookup::Deferred { .. })
-        });
-        let silent = silent.map(|(provider, lookup)| {
-            LookupView { provider: Some(provider.name().to_owned()), ..view(address, &lookup) }
+        let silent = said
+            .into_iter()
+            .filter(|(_, lookup)| matches!(lookup, Lookup::Failed { .. } | Lookup::Deferred { .. }));
+        let silent = silent.map(|(provider, lookup)| LookupView {
+            provider: Some(provider.name().to_owned()),
+            ..view(address, &lookup)
         });
         answers::of_host(&self.services, &host, silent.collect()).await
     }
@@ -107,15 +108,13 @@ impl Providers {
             Lookup::Miss(reason) => Some(*reason),
             _ => None,
         });
-        let silent = said
-            .iter()
-            .any(|(_, lookup)| matches!(lookup, Lookup::Failed { .. } | Lookup::Deferred { .. }));
+        let silent =
+            said.iter().any(|(_, lookup)| matches!(lookup, Lookup::Failed { .. } | Lookup::Deferred { .. }));
         let attempt = match (consensus(order, located), miss) {
             (Some(located), _) => Attempt::Located(located.clone()),
-            (None, Some(reason)) if !silent => Attempt::Unlocated {
-                reason,
-                database_build: self.services.locator().database_build(),
-            },
+            (None, Some(reason)) if !silent => {
+                Attempt::Unlocated { reason, database_build: self.services.locator().database_build() }
+            }
             _ => return Ok(()),
         };
         let selection = HostSelection::Addresses(vec![address]);
@@ -202,7 +201,10 @@ fn public(ip: &str) -> Result<Address, Error> {
 
 fn place(location: PinLocation) -> Result<Place, Error> {
     let coordinate = Coordinate::new(location.latitude, location.longitude).map_err(|error| {
-        Error::invalid(error.to_string(), "give degrees north from -90 to 90 and degrees east from -180 to 180")
+        Error::invalid(
+            error.to_string(),
+            "give degrees north from -90 to 90 and degrees east from -180 to 180",
+        )
     })?;
     let name = |text: Option<String>| {
         text.map(|text| sanitize(text.trim(), LONGEST_NAME)).filter(|text| !text.is_empty())

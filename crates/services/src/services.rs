@@ -6,8 +6,12 @@ use hostatlas_store::Store;
 use tokio::sync::Notify;
 
 use crate::{
-    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Providers, Runs, Worker, WorkerOptions, clock,
-    coverage::CountryCache, events::Hub, map::MapIndex,
+    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Mmdb, Providers, Runs, Worker,
+    WorkerOptions, clock,
+    coverage::CountryCache,
+    events::Hub,
+    map::MapIndex,
+    sites::{Which, place_sites},
 };
 
 /// The use cases. Cheap to clone; all clones are one.
@@ -108,6 +112,11 @@ impl Services {
         Map::new(self.clone())
     }
 
+    /// The database files of places.
+    pub fn mmdb(&self) -> Mmdb {
+        Mmdb::new(self.clone())
+    }
+
     /// How much of what was found is located.
     pub fn coverage(&self) -> CoverageService {
         CoverageService::new(self.clone())
@@ -126,6 +135,12 @@ impl Services {
     /// A worker over this store.
     pub fn worker(&self, options: WorkerOptions) -> Worker {
         Worker::new(self.clone(), options)
+    }
+
+    /// Puts hosts in private networks where the configured sites are. A worker does so when it starts, so this is for a
+    /// process without one. A failure is logged.
+    pub async fn place_sites(&self) {
+        place_sites(self, Which::All).await;
     }
 
     /// The configuration it was made with.

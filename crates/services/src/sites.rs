@@ -29,7 +29,10 @@ pub(crate) async fn place_sites(services: &Services, which: Which) {
             services.changed();
         }
         Err(error) => {
-            warn!(error = &error as &dyn std::error::Error, "Private hosts could not be placed by their sites");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Private hosts could not be placed by their sites"
+            );
         }
     }
 }

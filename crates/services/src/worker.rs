@@ -274,9 +274,8 @@ impl GeolocationHandler {
         let began = tokio::time::Instant::now();
         let mut lookups = Vec::with_capacity(order.len());
         for (slice, force) in slices {
-            let later = |wait: Duration, why: &str| {
-                vec![Lookup::Deferred { wait, why: why.to_owned() }; slice.len()]
-            };
+            let later =
+                |wait: Duration, why: &str| vec![Lookup::Deferred { wait, why: why.to_owned() }; slice.len()];
             if cancel.is_cancelled() {
                 lookups.extend(later(Duration::ZERO, "the worker is stopping"));
             } else if began.elapsed() > ONLINE_BUDGET {

@@ -100,7 +100,15 @@ fn described(status: &ProviderStatus, now: Timestamp) -> String {
     for limit in &status.limits {
         let reset = limit.closed_until.max(limit.resets_at);
         let reset = reset.map_or_else(String::new, |at| format!(", all again in {}", wait(at, now)));
-        line("quota", format!("{} of {} {} left{reset}", count(limit.left.into()), count(limit.permits.into()), limit.name));
+        line(
+            "quota",
+            format!(
+                "{} of {} {} left{reset}",
+                count(limit.left.into()),
+                count(limit.permits.into()),
+                limit.name
+            ),
+        );
     }
     if status.calls > 0 {
         let success = status.success_percent.unwrap_or_default();

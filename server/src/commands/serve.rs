@@ -46,6 +46,9 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     let router = http::router(services.clone(), &site, allowed, shutdown.token());
     let address =
         listener.local_addr().map_err(|error| cannot_listen(context.configuration.listen, &error))?;
+    if arguments.no_worker {
+        services.place_sites().await;
+    }
     let worker = (!arguments.no_worker).then(|| tokio::spawn(work(services, shutdown.token())));
     info!(database = %context.configuration.database.display(), "Serving http://{address}");
     context.printer.note(&format!("hostatlas serves http://{address}  (Ctrl-C stops it)"));

@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_site_is_a_table_and_the_folder_of_the_site_is_text() {
-        let text = "[[site]]\nname = \"Office\"\nnetwork = \"10.1.0.0/16\"\nlatitude = 48.1\nlongitude = 11.6\n";
+        let text =
+            "[[site]]\nname = \"Office\"\nnetwork = \"10.1.0.0/16\"\nlatitude = 48.1\nlongitude = 11.6\n";
         let sites = parse_file(text, Path::new("hostatlas.toml")).expect("sound").sites;
         assert_eq!((sites.len(), sites[0].name.as_str()), (1, "Office"));
         assert_eq!(file("site = \"target/site\"").expect("sound").len(), 1);

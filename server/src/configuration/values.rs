@@ -225,7 +225,9 @@ mod tests {
     #[test]
     fn a_limit_is_an_amount_and_a_window() {
         let minute = LimitWindow::Rolling(Duration::from_secs(60));
-        let read = |text| limit(text).map(|limit| (limit.name.into_owned(), limit.unit, limit.permits, limit.window));
+        let read = |text| {
+            limit(text).map(|limit| (limit.name.into_owned(), limit.unit, limit.permits, limit.window))
+        };
         assert_eq!(read("45/min"), Ok(("a minute".to_owned(), LimitUnit::Calls, 45, minute)));
         assert_eq!(
             read("1000 addresses / day"),
@@ -236,7 +238,17 @@ mod tests {
             read("10 batches/30s"),
             Ok(("batches a window of 30 s".to_owned(), LimitUnit::Calls, 10, window))
         );
-        for wrong in ["", "45", "0/min", "45/fortnight", "-1/min", "45 a b/min", "5/0s", "99999999999/day", "5 Lookups/min"] {
+        for wrong in [
+            "",
+            "45",
+            "0/min",
+            "45/fortnight",
+            "-1/min",
+            "45 a b/min",
+            "5/0s",
+            "99999999999/day",
+            "5 Lookups/min",
+        ] {
             assert!(limit(wrong).is_err(), "{wrong}");
         }
     }

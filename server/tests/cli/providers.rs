@@ -92,7 +92,9 @@ fn a_provider_without_its_key_is_named_with_the_remedy() {
     }
     let doctor = installation.run_with(&variables, &["doctor", "--json"]).json();
     let findings = doctor["findings"].as_array().expect("findings");
-    assert!(findings.iter().any(|finding| finding["subject"] == "providers" && finding["severity"] == "error"));
+    assert!(
+        findings.iter().any(|finding| finding["subject"] == "providers" && finding["severity"] == "error")
+    );
 }
 
 #[test]
@@ -127,8 +129,11 @@ fn a_provider_is_tested_and_one_that_is_not_configured_is_refused() {
     let (installation, online) = (imported(), Online::start());
     let variables = online.variables("mmdb,ip-api");
     let ended = installation.run_with(&variables, &["providers", "test", "8.8.8.8"]);
-    let said: Vec<_> =
-        ended.json_lines().iter().map(|answer| (answer["provider"].clone(), answer["status"].clone())).collect();
+    let said: Vec<_> = ended
+        .json_lines()
+        .iter()
+        .map(|answer| (answer["provider"].clone(), answer["status"].clone()))
+        .collect();
     assert_eq!(said, [("mmdb".into(), "located".into()), ("ip-api".into(), "located".into())], "{ended:?}");
     let unknown =
         installation.run_with(&variables, &["providers", "test", "8.8.8.8", "--provider", "ipwhois"]);
@@ -139,20 +144,27 @@ fn a_provider_is_tested_and_one_that_is_not_configured_is_refused() {
 #[test]
 fn a_pin_survives_a_forced_lookup_and_ends_with_unpin() {
     let installation = Installation::located();
-    let pin = ["hosts", "pin", "8.8.8.8", "--latitude", "-33.87", "--longitude", "151.21", "--city", "Sydney"];
+    let pin =
+        ["hosts", "pin", "8.8.8.8", "--latitude", "-33.87", "--longitude", "151.21", "--city", "Sydney"];
     let pinned = installation.run(&[&pin[..], &["--country", "au"]].concat());
     assert_eq!((pinned.code, &pinned.json()["pinned"]), (Some(0), &json!(true)), "{pinned:?}");
     assert_eq!(installation.run(&["geolocate", "--async-batch", "--force"]).code, Some(0));
 
     let kept = installation.run(&["hosts", "show", "8.8.8.8"]).json();
-    assert_eq!((&kept["location"]["city"], &kept["location"]["provider"]), (&json!("Sydney"), &json!("manual")));
+    assert_eq!(
+        (&kept["location"]["city"], &kept["location"]["provider"]),
+        (&json!("Sydney"), &json!("manual"))
+    );
     assert_eq!(kept["answers"][1]["answer"]["city"], "Mountain View");
 
     assert_eq!(installation.run(&["hosts", "unpin", "8.8.8.8"]).json()["pinned"], false);
     assert_eq!(installation.run(&["worker", "--drain"]).code, Some(0));
     let free = installation.run(&["hosts", "show", "8.8.8.8"]).json();
     assert_eq!(free["location"]["city"], "Mountain View");
-    assert_eq!(installation.run(&["hosts", "pin", "8.8.8.8", "--latitude", "91", "--longitude", "0"]).code, Some(2));
+    assert_eq!(
+        installation.run(&["hosts", "pin", "8.8.8.8", "--latitude", "91", "--longitude", "0"]).code,
+        Some(2)
+    );
 }
 
 #[test]
@@ -189,5 +201,9 @@ fn a_provider_of_ones_own_is_described_in_the_file() {
     );
     let ended = installation.run(&["lookup", "8.8.8.8"]);
     let answer = &ended.json_lines()[0];
-    assert_eq!((&answer["status"], &answer["provider"]), (&json!("located"), &json!("custom-1")), "{ended:?}");
+    assert_eq!(
+        (&answer["status"], &answer["provider"]),
+        (&json!("located"), &json!("custom-1")),
+        "{ended:?}"
+    );
 }

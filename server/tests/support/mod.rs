@@ -179,13 +179,14 @@ impl Online {
             .enable_all()
             .build()
             .expect("a runtime");
-        let settings = Settings {
-            world: World { seed: 7, unknown_one_in: 0, gap_one_in: 0 },
-            ..Settings::default()
-        };
+        let settings =
+            Settings { world: World { seed: 7, unknown_one_in: 0, gap_one_in: 0 }, ..Settings::default() };
         // Tests of the web have a runtime of their own, in which no other may be waited for.
         let stand_in = thread::scope(|scope| {
-            scope.spawn(|| runtime.block_on(StandIn::start(settings)).expect("a port")).join().expect("it starts")
+            scope
+                .spawn(|| runtime.block_on(StandIn::start(settings)).expect("a port"))
+                .join()
+                .expect("it starts")
         });
         Self { stand_in, _runtime: runtime }
     }

@@ -30,7 +30,10 @@ async fn providers_are_listed_with_whom_they_tell_and_what_is_left() {
 
     assert_eq!((tested, &answer["status"], &answer["provider"]), (200, &json!("located"), &json!("ip-api")));
     let (mmdb, ip_api) = (listed(&list, "mmdb"), listed(&list, "ip-api"));
-    assert_eq!((&mmdb["enabled"], &mmdb["position"], &mmdb["third_party"]), (&json!(true), &json!(1), &json!(null)));
+    assert_eq!(
+        (&mmdb["enabled"], &mmdb["position"], &mmdb["third_party"]),
+        (&json!(true), &json!(1), &json!(null))
+    );
     assert_eq!(
         (&ip_api["position"], &ip_api["clear_text"], &ip_api["calls"], &ip_api["addresses_sent"]),
         (&json!(2), &json!(true), &json!(1), &json!(1))

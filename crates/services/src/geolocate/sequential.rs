@@ -38,7 +38,8 @@ pub(super) async fn run(
             if pending.is_empty() {
                 oldest = Instant::now();
             }
-            let Some(lookup) = cancel.run_until_cancelled(locate(services, request, host.address)).await else {
+            let Some(lookup) = cancel.run_until_cancelled(locate(services, request, host.address)).await
+            else {
                 return write(services, &mut pending, oldest).await;
             };
             tracker.count(&lookup);

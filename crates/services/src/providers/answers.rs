@@ -112,9 +112,10 @@ fn point(answer: &LookupView) -> Option<Coordinate> {
 
 fn spread(answers: &[HostAnswer]) -> Option<f64> {
     let points: Vec<Coordinate> = answers.iter().filter_map(|answer| point(&answer.answer)).collect();
-    let pairs = points.iter().enumerate().flat_map(|(index, from)| {
-        points[index + 1..].iter().map(|to| from.distance_km(*to))
-    });
+    let pairs = points
+        .iter()
+        .enumerate()
+        .flat_map(|(index, from)| points[index + 1..].iter().map(|to| from.distance_km(*to)));
     pairs.max_by(f64::total_cmp)
 }
 

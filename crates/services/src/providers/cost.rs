@@ -16,7 +16,8 @@ pub(super) async fn of_selection(
 ) -> Result<LookupCost, Error> {
     let request = GeolocateRequest { force, ..GeolocateRequest::of(selection.clone()) };
     let plan = services.geolocate().plan(&request).await?;
-    let mut cost = LookupCost { exact: true, third_parties: third_parties(services), ..LookupCost::default() };
+    let mut cost =
+        LookupCost { exact: true, third_parties: third_parties(services), ..LookupCost::default() };
     if cost.third_parties.is_empty() {
         cost.exact = plan.total.is_some();
         cost.hosts = plan.total.unwrap_or_default();

@@ -81,9 +81,7 @@ fn status(
         last_error_at: last_error.and_then(|row| row.last_error_at),
         last_call_at: rows.iter().filter_map(|row| row.last_call_at).max(),
         terms: info.map(|info| info.terms.to_owned()).filter(|terms| !terms.is_empty()),
-        database_build: (name == ProviderName::Mmdb)
-            .then(|| services.locator().database_build())
-            .flatten(),
+        database_build: (name == ProviderName::Mmdb).then(|| services.locator().database_build()).flatten(),
     }
 }
 
@@ -152,10 +150,9 @@ pub(super) async fn forecast(services: &Services) -> Result<Vec<Forecast>, Error
     let now = services.now();
     let of_one = |name: &ProviderName| {
         let seconds = match infos.iter().find(|info| info.name == *name) {
-            _ if *name == ProviderName::Mmdb => services
-                .locator()
-                .database_build()
-                .map(|_| hosts.div_ceil(DATABASE_HOSTS_A_SECOND)),
+            _ if *name == ProviderName::Mmdb => {
+                services.locator().database_build().map(|_| hosts.div_ceil(DATABASE_HOSTS_A_SECOND))
+            }
             Some(info) => {
                 let row = rows.get(name).and_then(|rows| rows.iter().find(|row| row.account == info.account));
                 let asked = row.is_none_or(|row| row.disabled_because.is_none());
