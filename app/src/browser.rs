@@ -208,6 +208,15 @@ pub fn prefers_reduced_motion() -> bool {
         .is_some_and(|query| query.matches())
 }
 
+/// Calls `handler` whenever the system turns from light to dark or back, as long as the page lives.
+#[cfg_attr(not(feature = "hydrate"), expect(dead_code, reason = "only islands in the browser call it"))]
+pub fn on_system_theme(handler: impl FnMut() + 'static) {
+    let Ok(Some(query)) = window().match_media("(prefers-color-scheme: dark)") else { return };
+    let changed = Closure::<dyn FnMut()>::new(handler);
+    let _ = query.add_event_listener_with_callback("change", changed.as_ref().unchecked_ref());
+    changed.forget();
+}
+
 /// Writes the address bar without leaving a step to go back to.
 pub fn replace_address(address: &str) {
     if let Ok(history) = window().history() {

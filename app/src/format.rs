@@ -74,6 +74,15 @@ pub fn kilometres(distance: f64) -> String {
     format!("{}{NBSP}km", grouped(distance.max(0.0).round() as u64))
 }
 
+/// Who says where a host is, in a sentence.
+pub fn speaker(provider: &str) -> &str {
+    match provider {
+        "manual" => "a person",
+        "site" => "its site",
+        provider => provider,
+    }
+}
+
 /// A path with a query string; pairs with an empty value are left out.
 pub fn address(path: &str, pairs: &[(&str, &str)]) -> String {
     let mut text = path.to_owned();

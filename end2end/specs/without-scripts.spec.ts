@@ -110,3 +110,29 @@ test.describe('changing', () => {
     await expect.poll(async () => (await atlas.get<Coverage>('/coverage')).pending).toBe(0);
   });
 });
+
+test.describe('providers', () => {
+  test.use({ asked: 'mmdb,ip-api' });
+
+  test('a test, asking all and a fixed location are plain forms', async ({ page, atlas }) => {
+    await atlas.import();
+    const { items } = await atlas.get<Listed<HostRow>>('/hosts?limit=1');
+    const ip = items[0]?.ip ?? '';
+    await page.goto('/providers');
+    await page.getByRole('textbox', { name: 'Address to test' }).fill(ip);
+    await page.getByRole('button', { name: 'Test ip-api' }).click();
+    const told = page.getByRole('table', { name: 'What each provider answered to the test' });
+    await expect(told.getByRole('rowheader')).toHaveText('ip-api');
+
+    await page.goto(`/hosts/${ip}`);
+    await page.getByRole('button', { name: 'Ask all now' }).click();
+    await expect(page.getByText('All providers were asked')).toBeVisible();
+    await page.getByText('Set position').click();
+    await page.getByRole('spinbutton', { name: 'Latitude' }).fill('48.85');
+    await page.getByRole('spinbutton', { name: 'Longitude' }).fill('2.35');
+    await page.getByRole('button', { name: 'Fix this location' }).click();
+    await expect(page.getByText('Fixed by a person')).toBeVisible();
+    await page.getByRole('button', { name: 'Let providers decide again' }).click();
+    await expect(page.getByText('Providers decide again')).toBeVisible();
+  });
+});

@@ -221,7 +221,7 @@ fn Record(provider: ProviderStatus, now: Timestamp) -> impl IntoView {
     view! {
         <p class="prov__sent">{format!("{sent} sent, {known} known")}</p>
         <p class="sub">
-            {provider.success_percent.map(|rate| format!("{} of {} calls answered", percent(rate), grouped(provider.calls)))}
+            {provider.success_percent.map(|rate| format!("{} of {} answered", percent(rate), counted(provider.calls, "call", "calls")))}
         </p>
         <p class="sub">{times.map(|(half, most)| format!("p50 {half}, p95 {most}"))}</p>
         {last

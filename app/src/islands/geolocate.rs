@@ -105,7 +105,7 @@ fn result(host: &Json, before: Option<Coordinate>) -> Progress {
             let finest = location.text("city").or_else(|| location.text("region"));
             let names: Vec<String> = [finest, location.text("country")].into_iter().flatten().collect();
             let provider = location.text("provider").unwrap_or_default();
-            let mut text = format!("Located: {}, by {provider}", names.join(", "));
+            let mut text = format!("Located: {}, by {}", names.join(", "), format::speaker(&provider));
             let moved = before.zip(point(&location)).map(|(before, now)| before.distance_km(now));
             if let Some(kilometres) = moved.filter(|kilometres| *kilometres >= 1.0) {
                 text = format!("{text}, moved {}", format::kilometres(kilometres));

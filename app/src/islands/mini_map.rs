@@ -58,10 +58,12 @@ mod in_browser {
         };
         browser::on_document(REFRESHED, redraw.clone());
         let (themed, drawn) = (Rc::clone(&still), redraw.clone());
-        browser::on_document(THEME, move || {
+        let theme_changed = move || {
             themed.borrow_mut().painter.theme_changed();
             drawn();
-        });
+        };
+        browser::on_document(THEME, theme_changed.clone());
+        browser::on_system_theme(theme_changed);
         let resized = Closure::<dyn FnMut()>::new(redraw.clone());
         if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {
             observer.observe(element);

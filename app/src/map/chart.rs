@@ -2,7 +2,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use leaflet::{LatLng, LatLngBounds, Map, MapOptions, Point};
 use leptos::{task::spawn_local, web_sys::HtmlElement};
-use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen::JsValue;
 
 use super::{
     base_map::{BaseMap, Labels},
@@ -122,18 +122,11 @@ impl Chart {
         }));
         let chart = Rc::clone(self);
         browser::on_document(THEME, move || chart.theme_changed());
-        self.follow_system_theme();
+        let chart = Rc::clone(self);
+        browser::on_system_theme(move || chart.theme_changed());
         self.fetch_base();
         self.fetch_fine();
         self.draw();
-    }
-
-    fn follow_system_theme(self: &Rc<Self>) {
-        let Ok(Some(query)) = browser::window().match_media("(prefers-color-scheme: dark)") else { return };
-        let chart = Rc::clone(self);
-        let changed = Closure::<dyn FnMut()>::new(move || chart.theme_changed());
-        let _ = query.add_event_listener_with_callback("change", changed.as_ref().unchecked_ref());
-        changed.forget();
     }
 
     fn theme_changed(self: &Rc<Self>) {

@@ -3,7 +3,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Ago, Card, Fact, position_accuracy, position_name},
-    format::{address, kilometres},
+    format::{address, kilometres, speaker},
     islands::MiniMap,
 };
 
@@ -27,7 +27,7 @@ pub fn LocationCard(
             {match &host.location {
                 Some(location) => {
                     let provider = location.answer.provider.clone().unwrap_or_default();
-                    view! { "Located " <Ago at=location.located_at now long=true /> {format!(" by {provider}")} }.into_any()
+                    view! { "Located " <Ago at=location.located_at now long=true /> {format!(" by {}", speaker(&provider))} }.into_any()
                 }
                 None => host.attempted_at.map(|at| view! { "Last asked " <Ago at now long=true /> }).into_any(),
             }}
@@ -165,7 +165,7 @@ fn PositionFacts(location: HostLocation, before: Option<LocationChange>, now: Ti
             <Fact name="Time zone" value=answer.timezone />
             <Fact name="Network" value=network.map(|(asn, name)| format!("{asn} {name}")) />
             <Fact name="Access" value=answer.isp />
-            <Fact name="Says" value=format!("{provider}{}", build.unwrap_or_default()) />
+            <Fact name="Says" value=format!("{}{}", speaker(&provider), build.unwrap_or_default()) />
             <dt>"Located"</dt>
             <dd>
                 <Ago at=located_at now long=true />

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Ago, Card, Icon, position_name},
-    format::kilometres,
+    format::{kilometres, speaker},
 };
 
 /// One thing that happened to a host.
@@ -34,7 +34,7 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
             "from {}, {} · {}",
             name(&change.from),
             kilometres(change.distance_km),
-            change.provider
+            speaker(&change.provider)
         )),
     });
     let services = history.services.into_iter().map(|change| Happening {
@@ -54,7 +54,7 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
         tone: "ok",
         icon: "located",
         text: format!("Located: {}", position_name(&location.answer)),
-        detail: location.answer.provider.as_ref().map(|provider| format!("by {provider}")),
+        detail: location.answer.provider.as_ref().map(|provider| format!("by {}", speaker(provider))),
     });
     let asked = host.attempted_at.iter().filter(|_| host.location.is_none()).map(|at| Happening {
         at: *at,
