@@ -243,13 +243,11 @@ pub fn checked_url(provider: ProviderName, mut url: Url) -> Result<Url, ConfigEr
     } else {
         None
     };
-    match problem {
-        Some(problem) => Err(ConfigError::Url { provider, problem }),
-        None => {
-            url.set_fragment(None);
-            Ok(url)
-        }
+    if let Some(problem) = problem {
+        return Err(ConfigError::Url { provider, problem });
     }
+    url.set_fragment(None);
+    Ok(url)
 }
 
 /// A key goes over clear text to this machine only.

@@ -144,7 +144,7 @@ impl Custom {
     fn item(&self, body: &Json, asked: Address) -> Result<Answer, LookupError> {
         let body = body.object()?;
         if let Some(said) = self.failed(body) {
-            let unknown = self.failure.unknown.iter().any(|reason| *reason == said);
+            let unknown = self.failure.unknown.contains(&said);
             return if unknown { Ok(Answer::Miss(UnlocatedReason::NoRecord)) } else { Err(malformed(said)) };
         }
         let fields = &self.fields;

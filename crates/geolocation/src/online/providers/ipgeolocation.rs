@@ -126,7 +126,8 @@ fn item(body: &Json, asked: Address) -> Result<Answer, LookupError> {
     if *body.get("ip") == Json::Null
         && let Some(said) = message(body)
     {
-        let unknown = ["bogon", "private", "reserved"].iter().any(|word| said.contains(word));
+        let unknown =
+            ["bogon", "private", "reserved", "not exist", "not found"].iter().any(|word| said.contains(word));
         return if unknown { Ok(Answer::Miss(UnlocatedReason::NoRecord)) } else { Err(malformed(said)) };
     }
     same_address(asked, body.text("ip")?)?;

@@ -25,23 +25,15 @@ const NAME: ProviderName = ProviderName::Ipwhois;
 /// The provider; the paid host if a key is set.
 pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, ConfigError> {
     let key = config.usable_key();
-    let (published, endpoints) = match key {
-        None => {
-            let lookups = a_minute("lookups a minute", 60, Duration::from_millis(1_050));
-            ("https://ipwho.is/", vec![Endpoint { name: "single", batch: 1, limits: vec![lookups] }])
-        }
-        Some(_) => {
-            // It publishes no rate for those who pay; both are what one polite customer needs at most.
-            let batches = a_minute("batches a minute", 600, Duration::from_millis(50));
-            let lookups = a_minute("lookups a minute", 1_200, Duration::from_millis(50));
-            (
-                "https://ipwhois.pro/",
-                vec![
-                    Endpoint { name: "batch", batch: 100, limits: vec![batches] },
-                    Endpoint { name: "single", batch: 1, limits: vec![lookups] },
-                ],
-            )
-        }
+    let single = |limit| Endpoint { name: "single", batch: 1, limits: vec![limit] };
+    let (published, endpoints) = if key.is_some() {
+        // It publishes no rate for those who pay; both are what one polite customer needs at most.
+        let batches = a_minute("batches a minute", 600, Duration::from_millis(50));
+        let lookups = a_minute("lookups a minute", 1_200, Duration::from_millis(50));
+        let batch = Endpoint { name: "batch", batch: 100, limits: vec![batches] };
+        ("https://ipwhois.pro/", vec![batch, single(lookups)])
+    } else {
+        ("https://ipwho.is/", vec![single(a_minute("lookups a minute", 60, Duration::from_millis(1_050)))])
     };
     Ok(Service {
         name: NAME,

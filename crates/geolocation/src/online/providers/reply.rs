@@ -226,6 +226,7 @@ mod tests {
         observe(status, &headers, &[limit], Patience::MINUTES, status == StatusCode::TOO_MANY_REQUESTS)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be nothing")]
     fn closed_for(seconds: u64) -> Option<Closed> {
         Some(Closed::For(Duration::from_secs(seconds)))
     }
@@ -253,8 +254,9 @@ mod tests {
 
     #[test]
     fn every_shape_of_429_closes_for_a_time() {
+        type Headers<'a> = &'a [(&'static str, &'static str)];
         let date = ("date", "Fri, 06 Nov 2026 21:20:00 GMT");
-        let shapes: [(&[(&str, &str)], Option<Closed>); 11] = [
+        let shapes: [(Headers<'_>, Option<Closed>); 11] = [
             (&[("retry-after", "30")], closed_for(31)),
             (&[("retry-after", "0")], closed_for(1)),
             (&[("retry-after", "999999999999999999999")], closed_for(3600)),

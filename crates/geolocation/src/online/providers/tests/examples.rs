@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use hostatlas_domain::ProviderName;
+use hostatlas_domain::{CountryCode, ProviderName};
 
 use super::{all, fixture, free, keyed, read};
 use crate::{Answer, LookupError, online::Refusal};
@@ -16,7 +16,7 @@ fn facts(answers: &Result<Vec<Result<Answer, LookupError>>, Refusal>) -> String 
     };
     add(place.city.as_deref());
     add(place.region.as_deref());
-    add(place.country.map(|country| country.as_str()));
+    add(place.country.map(CountryCode::as_str));
     add(located.timezone.as_deref());
     add(located.network.asn.map(|asn| asn.to_string()).as_deref());
     add(located.network.organization.as_deref());

@@ -10,10 +10,12 @@ use crate::{
 
 type Outcome = Result<Vec<Result<Answer, LookupError>>, Refusal>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the ways in which a call may end")]
 fn unknown() -> Outcome {
     Ok(vec![Ok(Answer::Miss(UnlocatedReason::NoRecord))])
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the ways in which a call may end")]
 fn damaged(detail: &str) -> Outcome {
     Ok(vec![Err(LookupError::Malformed { detail: detail.to_owned() })])
 }
