@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 use super::{
     record::Record,
     status::{AddressFamilies, DatabaseStatus, Role},
+    table::Table,
     tree::{Mapping, Sample, Tree},
     wire::{Keys, WireRecord},
 };
@@ -30,7 +31,8 @@ const SAMPLES: usize = 256;
 pub struct Database {
     source: PathBuf,
     digest: String,
-    bytes: usize,
+    mapping: Mapping,
+    table: Option<Table>,
     reader: Reader<Mapping>,
     tree: Tree,
     role: Role,
@@ -77,9 +79,8 @@ impl Database {
                 "free some memory and try again",
             )
         })?;
-        let bytes = mapping.len();
         let mapping = Mapping(Arc::new(mapping));
-        if bytes == 0 {
+        if mapping.as_ref().is_empty() {
             return Err(Refusal::lasting("is empty", DOWNLOAD_AGAIN));
         }
         let reader = Reader::from_source(mapping.clone()).map_err(|error| match error {
@@ -94,7 +95,7 @@ impl Database {
             other => damaged(other),
         })?;
         let metadata = reader.metadata();
-        let tree = Tree::new(mapping, metadata).ok_or_else(|| {
+        let tree = Tree::new(mapping.clone(), metadata).ok_or_else(|| {
             Refusal::lasting("is cut short: its search tree ends after the file", DOWNLOAD_AGAIN)
         })?;
         let build =
@@ -120,7 +121,8 @@ impl Database {
         Ok(Self {
             source: source.to_owned(),
             digest,
-            bytes,
+            mapping,
+            table: None,
             tree,
             role,
             has_network: keys.network,
@@ -175,9 +177,29 @@ impl Database {
         &self.tree
     }
 
+    /// The bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        self.mapping.as_ref()
+    }
+
+    /// What it says of IPv4, compiled. Without, lookups walk the tree.
+    pub fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+
+    /// Answers for IPv4 from `table` from now on.
+    pub fn use_table(&mut self, table: Table) {
+        self.table = Some(table);
+    }
+
+    /// Reads the record of `address` as it is. `None` if there is none.
+    pub fn wire(&self, address: Address) -> Result<Option<WireRecord<'_>>, MaxMindDbError> {
+        decode(&self.reader, address.ip())
+    }
+
     /// Reads the record of `address`. `None` if there is none.
     pub fn record(&self, address: Address) -> Result<Option<Record>, LookupError> {
-        decode(&self.reader, address.ip()).map(|wire| wire.map(Record::from)).map_err(|error| {
+        self.wire(address).map(|wire| wire.map(Record::from)).map_err(|error| {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
             LookupError::Malformed { detail: format!("{error}, in `{}`", self.source.display()) }
         })
@@ -191,7 +213,7 @@ impl Database {
         status.database_type = Some(sanitize(&metadata.database_type, 64));
         status.database_build = self.build;
         status.nodes = Some(metadata.node_count);
-        status.bytes = u64::try_from(self.bytes).ok();
+        status.bytes = u64::try_from(self.bytes().len()).ok();
         status.unreadable_records = self.unreadable.load(Ordering::Relaxed);
     }
 }
@@ -248,11 +270,11 @@ fn unknown_schema(reader: &Reader<Mapping>, tree: &Tree) -> Refusal {
     )
 }
 
-/// Maps a file into memory.
+/// Maps a private file into memory.
 #[expect(unsafe_code, reason = "a mapping is the only way to read 70 MB files within the memory budget")]
-fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the file is a private copy, which this program writes once under a temporary name, and then neither
-    // changes nor cuts short: a new version is a new file. Other programs have no business in its directory.
+pub fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the file is a private copy or a table beside it, which this program writes once under a temporary name,
+    // and then neither changes nor cuts short: a new version is a new file. Other programs have no business in its directory.
     unsafe { Mmap::map(file) }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hostatlas_domain::{Address, Located, ProviderName, Timestamp, UnlocatedReason};
 
@@ -7,6 +7,7 @@ use super::{
     database::{Database, family_name},
     record::Record,
     status::Role,
+    table::{Table, View},
     tree::{Cursor, Path},
 };
 use crate::{Answer, LookupError};
@@ -61,30 +62,59 @@ impl Generation {
         newest(Role::City).or_else(|| newest(Role::Country))
     }
 
-    fn record(&self, file: usize, number: u32, address: Address) -> Result<Arc<Record>, LookupError> {
-        let key: Key = [position(file, number), 0];
-        if let Some(record) = self.records.get(key) {
-            return Ok(record);
+    /// Reads what was found.
+    fn record(&self, found: Found, address: Address) -> Result<Record, LookupError> {
+        let file = &self.files[found.file];
+        if found.in_table {
+            let entry = file.table().and_then(|table| table.view().entry(found.number));
+            if let Some(record) = entry.and_then(|entry| entry.record()) {
+                return Ok(record);
+            }
+            return self.decode(found.file, address);
         }
-        let record = self.files[file].record(address)?.ok_or_else(|| LookupError::Malformed {
-            detail: format!("a record is missing, in `{}`", self.files[file].source().display()),
-        })?;
-        let record = Arc::new(record);
-        self.records.insert(key, Arc::clone(&record));
+        let key: Key = [found.position(), 0];
+        if let Some(record) = self.records.get(key) {
+            return Ok(Record::clone(&record));
+        }
+        let record = self.decode(found.file, address)?;
+        self.records.insert(key, Arc::new(record.clone()));
         Ok(record)
+    }
+
+    fn decode(&self, file: usize, address: Address) -> Result<Record, LookupError> {
+        self.files[file].record(address)?.ok_or_else(|| LookupError::Malformed {
+            detail: format!("a record is missing, in `{}`", self.files[file].source().display()),
+        })
+    }
+
+    /// The file that is asked first for places of IPv4, and its table, if it has one.
+    pub fn first_table(&self) -> Option<View<'_>> {
+        let file = self.v4.places.first()?;
+        self.files[*file].table().map(Table::view)
     }
 }
 
-/// Names one record of one file. Never 0, which stands for none: a record's number is above the count of nodes.
-fn position(file: usize, number: u32) -> u64 {
-    (file as u64) << 32 | u64::from(number)
+/// Where the record of an address is.
+#[derive(Clone, Copy)]
+struct Found {
+    file: usize,
+    /// Of the record in the tree, or of the entry in the table.
+    number: u32,
+    in_table: bool,
+}
+
+impl Found {
+    /// Names one record of one file. Never 0, which stands for none: a record's number is above the count of nodes.
+    fn position(self) -> u64 {
+        (self.file as u64) << 33 | u64::from(self.in_table) << 32 | u64::from(self.number)
+    }
 }
 
 /// Lookups one after the other in one generation. Ascending addresses are fastest.
 pub struct Session {
     generation: Arc<Generation>,
     /// For each file, one for each family.
-    cursors: Vec<[Cursor; 2]>,
+    cursors: Vec<[Option<Cursor>; 2]>,
     /// The answer given last: neighbours are often at one place in one network.
     last: Option<(Key, Arc<Located>)>,
 }
@@ -94,6 +124,11 @@ impl Session {
     pub fn new(generation: Arc<Generation>) -> Self {
         let cursors = generation.files.iter().map(|_| Default::default()).collect();
         Self { generation, cursors, last: None }
+    }
+
+    /// The files that it looks into.
+    pub fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.generation)
     }
 
     /// Where `address` is, and in which network.
@@ -106,17 +141,22 @@ impl Session {
         if route.places.is_empty() {
             return Err(LookupError::NoDatabase { family: family_name(v4) });
         }
-        let path = Path::from(address);
         let mut find = |file: usize| {
-            cursors[file][usize::from(v4)]
-                .find(generation.files[file].tree(), path)
-                .map(|number| (file, number))
+            let database = &generation.files[file];
+            let (number, in_table) = match (address.ip(), database.table()) {
+                (IpAddr::V4(address), Some(table)) => (table.view().find(address.to_bits())?, true),
+                _ => {
+                    let cursor = cursors[file][usize::from(v4)].get_or_insert_default();
+                    (cursor.find(database.tree(), Path::from(address))?, false)
+                }
+            };
+            Some(Found { file, number, in_table })
         };
         let network = route.networks.iter().find_map(|&file| find(file));
-        let network_position = network.map_or(0, |(file, number)| position(file, number));
+        let network_position = network.map_or(0, Found::position);
         let (mut miss, mut failure) = (UnlocatedReason::NoRecord, None);
-        for (file, number) in route.places.iter().filter_map(|&file| find(file)) {
-            let key = [position(file, number), network_position];
+        for found in route.places.iter().filter_map(|&file| find(file)) {
+            let key = [found.position(), network_position];
             if let Some((_, located)) = last.as_ref().filter(|(known, _)| *known == key) {
                 return Ok(Answer::Found(Arc::clone(located)));
             }
@@ -124,15 +164,15 @@ impl Session {
                 *last = Some((key, Arc::clone(&located)));
                 return Ok(Answer::Found(located));
             }
-            let record = match generation.record(file, number, address) {
+            let record = match generation.record(found, address) {
                 Ok(record) => record,
                 Err(error) => {
                     failure.get_or_insert(error);
                     continue;
                 }
             };
-            let network = network.and_then(|(file, number)| generation.record(file, number, address).ok());
-            match locate(&record, network.as_deref(), generation.files[file].build()) {
+            let network = network.and_then(|found| generation.record(found, address).ok());
+            match locate(record, network, generation.files[found.file].build()) {
                 Ok(located) => {
                     let located = Arc::new(located);
                     generation.answers.insert(key, Arc::clone(&located));
@@ -152,24 +192,25 @@ impl Session {
 
 /// Puts the record of a place and the record of a network together.
 fn locate(
-    record: &Record,
-    network: Option<&Record>,
+    record: Record,
+    network: Option<Record>,
     database_build: Option<Timestamp>,
 ) -> Result<Located, UnlocatedReason> {
-    let place = record.place.clone()?;
-    let mut merged = network.map(|record| record.network.clone()).unwrap_or_default();
+    let Record { place, network: own, timezone, accuracy_km } = record;
+    let place = place?;
+    let mut merged = network.map(|record| record.network).unwrap_or_default();
     // The name of a holder belongs to its number, so it is never taken from a file with another.
-    if merged.asn.is_none() || record.network.asn.is_none_or(|asn| merged.asn == Some(asn)) {
-        merged.asn = merged.asn.or(record.network.asn);
-        merged.organization = merged.organization.or_else(|| record.network.organization.clone());
+    if merged.asn.is_none() || own.asn.is_none_or(|asn| merged.asn == Some(asn)) {
+        merged.asn = merged.asn.or(own.asn);
+        merged.organization = merged.organization.or(own.organization);
     }
-    merged.isp = merged.isp.or_else(|| record.network.isp.clone());
+    merged.isp = merged.isp.or(own.isp);
     Ok(Located {
         place,
         network: merged,
-        timezone: record.timezone.clone(),
+        timezone,
         provider: ProviderName::Mmdb,
-        accuracy_km: record.accuracy_km,
+        accuracy_km,
         database_build,
     })
 }

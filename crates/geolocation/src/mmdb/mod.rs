@@ -5,6 +5,7 @@
 //!   place), the mapping stays whole.
 //! - A file is taken into use only after a check; a bad new file leaves the old one in use and is shown.
 
+mod bulk;
 mod cache;
 mod database;
 mod generation;
@@ -13,9 +14,12 @@ mod record;
 mod set;
 mod source;
 mod status;
+mod table;
+mod table_writer;
 mod tree;
 mod wire;
 
+pub use bulk::{Bulk, PlaceAnswer, PlaceView};
 pub(crate) use record::Record;
 pub use set::{MmdbConfig, MmdbSet};
 pub use status::{AddressFamilies, DatabaseStatus, Problem, ReloadOutcome, Role};

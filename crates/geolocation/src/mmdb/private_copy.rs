@@ -5,6 +5,8 @@
 //! one small note for each of the operator's files, saying which copy was made of which state of it: while size,
 //! times and inode are those of the note, nothing is read again, and opening takes milliseconds.
 //!
+//! Beside a copy with IPv4 lies its [`Table`].
+//!
 //! Every change is made under an exclusive lock on the directory, and each file appears by rename, whole. Removing a
 //! copy that another process has mapped is harmless: the mapping keeps it alive.
 
@@ -17,10 +19,16 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::database::{DOWNLOAD_AGAIN, Database, Refusal};
+use super::{
+    database::{DOWNLOAD_AGAIN, Database, Refusal},
+    table::Table,
+    table_writer,
+};
 
 /// First line of a note. Notes of another version are not understood, and the copy is made anew.
 const NOTE_HEAD: &str = "hostatlas mmdb copy 1";
+/// Ends the name of a table. Another version of its format needs no other: it is known by its first bytes.
+const TABLE: &str = "ipv4";
 /// What is copied and hashed at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -98,13 +106,14 @@ impl PrivateCopies {
             }
         })?;
         let file = File::open(&incoming).map_err(unwritable)?;
-        let database = Database::open(&file, source, digest.clone()).map_err(|refusal| {
+        let mut database = Database::open(&file, source, digest.clone()).map_err(|refusal| {
             let refusal = note.and_then(|note| self.cut_short(&note, &incoming)).unwrap_or(refusal);
             let _ = fs::remove_file(&incoming);
             refusal
         })?;
         let name = format!("{}.mmdb", &digest[..32]);
         fs::rename(&incoming, self.directory.join(&name)).map_err(unwritable)?;
+        self.put_table(&mut database, &name);
         self.write_note(source, &Note { stamp, digest, copy: name }).map_err(unwritable)?;
         self.prune();
         drop(lock);
@@ -120,7 +129,33 @@ impl PrivateCopies {
     fn noted(&self, source: &Path, note: &Note) -> Option<Database> {
         let file = File::open(self.directory.join(&note.copy)).ok()?;
         let whole = file.metadata().ok()?.len() == note.stamp.size;
-        whole.then(|| Database::open(&file, source, note.digest.clone()).ok()).flatten()
+        let mut database =
+            whole.then(|| Database::open(&file, source, note.digest.clone()).ok()).flatten()?;
+        self.put_table(&mut database, &note.copy);
+        Some(database)
+    }
+
+    /// Gives a database its table, which is compiled if it is not there. Where that fails, lookups are slower, and
+    /// that is all.
+    fn put_table(&self, database: &mut Database, copy: &str) {
+        if !database.holds(true) {
+            return;
+        }
+        let path = self.directory.join(copy).with_extension(TABLE);
+        let mut table = Table::open(&path, database.bytes().len());
+        if table.is_none() {
+            let incoming = self.directory.join("table.tmp");
+            if matches!(table_writer::write(database, &incoming), Ok(true))
+                && fs::rename(&incoming, &path).is_ok()
+            {
+                table = Table::open(&path, database.bytes().len());
+            } else {
+                let _ = fs::remove_file(&incoming);
+            }
+        }
+        if let Some(table) = table {
+            database.use_table(table);
+        }
     }
 
     /// Waits until no other process changes the directory. A file system without locks is used without.
@@ -184,7 +219,7 @@ impl PrivateCopies {
         let (mut copies, mut noted) = (Vec::new(), Vec::new());
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("mmdb") => copies.push(path),
+                Some("mmdb" | TABLE) => copies.push(path),
                 Some("note") => match fs::read_to_string(&path).ok().as_deref().and_then(read_note) {
                     Some((note, source)) if fs::exists(&source).unwrap_or(true) => noted.push(note.copy),
                     _ => drop(fs::remove_file(&path)),
@@ -193,7 +228,8 @@ impl PrivateCopies {
             }
         }
         for path in copies {
-            let name = path.file_name().and_then(|name| name.to_str());
+            let copy = path.with_extension("mmdb");
+            let name = copy.file_name().and_then(|name| name.to_str());
             if !noted.iter().any(|noted| Some(noted.as_str()) == name) {
                 let _ = fs::remove_file(&path);
             }

@@ -12,6 +12,7 @@ use hostatlas_domain::{Address, ProviderName, Timestamp};
 use tokio::task::spawn_blocking;
 
 use super::{
+    bulk::Bulk,
     generation::{Generation, Session},
     private_copy::PrivateCopies,
     source::{Listed, Source},
@@ -34,7 +35,7 @@ pub struct MmdbConfig {
     pub city: Vec<PathBuf>,
     /// ASN databases, asked in this order. If there are any, those of the directory are not used.
     pub asn: Vec<PathBuf>,
-    /// Where private copies are kept: as large as the files themselves, shared by all processes that name the same
+    /// Where private copies are kept: up to twice as large as the files themselves, shared by all processes that name the same
     /// directory, and of no other use. Losing it costs one copy.
     pub private_copy_dir: PathBuf,
 }
@@ -129,6 +130,11 @@ impl MmdbSet {
             self.inner.current.store(Arc::new(self.assemble(&sources.files)));
         }
         outcomes
+    }
+
+    /// Begins lookups of many addresses that borrow their answers. They end with the files they began with.
+    pub fn bulk(&self) -> Bulk {
+        Bulk::new(self.session())
     }
 
     /// Begins a run of lookups in the files that are in use now.

@@ -140,6 +140,37 @@ impl Tree {
         if node == self.node_count { Sample::Empty } else { Sample::Data(path.address()) }
     }
 
+    /// How many nodes it has. Higher numbers are of records.
+    pub fn node_count(&self) -> u32 {
+        self.node_count
+    }
+
+    /// Bytes at the beginning of the file that it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Calls `visit` with the first address and the number of each end of the IPv4 part, ascending. `false` if it is
+    /// no tree: nodes that several others lead to would make the walk endless.
+    pub fn walk_v4(&self, mut visit: impl FnMut(u32, u32)) -> bool {
+        let nodes = &self.mapping.as_ref()[..self.bytes];
+        let mut seen = 0;
+        let mut ahead = vec![(self.start_v4, 0_u32, 0_u32)];
+        while let Some((node, first, depth)) = ahead.pop() {
+            if node >= self.node_count {
+                visit(first, node);
+                continue;
+            }
+            seen += 1;
+            if depth == 32 || seen > self.node_count {
+                return false;
+            }
+            ahead.push((self.child(nodes, node, true), first | 1 << (31 - depth), depth + 1));
+            ahead.push((self.child(nodes, node, false), first, depth + 1));
+        }
+        true
+    }
+
     /// Walks from `node` at `level` along `path`; ends at a node number that is no node, or below the last bit.
     fn descend(&self, nodes: &[u8], mut node: u32, path: Path, mut level: u32) -> (u32, u32) {
         while node < self.node_count && level < path.width {

@@ -5,3 +5,4 @@ mod replacing;
 mod routing;
 mod schemas;
 mod support;
+mod tables;

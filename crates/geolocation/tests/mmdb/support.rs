@@ -144,9 +144,13 @@ pub fn built(epoch: u64) -> Timestamp {
 }
 
 pub fn count_copies(directory: &Path) -> usize {
-    let is_copy = |path: &Path| path.extension().is_some_and(|extension| extension == "mmdb");
+    count_files(directory, "mmdb")
+}
+
+pub fn count_files(directory: &Path, extension: &str) -> usize {
+    let counts = |path: &Path| path.extension().is_some_and(|found| found == extension);
     fs::read_dir(directory)
         .expect("a directory")
-        .filter(|entry| is_copy(&entry.as_ref().expect("an entry").path()))
+        .filter(|entry| counts(&entry.as_ref().expect("an entry").path()))
         .count()
 }
