@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{config, db, geolocate, hosts, import, jobs, lookup, providers, serve, stats, worker},
+    commands::{config, db, geolocate, hosts, import, jobs, lookup, mmdb, providers, serve, stats, worker},
     configuration::Flags,
     printer::OutputArguments,
 };
@@ -66,6 +66,9 @@ pub enum Command {
     /// The effective configuration
     #[command(subcommand)]
     Config(config::Action),
+    /// The database files of places, and what a new one would change
+    #[command(subcommand)]
+    Mmdb(mmdb::Action),
     /// The database
     #[command(subcommand)]
     Db(db::Action),

@@ -64,6 +64,7 @@ async fn run(context: &Context<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Stats(action) => commands::stats::run(context, action).await,
         Command::Doctor => commands::doctor::run(context).await,
         Command::Config(action) => commands::config::run(context, &action),
+        Command::Mmdb(action) => commands::mmdb::run(context, action).await,
         Command::Db(action) => commands::db::run(context, action).await,
     };
     context.close().await;

@@ -16,6 +16,7 @@ mod jobs;
 mod ledger;
 mod locator;
 mod map;
+mod mmdb;
 mod providers;
 mod request;
 mod runs;
@@ -35,13 +36,14 @@ pub use jobs::{EnqueueRequest, EnqueuedJobsReport, JobTargets, Jobs, PruneReques
 pub use ledger::StoreLedger;
 pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, locator};
 pub use map::{Map, PlaceView};
+pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};
 pub use runs::{RunRequest, RunSelection, Runs};
 pub use services::{ProviderProblem, Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 
+pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
 pub use hostatlas_geolocation::{
     AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole, Site,
 };
-pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
 pub use hostatlas_store::{ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus, Store};

@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod import;
 pub mod jobs;
 pub mod lookup;
+pub mod mmdb;
 pub mod providers;
 pub mod serve;
 pub mod stats;

@@ -10,6 +10,7 @@ mod hosts;
 mod import;
 mod jobs;
 mod lookup;
+mod mmdb;
 mod providers;
 mod worker;
 
