@@ -157,7 +157,7 @@ test.describe('with online providers', () => {
 
     await page.getByRole('button', { name: 'Let providers decide again' }).click();
 
-    await expect(page.getByText('Providers decide again')).toBeVisible();
+    await expect(page.getByText('Providers decide again', { exact: true })).toBeVisible();
     await expect(location.locator('#position')).toContainText(before.location?.city ?? '-');
   });
 });

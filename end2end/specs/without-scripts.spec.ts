@@ -133,6 +133,6 @@ test.describe('providers', () => {
     await page.getByRole('button', { name: 'Fix this location' }).click();
     await expect(page.getByText('Fixed by a person')).toBeVisible();
     await page.getByRole('button', { name: 'Let providers decide again' }).click();
-    await expect(page.getByText('Providers decide again')).toBeVisible();
+    await expect(page.getByText('Providers decide again', { exact: true })).toBeVisible();
   });
 });
