@@ -178,9 +178,11 @@ pub(crate) async fn reload_databases(services: &Services) -> bool {
     loaded
 }
 
-/// Hosts that were looked up while no database was there get a job as soon as one is: nobody should have to ask again.
+/// Hosts that were looked up while no database was there get a job as soon as one is, or an online provider is
+/// configured: nobody should have to ask again.
 async fn queue_what_had_no_database(services: &Services) {
-    if services.locator().database_build().is_none() {
+    let locator = services.locator();
+    if locator.database_build().is_none() && !locator.has_online() {
         return;
     }
     let filter = hostatlas_domain::HostFilter {

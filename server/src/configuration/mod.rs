@@ -130,7 +130,7 @@ impl Configuration {
         let cache_located_for = reader.one(Key::CacheLocatedHours, Some("24"), hours)?;
         let cache_missed_for = reader.one(Key::CacheMissedHours, Some("1"), hours)?;
         let online = provider_settings::read(&mut reader, &providers, custom)?;
-        let sites = sites.into_iter().map(provider_settings::site).collect::<Result<_, _>>()?;
+        let sites = sites.iter().map(provider_settings::site).collect::<Result<_, _>>()?;
         Ok(Self {
             database,
             listen,

@@ -75,7 +75,7 @@ fn custom(
 }
 
 /// Reads a `[[site]]` table.
-pub fn site(table: SiteTable) -> Result<Site, Failure> {
+pub fn site(table: &SiteTable) -> Result<Site, Failure> {
     let wrong = |reason: &str| {
         let name = hostatlas_domain::sanitize(&table.name, 64);
         Failure::error(format!("the site `{name}`: {}", reason.lines().next().unwrap_or_default()))

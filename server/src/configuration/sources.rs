@@ -244,7 +244,7 @@ pub fn split(key: Key, text: &str) -> Vec<String> {
 fn unknown(message: &str, suggestion: Option<&str>) -> Failure {
     Failure::error(message.to_owned()).with_hint(match suggestion {
         Some(name) => format!("did you mean `{name}`?"),
-        None => "`hostatlas config show` lists every key with its variable".to_owned(),
+        None => "`hostatlas config show` lists the keys, `docs/PROVIDERS.md` those of providers".to_owned(),
     })
 }
 

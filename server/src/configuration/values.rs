@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_an_amount_and_a_window() {
-        let minute = LimitWindow::Rolling(Duration::from_secs(60));
+        let minute = LimitWindow::Rolling(Duration::from_mins(1));
         let read = |text| {
             limit(text).map(|limit| (limit.name.into_owned(), limit.unit, limit.permits, limit.window))
         };

@@ -169,7 +169,16 @@ impl Installation {
 pub struct Online {
     // Before the runtime that it runs in.
     pub stand_in: StandIn,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        // Tests of the web have a runtime of their own, in which no other may be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Online {
@@ -181,14 +190,13 @@ impl Online {
             .expect("a runtime");
         let settings =
             Settings { world: World { seed: 7, unknown_one_in: 0, gap_one_in: 0 }, ..Settings::default() };
-        // Tests of the web have a runtime of their own, in which no other may be waited for.
         let stand_in = thread::scope(|scope| {
             scope
                 .spawn(|| runtime.block_on(StandIn::start(settings)).expect("a port"))
                 .join()
                 .expect("it starts")
         });
-        Self { stand_in, _runtime: runtime }
+        Self { stand_in, runtime: Some(runtime) }
     }
 
     /// The variables that have these providers asked here.
