@@ -130,6 +130,8 @@ faults! {
         BadRequest = "bad-request",
         /// The key is refused, as this provider does.
         KeyRejected = "key-rejected",
+        /// 400, with the key in the reason.
+        KeyEchoed = "key-echoed",
         /// 402.
         PaymentRequired = "payment-required",
         /// 403 in HTML, of a wall in front of the provider.

@@ -81,7 +81,7 @@ fn instructions(stand_in: &StandIn) -> String {
         line(format!("export HOSTATLAS_PROVIDER_{name}_ALLOW_PRIVATE=1"));
     }
     line("export IPINFO_TOKEN=stand-in IPGEOLOCATION_API_KEY=stand-in".to_owned());
-    line("export HOSTATLAS_PROVIDER_MAXMIND_ACCOUNT_ID=1 HOSTATLAS_PROVIDER_MAXMIND_KEY=stand-in".to_owned());
+    line("export HOSTATLAS_PROVIDER_MAXMIND_ACCOUNT=1 HOSTATLAS_PROVIDER_MAXMIND_KEY=stand-in".to_owned());
     line(format!("# What it saw, and every fault's name: curl http://{}/control", stand_in.address()));
     line(format!(
         "# A fault: curl -d '{{\"provider\":\"ip-api\",\"fault\":\"reset-in-body\"}}' http://{}/control",

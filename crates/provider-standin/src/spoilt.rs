@@ -24,6 +24,8 @@ pub(crate) struct Scene<'a> {
     /// The request's path and query.
     pub(crate) path: &'a str,
     pub(crate) now: Timestamp,
+    /// What the request was authorized with.
+    pub(crate) key: Option<String>,
     /// A number that is another each time.
     pub(crate) count: u64,
 }
@@ -31,6 +33,12 @@ pub(crate) struct Scene<'a> {
 /// The response that `fault` puts in the place of the true one, if that is what it does.
 pub(crate) fn instead(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
     redirect(fault, scene).or_else(|| refusal(fault, scene)).or_else(|| status(fault, scene))
+}
+
+/// A moment as HTTP writes it.
+pub(crate) fn http_date(time: Timestamp) -> String {
+    let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
 }
 
 fn redirect(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
@@ -52,10 +60,6 @@ fn redirect(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
 fn refusal(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
     let after =
         |value: &str| Some(Response::of(429, "text/plain", "slow down").with_header("Retry-After", value));
-    let date = |time: Timestamp| {
-        let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
-        httpdate::fmt_http_date(std::time::UNIX_EPOCH + since)
-    };
     let ttl = |value: &str| {
         Some(Response::of(429, "text/plain", "").with_header("X-Rl", "0").with_header("X-Ttl", value))
     };
@@ -64,7 +68,7 @@ fn refusal(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
         Fault::RateLimited => Some(Response::of(429, "text/plain", "")),
         Fault::RateLimitedDocumented => Some(shapes::rate_limited(scene.provider, LEFT_ALONE)),
         Fault::RetryAfterSeconds => after(&seconds),
-        Fault::RetryAfterDate => after(&date(scene.now.plus(LEFT_ALONE))),
+        Fault::RetryAfterDate => after(&http_date(scene.now.plus(LEFT_ALONE))),
         Fault::RetryAfterPastDate => after("Sun, 06 Nov 1994 08:49:37 GMT"),
         Fault::RetryAfterZero => after("0"),
         Fault::RetryAfterGarbage => after("soon"),
@@ -123,6 +127,13 @@ fn status(fault: Fault, scene: &Scene<'_>) -> Option<Response> {
             "<!doctype html><title>Welcome to the guest network</title><form action=/login><button>Accept</button></form>",
         )),
         Fault::OkWithError => Some(shapes::ok_with_error(scene.provider)),
+        Fault::KeyEchoed => {
+            let said = format!("the key {} is unknown", scene.key.as_deref().unwrap_or("-"));
+            Some(Response::json(
+                400,
+                &json!({ "status": "fail", "success": false, "message": said, "error": said, "reason": said }),
+            ))
+        }
         Fault::OtherJson => {
             Some(Response::json(200, &json!({ "weather": "fine", "lat": "none", "items": [1, 2] })))
         }
@@ -231,6 +242,7 @@ mod tests {
             origin: "http://127.0.0.1:9",
             path: "ip-api/json/8.8.8.8",
             now: Timestamp::from_secs(784_111_775),
+            key: None,
             count: 3,
         };
         let header = |fault, name: &str| {

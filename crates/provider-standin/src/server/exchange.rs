@@ -57,6 +57,7 @@ impl Shared {
         let (response, transport) = self.ask(provider, &settings, &request, &whole, count);
         let drawn = mix(settings.world.seed ^ count.rotate_left(17));
         let jitter = settings.jitter.mul_f64(share(drawn));
+        let response = response.with_header("Date", spoilt::http_date(self.now()));
         Exchange { response, transport, delay: settings.latency + jitter }
     }
 
@@ -99,7 +100,8 @@ impl Shared {
         if fault.is_none() && failing {
             return (broken, None);
         }
-        let scene = Scene { provider, origin: &self.origin, path, now: self.now(), count };
+        let scene =
+            Scene { provider, origin: &self.origin, path, now: self.now(), key: secret(request), count };
         let response = self.respond(&question, fault, &scene);
         let response = match left {
             Some((left, resets_in)) if fault.is_none() => {
@@ -146,6 +148,15 @@ impl Shared {
         answers::spoil(fault, &self.world, provider, &mut entries, question.batch);
         spoilt::damage(fault, shapes::render(question, &entries), question.batch)
     }
+}
+
+/// The secret half of what a request is authorized with.
+fn secret(request: &Request) -> Option<String> {
+    request
+        .basic()
+        .map(|(_, password)| password)
+        .filter(|password| !password.is_empty())
+        .or_else(|| request.key())
 }
 
 /// A number from 0 to less than 1.

@@ -39,7 +39,7 @@ impl Unreachable {
         match fault {
             Fault::Refused => Some(format!("http://{}", self.refused)),
             // No resolver asks for a label of more than 63 characters.
-            Fault::NoSuchHost => Some(format!("http://{}.invalid", "a".repeat(64))),
+            Fault::NoSuchHost => Some(format!("https://{}.invalid", "a".repeat(64))),
             Fault::TlsGarbage => Some(format!("https://{}", self.garbage)),
             Fault::TlsCutOff => Some(format!("https://{}", self.cut_off)),
             Fault::TlsPlainText => Some(format!("https://{}", self.plain_text)),
