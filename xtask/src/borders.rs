@@ -142,15 +142,19 @@ fn signed(bytes: &mut Vec<u8>, number: i32) {
 }
 
 fn unsigned(bytes: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f | 0x80) as u8);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            return bytes.push(low & 0x7f);
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(number as u8);
 }
 
 /// A ring without its last point, which repeats the first, in hundredths of a degree.
 fn whole(ring: &[(f64, f64)]) -> Ring {
+    #[expect(clippy::cast_possible_truncation, reason = "180 degrees are 18,000 units")]
     let units = |degrees: f64| (degrees * 100.0).round() as i32;
     let mut points: Ring = ring.iter().map(|&(x, y)| (units(x), units(y))).collect();
     points.dedup();
