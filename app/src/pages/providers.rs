@@ -76,9 +76,15 @@ fn sheet(loaded: Loaded) -> impl IntoView {
     }
 }
 
+/// Whether it is configured, and its key was not refused.
+fn is_asked(provider: &ProviderStatus) -> bool {
+    provider.enabled && provider.disabled_because.is_none()
+}
+
 /// A provider that is configured and yet not asked needs a person.
 fn warning(provider: &ProviderStatus) -> Option<impl IntoView + use<>> {
     let why = provider.disabled_because.clone().filter(|_| provider.enabled)?;
+    let why = why.trim_end_matches('.').to_owned();
     let name = provider.name.clone();
     let variable = match name.as_str() {
         "ipinfo" | "ipinfo-lite" => "IPINFO_TOKEN".to_owned(),
@@ -102,7 +108,7 @@ fn warning(provider: &ProviderStatus) -> Option<impl IntoView + use<>> {
 #[component]
 fn Test(providers: Vec<ProviderStatus>, ip: String, told: Option<Vec<Told>>) -> impl IntoView {
     let online: Vec<&ProviderStatus> =
-        providers.iter().filter(|one| one.enabled && one.third_party.is_some()).collect();
+        providers.iter().filter(|one| is_asked(one) && one.third_party.is_some()).collect();
     let clear = online.iter().any(|one| one.clear_text);
     let cost = match online.len() {
         0 => "asks the databases on this machine".to_owned(),
