@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
-    Ledger, LedgerError, NewAnswer, Permit, Refusal, Reply, SettleCall, TakeCall, Taken, breaker::Leave,
-    cache::status_of, member::Member,
+    HttpResponse, Ledger, LedgerError, NewAnswer, Permit, Refusal, Reply, SettleCall, TakeCall, Taken,
+    breaker::Leave,
+    cache::status_of,
+    member::{self, Member},
 };
 use crate::{Answer, LookupError};
 
@@ -49,15 +51,14 @@ pub(super) struct Wish {
 
 /// Makes the call. Dropped at any point, it leaves its permits counted and nothing else behind.
 pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> CallEnd {
-    let Wish { member: position, lane: lane_index, mut about, leave } = wish;
-    let lane = &member.lanes[lane_index];
+    let Wish { member: position, lane, mut about, leave } = wish;
     let end = |about: Vec<(usize, Address)>, unasked: Vec<(usize, Address)>, result| CallEnd {
         member: position,
         asked: about.into_iter().map(|(index, _)| index).collect(),
         unasked: unasked.into_iter().map(|(index, _)| index).collect(),
         result,
     };
-    let permit = match take(ledger, member, lane_index, about.len()).await {
+    let permit = match take(ledger, member, lane, about.len()).await {
         Ok(Some(permit)) => permit,
         Ok(None) => return end(Vec::new(), about, CallResult::Waits),
         Err(error) => return end(Vec::new(), about, CallResult::NoLedger(error)),
@@ -66,57 +67,17 @@ pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> Ca
     let unasked = about.split_off(granted);
     let addresses: Vec<Address> = about.iter().map(|(_, address)| *address).collect();
     let began = Instant::now();
-    let response = member.transport.send(member.provider.request(lane_index, &addresses)).await;
+    let response = member.transport.send(member.provider.request(lane, &addresses)).await;
     let arrived = Instant::now();
-    let answered = response.is_ok();
-    let Reply { mut answers, mut observation } = match response {
-        Ok(response) => member.provider.parse(lane_index, &addresses, &response),
-        Err(refusal) => Reply { answers: Err(refusal), observation: Observation::default() },
-    };
-    if answers.as_ref().is_ok_and(|answers| answers.len() != addresses.len()) {
-        answers = Err(Refusal::Malformed("it did not answer for each address".to_owned()));
-    }
-    if answers == Err(Refusal::RateLimited) && observation.closed.is_none() {
-        observation.closed = Some(Closed::Unsaid);
-    }
-    let usable = match &answers {
-        Ok(answers) => answers.iter().any(Result::is_ok),
-        Err(Refusal::RateLimited) => true,
-        Err(_) => false,
-    };
-    leave.end(usable, arrived);
+    // A call that was not answered may still arrive, so its permits stay as they are.
+    let windows = if response.is_ok() { permit.windows } else { Vec::new() };
+    let Reply { answers, observation } = read(member, lane, &addresses, response);
+    leave.end(is_usable(&answers), arrived);
     if let Some(wait) = observation.closed_for() {
         // At once, and not only once it is written: the next call may be decided meanwhile.
-        lane.close(member.name(), wait, WaitReason::Closed, "", arrived);
+        member.lanes[lane].close(member.name(), wait, WaitReason::Closed, "", arrived);
     }
-    let mut tally = ProviderTally {
-        calls: 1,
-        failed_calls: u64::from(!usable || answers.is_err()),
-        addresses: u64::try_from(addresses.len()).unwrap_or(u64::MAX),
-        ..ProviderTally::default()
-    };
-    tally.latencies.record(arrived - began);
-    let mut keep = Vec::new();
-    for (address, answer) in addresses.iter().zip(answers.iter().flatten()) {
-        let Ok(answer) = answer else { continue };
-        match answer {
-            Answer::Found(_) => tally.located += 1,
-            Answer::Miss(_) => tally.missed += 1,
-        }
-        keep.push(NewAnswer { address: *address, provider: member.name(), status: status_of(answer) });
-    }
-    let error = match &answers {
-        Err(refusal) => Some(refusal.to_string()),
-        Ok(answers) if !usable => {
-            answers.iter().find_map(|answer| answer.as_ref().err()).map(ToString::to_string)
-        }
-        Ok(_) => None,
-    };
-    let rejected = match &answers {
-        Err(Refusal::Rejected(why)) => Some(why.clone()),
-        _ => None,
-    };
-    if let Some(why) = &rejected
+    if let Err(Refusal::Rejected(why)) = &answers
         && member.disable(why.clone())
     {
         warn!(provider.name = %member.name(), "Provider `{}` is not asked any more: {why}", member.name());
@@ -124,21 +85,89 @@ pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> Ca
     let settle = SettleCall {
         provider: member.name(),
         account: member.provider.account(),
-        limits: Arc::clone(&lane.limits),
-        windows: if answered { permit.windows } else { Vec::new() },
+        limits: Arc::clone(&member.lanes[lane].limits),
+        windows,
         age: Duration::ZERO,
         observation,
-        tally,
-        error,
+        tally: tally(&addresses, &answers, arrived - began),
+        error: failure(&answers),
         breaker: member.breaker.state(arrived),
-        disabled_because: rejected,
+        disabled_because: match &answers {
+            Err(Refusal::Rejected(why)) => Some(why.clone()),
+            _ => None,
+        },
     };
-    let note = Box::new(Note { settle, keep, arrived });
+    let note = Box::new(Note { settle, keep: to_keep(member, &addresses, &answers), arrived });
     let result = match answers {
         Ok(answers) => CallResult::Answers(answers, note),
         Err(refusal) => CallResult::Refused(refusal, note),
     };
     end(about, unasked, result)
+}
+
+/// What a provider said of each address, or why of none.
+type Answers = Result<Vec<Result<Answer, LookupError>>, Refusal>;
+
+fn read(
+    member: &Member,
+    lane: usize,
+    addresses: &[Address],
+    response: Result<HttpResponse, Refusal>,
+) -> Reply {
+    let mut reply = match response {
+        Ok(response) => member.provider.parse(lane, addresses, &response),
+        Err(refusal) => Reply { answers: Err(refusal), observation: Observation::default() },
+    };
+    if reply.answers.as_ref().is_ok_and(|answers| answers.len() != addresses.len()) {
+        reply.answers = Err(Refusal::Malformed("it did not answer for each address".to_owned()));
+    }
+    if reply.answers == Err(Refusal::RateLimited) && reply.observation.closed.is_none() {
+        reply.observation.closed = Some(Closed::Unsaid);
+    }
+    reply
+}
+
+/// Whether the provider is well: being refused for want of quota says nothing else.
+fn is_usable(answers: &Answers) -> bool {
+    match answers {
+        Ok(answers) => answers.iter().any(Result::is_ok),
+        Err(Refusal::RateLimited) => true,
+        Err(_) => false,
+    }
+}
+
+fn failure(answers: &Answers) -> Option<String> {
+    match answers {
+        Err(refusal) => Some(refusal.to_string()),
+        Ok(said) if is_usable(answers) || said.is_empty() => None,
+        Ok(said) => said.iter().find_map(|answer| answer.as_ref().err()).map(ToString::to_string),
+    }
+}
+
+fn tally(addresses: &[Address], answers: &Answers, took: Duration) -> ProviderTally {
+    let counted = |counts: fn(&Answer) -> bool| {
+        let said = answers.iter().flatten().flatten();
+        said.filter(|answer| counts(answer)).count() as u64
+    };
+    let mut tally = ProviderTally {
+        calls: 1,
+        failed_calls: u64::from(answers.is_err() || !is_usable(answers)),
+        addresses: addresses.len() as u64,
+        located: counted(|answer| matches!(answer, Answer::Found(_))),
+        missed: counted(|answer| matches!(answer, Answer::Miss(_))),
+        ..ProviderTally::default()
+    };
+    tally.latencies.record(took);
+    tally
+}
+
+fn to_keep(member: &Member, addresses: &[Address], answers: &Answers) -> Vec<NewAnswer> {
+    let said = addresses.iter().zip(answers.iter().flatten());
+    said.filter_map(|(address, answer)| {
+        let status = status_of(answer.as_ref().ok()?);
+        Some(NewAnswer { address: *address, provider: member.name(), status })
+    })
+    .collect()
 }
 
 /// The permit of a call about `wanted` addresses; `None` where it has to wait, which the lane remembers.
@@ -170,7 +199,9 @@ async fn take(
                 lane.close(member.name(), spaced.spacing, WaitReason::Spacing, &spaced.name, began);
             }
             // Who asked to be left alone meanwhile is: the permit is lost, the contract kept.
-            Ok(Some(permit).filter(|_| lane.closed(Instant::now()).is_none_or(|closure| !closure.asked)))
+            Ok(Some(permit).filter(|_| {
+                lane.closed(Instant::now()).is_none_or(|closure| closure.reason != member::Closed::ByProvider)
+            }))
         }
         Taken::Wait { wait, reason, limit } => {
             lane.close(member.name(), wait, reason, &limit, Instant::now());

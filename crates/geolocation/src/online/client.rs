@@ -34,6 +34,10 @@ const BYTES_AN_ADDRESS: usize = 4 * 1024;
 /// The largest answer at all.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
+/// What was being done when a connection broke.
+const SENDING: &str = "sending";
+const READING: &str = "reading";
+
 /// Sends a request and gives the whole answer, within its bounds of time and size.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
@@ -85,11 +89,11 @@ impl HttpTransport {
             call = call.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         }
         let answer = timeout(FIRST_BYTE, call.send()).await;
-        let mut answer = answer.map_err(|_| too_late())?.map_err(|error| refusal(error, "sending"))?;
+        let mut answer = answer.map_err(|_| too_late())?.map_err(|error| refusal(error, SENDING))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bound = addresses.max(1).saturating_mul(BYTES_AN_ADDRESS).min(MOST_BYTES);
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| refusal(error, "reading"))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| refusal(error, READING))? {
             let room = bound - body.len();
             if chunk.len() > room {
                 if status.is_success() {
@@ -168,11 +172,13 @@ fn refusal(error: reqwest::Error, doing: &str) -> Refusal {
     if error.is_timeout() {
         return too_late();
     }
-    if error.is_decode() {
-        return Refusal::Malformed("its answer could not be decompressed".to_owned());
-    }
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)) && doing == READING
+        {
+            return Refusal::Malformed("its answer could not be decompressed".to_owned());
+        }
         if let Some(words) = words(error) {
             return Refusal::Unavailable(words);
         }

@@ -268,7 +268,7 @@ impl<'a> Enquiries<'a> {
                             .any(|(asks, asked)| *asks != position && asked & (1 << position) == 0);
                     if !fills {
                         lanes.push((position, lane, most));
-                        candidates.push((position, member.left()));
+                        candidates.push((position, member.left(now)));
                     }
                 }
             }

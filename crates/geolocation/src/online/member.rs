@@ -34,14 +34,24 @@ struct LaneState {
     left: Option<u32>,
 }
 
+/// Who has it that a lane is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// The provider itself asked to be left alone.
+    ByProvider,
+    /// The ledger gave no permit, or the breaker no leave.
+    ByUs,
+    /// Calls are not to come in a burst; there are permits.
+    ForAMoment,
+}
+
 /// Why and until when somebody cannot be asked, and how much can be asked from then on.
 #[derive(Clone, Debug)]
 pub(super) struct Closure {
     /// Which way of asking.
     pub(super) lane: usize,
     pub(super) until: Instant,
-    /// Whether the provider itself asked for it.
-    pub(super) asked: bool,
+    pub(super) reason: Closed,
     pub(super) why: String,
     /// Addresses that each window takes once it is open.
     pub(super) capacity: u64,
@@ -78,9 +88,12 @@ impl Member {
     }
 
     /// How many addresses its lanes have left, as far as is known.
-    pub(super) fn left(&self) -> u32 {
-        let lanes = self.lanes.iter().map(Lane::left);
-        lanes.fold(0, u32::saturating_add).clamp(1, PLENTY)
+    pub(super) fn left(&self, now: Instant) -> u32 {
+        let lanes = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.closed(now).is_none_or(|closure| closure.reason == Closed::ForAMoment));
+        lanes.map(Lane::left).fold(0, u32::saturating_add).clamp(1, PLENTY)
     }
 
     /// The lane to ask about `wanted` addresses, or why each is closed.
@@ -88,7 +101,14 @@ impl Member {
         if let Some(until) = self.breaker.blocked_until(now) {
             let why = format!("{} does not answer; it is tried again after a while", self.name());
             let window = Duration::from_secs(1);
-            return Err(vec![Closure { lane: 0, until, asked: false, why, capacity: u64::MAX, window }]);
+            return Err(vec![Closure {
+                lane: 0,
+                until,
+                reason: Closed::ByUs,
+                why,
+                capacity: u64::MAX,
+                window,
+            }]);
         }
         let mut closures: Vec<Closure> = Vec::new();
         // A batch is not spent on one address while there are permits for single ones.
@@ -113,7 +133,7 @@ impl Lane {
         state.closed.clone()
     }
 
-    /// Remembers that the ledger gave no permit, so that it is not asked by everybody.
+    /// Remembers that nobody may call for a while, so that the ledger is not asked by everybody.
     pub(super) fn close(
         &self,
         provider: ProviderName,
@@ -123,42 +143,50 @@ impl Lane {
         now: Instant,
     ) {
         let limit = self.limits.iter().find(|each| each.name == limit).or_else(|| self.limits.first());
-        let batch = u64::try_from(self.batch).unwrap_or(u64::MAX);
-        let (capacity, window, name) = limit.map_or((batch, wait, "its limit"), |limit| {
-            let whole = match limit.unit {
-                LimitUnit::Calls => u64::from(limit.permits).saturating_mul(batch),
-                LimitUnit::Addresses => u64::from(limit.permits),
-            };
-            let window = match limit.window {
-                LimitWindow::Rolling(length) => length,
-                LimitWindow::Day => Duration::from_hours(24),
-                LimitWindow::Month => Duration::from_hours(30 * 24),
-            };
-            match reason {
-                WaitReason::Spacing => (batch, limit.spacing, &*limit.name),
-                WaitReason::Used | WaitReason::Closed => (whole, window, &*limit.name),
+        let (mut capacity, mut window) = limit.map_or((1, wait), |limit| self.takes(limit));
+        let name = limit.map_or("its limit", |limit| &*limit.name);
+        let (why, reason) = match reason {
+            WaitReason::Used => {
+                (format!("{provider} allows no more for now: `{name}` are used up"), Closed::ByUs)
             }
-        });
-        let why = match reason {
-            WaitReason::Used => format!("{provider} allows no more for now: `{name}` are used up"),
-            WaitReason::Closed => format!("{provider} asked to be left alone for a while"),
-            WaitReason::Spacing => format!("{provider} takes the next call in a moment"),
+            WaitReason::Closed => {
+                (format!("{provider} asked to be left alone for a while"), Closed::ByProvider)
+            }
+            WaitReason::Spacing => {
+                (capacity, window) = (self.batch as u64, limit.map_or(wait, |limit| limit.spacing));
+                (format!("{provider} takes the next call in a moment"), Closed::ForAMoment)
+            }
         };
         let until = now + wait.max(Duration::from_millis(1));
         let mut state = self.state();
         // What the provider itself asked for is never shortened by what the ledger says.
-        let kept = state.closed.as_ref().filter(|closure| now < closure.until);
-        let replaces = match reason {
-            WaitReason::Closed => kept.is_none_or(|closure| !closure.asked || closure.until < until),
-            WaitReason::Used | WaitReason::Spacing => kept.is_none_or(|closure| !closure.asked),
+        let asked = state.closed.as_ref().filter(|closure| {
+            closure.reason == Closed::ByProvider
+                && now < closure.until
+                && (reason != Closed::ByProvider || until <= closure.until)
+        });
+        if asked.is_none() {
+            let capacity = capacity.max(1);
+            state.closed = Some(Closure { lane: 0, until, reason, why, capacity, window });
+        }
+        if reason != Closed::ForAMoment {
+            // Once it is open again, all of it is left.
+            state.left = None;
+        }
+    }
+
+    /// How many addresses each window of a limit takes, and how long it is.
+    fn takes(&self, limit: &Limit) -> (u64, Duration) {
+        let addresses = match limit.unit {
+            LimitUnit::Calls => u64::from(limit.permits).saturating_mul(self.batch as u64),
+            LimitUnit::Addresses => u64::from(limit.permits),
         };
-        if replaces {
-            let asked = reason == WaitReason::Closed;
-            state.closed = Some(Closure { lane: 0, until, asked, why, capacity: capacity.max(1), window });
-        }
-        if reason != WaitReason::Spacing {
-            state.left = Some(0);
-        }
+        let window = match limit.window {
+            LimitWindow::Rolling(length) => length,
+            LimitWindow::Day => Duration::from_hours(24),
+            LimitWindow::Month => Duration::from_hours(30 * 24),
+        };
+        (addresses, window)
     }
 
     pub(super) fn set_left(&self, left: u32) {

@@ -9,7 +9,7 @@ use std::{
 use hostatlas_domain::{Address, ProviderName};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tracing::warn;
 
@@ -32,6 +32,9 @@ const RETRIES_PER_SECOND: f64 = 1.0;
 const MOST_RETRIES: f64 = 10.0;
 /// Addresses in one question to the ledger.
 const LEDGER_QUESTION: usize = 1_000;
+
+/// A call that is under way at the end of somebody's patience is still waited for.
+const LONGEST_CALL: Duration = Duration::from_secs(10);
 
 pub(crate) struct Pool {
     pub(super) members: Vec<Member>,
@@ -121,8 +124,15 @@ impl Pool {
                 }
             }
             for (index, mut waiting) in theirs {
-                let told = waiting.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-                match told {
+                let told = timeout_at(deadline + LONGEST_CALL, waiting.wait_for(Option::is_some)).await;
+                let Ok(told) = told else {
+                    // Whoever enquires is more patient than we are.
+                    let why = "somebody else is asking about it".to_owned();
+                    let deferred = Some((LONGEST_CALL, why));
+                    outcomes[index] = Some(Outcome { deferred, ..Outcome::default() });
+                    continue;
+                };
+                match told.ok().and_then(|told| told.clone()) {
                     Some(outcome) if !is_worth_waiting(&outcome, deadline) => {
                         outcomes[index] = Some(outcome);
                     }

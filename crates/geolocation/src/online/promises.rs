@@ -17,6 +17,9 @@ const MOST_PROMISES: u64 = 1_000_000;
 /// Promises further ahead are of no use: the installation restarts, keys and limits change.
 const FURTHEST: Duration = Duration::from_hours(31 * 24);
 
+/// Nobody is told to come back at once.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// What was promised to whom.
 pub(super) struct Promises {
     queues: Mutex<HashMap<(usize, usize), Queue>>,
@@ -50,7 +53,7 @@ impl Promises {
         if let Some(promised) = self.made.get(&address) {
             // Whoever came back in time, and in vain, does not queue up behind all the others again.
             let until = if now < promised { promised } else { soonest.1.until };
-            return Some((until.saturating_duration_since(now), &soonest.1.why));
+            return Some((until.saturating_duration_since(now).max(SHORTEST), &soonest.1.why));
         }
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let (opens, position, closure) = closures
@@ -73,7 +76,7 @@ impl Promises {
         }
         drop(queues);
         self.made.insert(address, opens);
-        Some((opens.saturating_duration_since(now), &closure.why))
+        Some((opens.saturating_duration_since(now).max(SHORTEST), &closure.why))
     }
 
     /// `address` was asked about: a later wait is a new one.
@@ -86,11 +89,11 @@ impl Promises {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use super::*;
+    use super::{super::member::Closed, *};
 
     fn closure(lane: usize, until: Instant, capacity: u64) -> Closure {
         let window = Duration::from_mins(1);
-        Closure { lane, until, asked: false, why: "used up".to_owned(), capacity, window }
+        Closure { lane, until, reason: Closed::ByUs, why: "used up".to_owned(), capacity, window }
     }
 
     fn waits(promises: &Promises, closures: &[(usize, Closure)], first: u32, count: u32) -> Vec<u64> {

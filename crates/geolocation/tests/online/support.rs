@@ -1,5 +1,6 @@
 use std::{
     collections::HashSet,
+    fmt::Write,
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -184,7 +185,7 @@ impl State {
                 } else {
                     "city"
                 };
-                body += &format!("{address} {kind}\n");
+                writeln!(body, "{address} {kind}").expect("memory");
             }
             self.seen.answered.extend(asked.iter().copied());
         }
@@ -234,6 +235,9 @@ impl Transport for Server {
     }
 }
 
+/// How many addresses one request may ask about, and how many requests a window takes.
+pub type Way = (u32, Option<(u32, Duration)>);
+
 /// What is asked of a [`Server`].
 pub struct Simulated {
     name: ProviderName,
@@ -243,12 +247,8 @@ pub struct Simulated {
 
 impl Simulated {
     /// With endpoints for so many addresses in one request, each with a limit of requests.
-    pub fn new(
-        name: ProviderName,
-        endpoints: &[(u32, Option<(u32, Duration)>)],
-        spacing: Duration,
-    ) -> Arc<Self> {
-        let endpoint = |(index, (batch, limit)): (usize, &(u32, Option<(u32, Duration)>))| Endpoint {
+    pub fn new(name: ProviderName, endpoints: &[Way], spacing: Duration) -> Arc<Self> {
+        let endpoint = |(index, (batch, limit)): (usize, &Way)| Endpoint {
             name: if *batch > 1 { "batch" } else { "single" },
             batch: *batch,
             limits: limit
@@ -305,7 +305,8 @@ impl OnlineProvider for Simulated {
     }
 
     fn request(&self, endpoint: usize, addresses: &[Address]) -> HttpRequest {
-        let body: String = addresses.iter().map(|address| format!("{address}\n")).collect();
+        let lines: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let body = lines.join("\n");
         HttpRequest {
             method: Method::POST,
             url: self.url.join(&endpoint.to_string()).expect("a URL"),
