@@ -70,7 +70,7 @@ fn described(file: &DatabaseStatus) -> String {
         ("role", file.role.map_or("-", hostatlas_services::DatabaseRole::slug).to_owned()),
         ("addresses", file.families.map_or("-", hostatlas_services::AddressFamilies::label).to_owned()),
         ("built", day(file.database_build)),
-        ("networks", format!("about {}", number(file.nodes.map(u64::from)))),
+        ("networks, about", number(file.nodes.map(u64::from))),
         ("bytes", number(file.bytes)),
     ];
     if file.unreadable_records > 0 {

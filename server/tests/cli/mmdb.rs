@@ -30,6 +30,10 @@ fn newer() -> Vec<u8> {
     ])
 }
 
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_comparison_tells_who_would_move_how_far_and_changes_nothing() {
     let installation = Installation::located();
@@ -68,8 +72,8 @@ fn people_read_a_comparison_as_a_table() {
     let installation = Installation::located();
     installation.write("new.mmdb", newer());
     let text = installation.run(&["mmdb", "compare", "new.mmdb", "--table"]).stdout;
-    for line in ["would move          1", "100 to 500 km       1", "193.61.170.1     London, GB -> Paris, FR"]
-    {
+    let text = in_one_line(&text);
+    for line in ["would move 1", "100 to 500 km 1", "km 193.61.170.1 London, GB -> Paris, FR"] {
         assert!(text.contains(line), "{text}");
     }
 }
@@ -126,5 +130,9 @@ fn status_names_every_file_and_fails_where_one_is_broken() {
     installation.write("mmdb/broken.mmdb", "no database");
     let broken = installation.run(&["mmdb", "status", "--table"]);
     assert_eq!(broken.code, Some(1));
-    assert!(broken.stdout.contains("problem    is no MMDB file, or is cut short"), "{}", shown(&broken));
+    assert!(
+        in_one_line(&broken.stdout).contains("problem is no MMDB file, or is cut short"),
+        "{}",
+        shown(&broken)
+    );
 }

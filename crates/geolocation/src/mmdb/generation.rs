@@ -143,13 +143,13 @@ impl Session {
         }
         let mut find = |file: usize| {
             let database = &generation.files[file];
-            let (number, in_table) = match (address.ip(), database.table()) {
-                (IpAddr::V4(address), Some(table)) => (table.view().find(address.to_bits())?, true),
-                _ => {
+            let (number, in_table) =
+                if let (IpAddr::V4(address), Some(table)) = (address.ip(), database.table()) {
+                    (table.view().find(address.to_bits())?, true)
+                } else {
                     let cursor = cursors[file][usize::from(v4)].get_or_insert_default();
                     (cursor.find(database.tree(), Path::from(address))?, false)
-                }
-            };
+                };
             Some(Found { file, number, in_table })
         };
         let network = route.networks.iter().find_map(|&file| find(file));

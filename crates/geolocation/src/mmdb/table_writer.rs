@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hostatlas_domain::{Address, UnlocatedReason};
+use hostatlas_domain::{Address, CountryCode, UnlocatedReason};
 
 use super::{
     database::Database,
@@ -22,7 +22,7 @@ use super::{
 /// Slots take 8 bytes each: those of 20 bits are 8 MiB, and most of them need no search.
 const MOST_SLOT_BITS: u32 = 20;
 /// A table is compiled in a second. Records that take so long are made to take long.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Records lie in this many bytes at most, so that noting which are used takes 32 MiB at most.
 const LARGEST_DATA: usize = 256 << 20;
 /// Bytes of text, each once: those of a city database with all countries are 3 MiB.
@@ -233,7 +233,7 @@ fn entry(database: &Database, address: Address, texts: &mut Texts<'_>) -> Option
             put(4, longitude.cast_unsigned());
             put(8, texts.offset(place.city.as_deref(), [city, None])?);
             put(12, texts.offset(place.region.as_deref(), [region, None])?);
-            let [first, second] = place.country.map_or([0; 2], |country| country.bytes());
+            let [first, second] = place.country.map_or([0; 2], CountryCode::bytes);
             put(16, u32::from_le_bytes([first, second, place.precision.number(), verdict::LOCATED]));
         }
         Err(UnlocatedReason::NullIsland) => put(16, u32::from_le_bytes([0, 0, 0, verdict::NULL_ISLAND])),
