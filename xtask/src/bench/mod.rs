@@ -5,6 +5,7 @@
 
 mod generate;
 mod http;
+mod lookups;
 mod process;
 
 use std::{
@@ -57,6 +58,9 @@ pub fn run(only: Option<&str>) -> Result<()> {
     }
     if wanted("click") {
         note("click_during_import", bench.click_during_import()?);
+    }
+    if wanted("lookups") {
+        note("lookups", lookups::run()?);
     }
     if wanted("web") {
         let small = bench.web(HUNDRED_THOUSAND)?;
