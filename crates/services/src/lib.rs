@@ -34,7 +34,7 @@ pub use hosts::Hosts;
 pub use imports::{ImportInput, ImportPhase, ImportProgress, Imports};
 pub use jobs::{EnqueueRequest, EnqueuedJobsReport, JobTargets, Jobs, PruneRequest};
 pub use ledger::StoreLedger;
-pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, locator};
+pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, UNLIMITED, locator};
 pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};

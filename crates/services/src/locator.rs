@@ -60,6 +60,9 @@ pub struct MadeLocator {
     pub providers: Vec<ProviderProblem>,
 }
 
+/// Names the limit of a plan that has none.
+pub const UNLIMITED: &str = "unlimited";
+
 /// Makes the locator of a process. `ledger` counts what online providers allow: [`crate::StoreLedger`] for all
 /// processes of an installation; none for this process alone.
 ///
@@ -96,27 +99,46 @@ fn make(name: ProviderName, config: Option<&OnlineConfig>) -> Result<Arc<dyn Onl
         None => provider(name, &ProviderConfig::default()),
         Some(OnlineConfig::Custom(config)) => custom(name, (**config).clone()),
         Some(OnlineConfig::Known(config)) => {
-            let Some(limits) = &config.limits else { return provider(name, config) };
-            let published = provider(name, &ProviderConfig { limits: None, ..config.clone() })?;
-            let limits = limits.iter().map(|limit| in_place_of(published.as_ref(), limit)).collect();
+            let given = config.limits.as_deref().unwrap_or_default();
+            if given.iter().any(|limit| limit.name == UNLIMITED) {
+                return provider(name, &ProviderConfig { limits: Some(Vec::new()), ..config.clone() });
+            }
+            let published = ProviderConfig { limits: None, ..config.clone() };
+            if given.is_empty() {
+                return provider(name, &published);
+            }
+            let published = provider(name, &published)?;
+            let limits = given.iter().map(|limit| in_place_of(published.as_ref(), limit)).collect();
             provider(name, &ProviderConfig { limits: Some(limits), ..config.clone() })
         }
     }
 }
 
 /// A limit as it is configured, under the name and in the unit of the published one that it replaces: `batches a
-/// minute` by what it counts, whatever its window is; `a minute` by its window, the last of several, since that is the
-/// one for single addresses.
+/// minute` by its name, `a minute` by its window, `batches` by its word where only one limit has that. Of several it is
+/// the last, since that is the one for single addresses.
 fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
-    let limits = published.endpoints().iter().flat_map(|endpoint| &endpoint.limits);
-    let mut replaced = None;
-    for limit in limits.filter(|limit| counts_the_same(limit, given) || unnamed(limit, given)) {
-        replaced = Some(limit);
-    }
+    let limits: Vec<&Limit> = published.endpoints().iter().flat_map(|endpoint| &endpoint.limits).collect();
+    let of = |is_meant: &dyn Fn(&Limit) -> bool| limits.iter().rfind(|limit| is_meant(limit)).copied();
+    let word = |limit: &Limit| limit.name.split(" a ").next().unwrap_or_default().to_owned();
+    let only_of_its_word = || {
+        let mut named: Vec<&&Limit> = limits.iter().filter(|limit| word(limit) == word(given)).collect();
+        named.dedup_by_key(|limit| &limit.name);
+        if let [only] = named[..] { Some(*only) } else { None }
+    };
+    let replaced = of(&|limit| limit.name == given.name)
+        .or_else(|| of(&|limit| given.name.starts_with("a ") && limit.window == given.window))
+        .or_else(only_of_its_word);
     let Some(replaced) = replaced else { return given.clone() };
-    let pace = match given.window {
-        LimitWindow::Rolling(length) => length / given.permits.max(1),
-        LimitWindow::Day | LimitWindow::Month => replaced.spacing,
+    // In the same share of the window as the published limit's calls: to spread them over all of it would lose one for
+    // every delay.
+    let pace = match (given.window, replaced.window) {
+        (LimitWindow::Rolling(length), LimitWindow::Rolling(published)) => {
+            let share = replaced.spacing.mul_f64(f64::from(replaced.permits)).div_duration_f64(published);
+            length.mul_f64(share.min(1.0)) / given.permits.max(1)
+        }
+        (LimitWindow::Rolling(length), _) => length / given.permits.max(1),
+        (LimitWindow::Day | LimitWindow::Month, _) => replaced.spacing,
     };
     Limit {
         spacing: replaced.spacing.min(pace),
@@ -124,15 +146,6 @@ fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
         window: given.window,
         ..replaced.clone()
     }
-}
-
-fn counts_the_same(limit: &Limit, given: &Limit) -> bool {
-    let what = |limit: &Limit| limit.name.split_once(" a ").map(|(what, _)| what.to_owned());
-    limit.name == given.name || what(limit).is_some_and(|counted| Some(counted) == what(given))
-}
-
-fn unnamed(limit: &Limit, given: &Limit) -> bool {
-    given.name.starts_with("a ") && limit.window == given.window
 }
 
 fn problem(provider: ProviderName, error: &ConfigError) -> ProviderProblem {
@@ -182,7 +195,10 @@ mod tests {
         assert_eq!(limits_of(&[("batches a minute", 3)]), expected(3, 45));
         assert_eq!(limits_of(&[("batches a window of 6 s", 3)]), expected(3, 45));
         assert_eq!(limits_of(&[("a minute", 7)]), expected(15, 7));
+        assert_eq!(limits_of(&[("batches a window of 5 s", 2)]), expected(2, 45));
         assert!(limits_of(&[("apples a minute", 7)]).is_err());
+        assert_eq!(limits_of(&[(UNLIMITED, u32::MAX)]), Ok(Vec::new()));
+        assert_eq!(limits_of(&[]), expected(15, 45));
     }
 
     #[test]

@@ -30,6 +30,8 @@ const ONLINE_SLICE_LIMIT: Duration = Duration::from_mins(2);
 const ONLINE_DEADLINE: Duration = Duration::from_mins(3);
 /// How long a job waits for a permit while it is claimed; what takes longer is put off until the permit exists.
 const ONLINE_PATIENCE: Duration = Duration::from_secs(2);
+/// The same while draining: a drain leaves what is put off, so it bears the pause between two calls of one window.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Up to so many jobs in a batch each say in words what was found. In bulk one word does, since equal results are
 /// written together.
 const DETAILED_RESULTS: usize = 100;
@@ -75,9 +77,12 @@ pub struct Worker {
 }
 
 /// The handler of a kind, if this version has one. The match is exhaustive so that a new kind asks for its handler.
-fn handler(kind: JobKind, services: &Services) -> Option<Arc<dyn Handler>> {
+fn handler(kind: JobKind, services: &Services, drain: bool) -> Option<Arc<dyn Handler>> {
     match kind {
-        JobKind::Geolocation => Some(Arc::new(GeolocationHandler { services: services.clone() })),
+        JobKind::Geolocation => {
+            let patience = if drain { DRAIN_PATIENCE } else { ONLINE_PATIENCE };
+            Some(Arc::new(GeolocationHandler { services: services.clone(), patience }))
+        }
         JobKind::BannerGrab | JobKind::DomainEnum | JobKind::SslCert => None,
     }
 }
@@ -98,8 +103,11 @@ impl Worker {
     pub async fn run(self, shutdown: CancellationToken) -> Result<WorkerReport, Error> {
         let store = self.services.store().clone();
         let role = store.worker_role().await?;
-        let handlers: Vec<_> =
-            self.kinds().into_iter().filter_map(|kind| handler(kind, &self.services)).collect();
+        let handlers: Vec<_> = self
+            .kinds()
+            .into_iter()
+            .filter_map(|kind| handler(kind, &self.services, self.options.drain))
+            .collect();
         let options =
             QueueWorkerOptions { concurrency: self.options.concurrency.get(), drain: self.options.drain };
         queue_what_had_no_database(&self.services).await;
@@ -218,6 +226,8 @@ async fn queue_what_had_no_database(services: &Services) {
 /// that reason, the job is done, and the host is due again after an hour, or at once when a database appears.
 struct GeolocationHandler {
     services: Services,
+    /// How long a permit of an online provider is waited for.
+    patience: Duration,
 }
 
 #[async_trait]
@@ -284,7 +294,7 @@ impl GeolocationHandler {
                 lookups.extend(later(Duration::ZERO, "others are asked about first"));
             } else {
                 let addresses: Vec<Address> = slice.iter().map(|&index| jobs[index].address).collect();
-                let options = LocateOptions { force, patience: ONLINE_PATIENCE, batch_size: None };
+                let options = LocateOptions { force, patience: self.patience, batch_size: None };
                 let located = self.services.locator().locate_with(&addresses, options);
                 let bounded = tokio::time::timeout(ONLINE_SLICE_LIMIT, located);
                 lookups.extend(match cancel.run_until_cancelled(bounded).await {

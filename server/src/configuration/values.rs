@@ -9,6 +9,7 @@ use std::{
 };
 
 use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, UnknownProvider};
+use hostatlas_services::UNLIMITED;
 use secrecy::SecretString;
 
 use super::nearest;
@@ -114,12 +115,18 @@ pub fn hours(value: &str) -> Result<Duration, String> {
 }
 
 /// One limit of a provider, as in `45/min`, `15 batches/min` or `1000 addresses/day`. Where a word is given it is that
-/// of the limit's name in `hostatlas providers`; without one the window alone tells which limit is meant.
+/// of the limit's name in `hostatlas providers`; without one the window alone tells which limit is meant. `unlimited`
+/// is for a plan that has none.
 pub fn limit(value: &str) -> Result<Limit, String> {
+    if value.trim() == UNLIMITED {
+        let window = LimitWindow::Rolling(Duration::from_secs(1));
+        let (unit, permits) = (LimitUnit::Calls, u32::MAX);
+        return Ok(Limit { name: UNLIMITED.into(), unit, permits, window, spacing: Duration::ZERO });
+    }
     let wrong = || {
         format!(
             "`{value}` is no limit\nwrite limits as 45/min, 15 batches/min, 1000 addresses/day; a window is s, min, \
-             hour, day, month or as 30s"
+             hour, day, month or as 30s; write `unlimited` for a plan without limits"
         )
     };
     let (amount, window) = value.split_once('/').ok_or_else(wrong)?;
@@ -238,6 +245,7 @@ mod tests {
             read("10 batches/30s"),
             Ok(("batches a window of 30 s".to_owned(), LimitUnit::Calls, 10, window))
         );
+        assert_eq!(read("unlimited").map(|(name, ..)| name), Ok(UNLIMITED.to_owned()));
         for wrong in [
             "",
             "45",
