@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{
     Mode, OPTIONS, PROVIDERS, SEED, Verdict, addresses, eased, is_detectable, judge, long_form, panics,
-    stand_in, transport,
+    print_report, stand_in, transport,
 };
 
 /// Faults change this often.
@@ -106,7 +106,7 @@ async fn in_a_storm_of_faults_no_address_is_misplaced_and_after_it_none_is_lost(
             "panics": panics().load(Ordering::Relaxed),
             "seconds": began.elapsed().as_secs_f64(),
         });
-        println!("{report:#}");
+        print_report(&report);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!((lost, stand_in.trapped(), panics().load(Ordering::Relaxed)), (0, 0, 0));
