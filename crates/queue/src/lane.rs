@@ -25,8 +25,9 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Jobs are due and none was claimed for so long: somebody should know.
 const WATCHDOG: Duration = Duration::from_secs(30);
-/// How many jobs that were running when their worker died are claimed together.
-const CRASHED_LIMIT: u32 = 50;
+/// How many jobs that were running when their worker died are claimed together: as many as the common batch endpoints
+/// take, since half a request counts as a whole one.
+const CRASHED_LIMIT: u32 = 100;
 /// One claim in so many takes the oldest due jobs, so that a flood of urgent ones cannot starve the rest.
 const OLDEST_FIRST_SHARE: u64 = 10;
 /// With [`ClaimMode::Peek`]: one batch is written while the next is worked on; a third would only wait for the writer.

@@ -22,7 +22,7 @@ pub struct ProviderConfig {
     /// Which of a provider's products: `legacy`, `core`, `plus` or `max` of ipinfo; `v3`, `legacy` or `paid` of
     /// ipgeolocation; `geolite` or `city` of `MaxMind`. The first of each is asked unless another is named.
     pub plan: Option<String>,
-    /// Take the place of the published limits that have the same names.
+    /// Take the place of the published limits that have the same names. An empty list is for a plan without limits.
     pub limits: Option<Vec<Limit>>,
 }
 
@@ -217,6 +217,11 @@ impl ProviderConfig {
                 if limit.name == given.name {
                     limit.clone_from(given);
                 }
+            }
+        }
+        if self.limits.as_ref().is_some_and(Vec::is_empty) {
+            for endpoint in &mut endpoints {
+                endpoint.limits.clear();
             }
         }
         Ok(endpoints)
