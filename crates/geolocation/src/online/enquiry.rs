@@ -248,12 +248,21 @@ impl<'a> Enquiries<'a> {
         let mut wake: Option<Instant> = None;
         let mut lanes: Vec<(usize, usize, usize)> = Vec::new();
         let mut candidates: Vec<(usize, u32)> = Vec::new();
-        for (position, member) in self.pool.members.iter().enumerate() {
+        let mut finer_in_time = false;
+        let members = self.pool.members.iter().enumerate();
+        let (coarse, fine): (Vec<_>, Vec<_>) = members.partition(|(_, member)| member.is_coarse());
+        for (position, member) in fine.into_iter().chain(coarse) {
             let waiting = self.waiting_for(position);
-            if waiting == 0 {
+            if waiting == 0 || (member.is_coarse() && finer_in_time) {
                 continue;
             }
-            match member.ready_lane(waiting, now) {
+            let ready = member.ready_lane(waiting, now);
+            finer_in_time |= !member.is_coarse()
+                && ready.as_ref().map_or_else(
+                    |closures| closures.iter().any(|closure| closure.until <= self.deadline),
+                    |_| true,
+                );
+            match ready {
                 Err(closures) => {
                     let soonest = closures.iter().map(|closure| closure.until).min();
                     wake = [wake, soonest].into_iter().flatten().min();

@@ -1,4 +1,4 @@
-use hostatlas_domain::{Address, Limit, Observation, ProviderName, UnlocatedReason};
+use hostatlas_domain::{Address, Limit, Observation, Precision, ProviderName, UnlocatedReason};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
@@ -27,6 +27,11 @@ pub trait OnlineProvider: Send + Sync + 'static {
 
     /// What a person should know of its terms, in a sentence.
     fn terms(&self) -> &'static str;
+
+    /// How finely its answers can place an address. Who knows countries alone is asked when nobody better can be.
+    fn finest(&self) -> Precision {
+        Precision::City
+    }
 }
 
 /// One way to ask a provider.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, WaitReason};
+use hostatlas_domain::{Limit, LimitUnit, LimitWindow, Precision, ProviderName, WaitReason};
 use tokio::time::Instant;
 
 use super::{OnlineProvider, Transport, breaker::Breaker};
@@ -75,6 +75,11 @@ impl Member {
 
     pub(super) fn name(&self) -> ProviderName {
         self.provider.name()
+    }
+
+    /// Whether its answers never place an address more finely than in its country.
+    pub(super) fn is_coarse(&self) -> bool {
+        self.provider.finest() == Precision::Country
     }
 
     /// Why it is not asked any more.

@@ -243,6 +243,7 @@ pub struct Simulated {
     name: ProviderName,
     url: Url,
     endpoints: Vec<Endpoint>,
+    finest: Precision,
 }
 
 impl Simulated {
@@ -263,7 +264,15 @@ impl Simulated {
                 .collect(),
         };
         let endpoints = endpoints.iter().enumerate().map(endpoint).collect();
-        Arc::new(Self { name, url: Url::parse("http://simulated.test/").expect("a URL"), endpoints })
+        let url = Url::parse("http://simulated.test/").expect("a URL");
+        Arc::new(Self { name, url, endpoints, finest: Precision::City })
+    }
+
+    /// The same, which says that it knows countries alone.
+    pub fn of_countries(name: ProviderName) -> Arc<Self> {
+        let url = Url::parse("http://simulated.test/").expect("a URL");
+        let endpoints = vec![Endpoint { name: "batch", batch: 1_000, limits: Vec::new() }];
+        Arc::new(Self { name, url, endpoints, finest: Precision::Country })
     }
 
     /// One endpoint for single addresses, without any limit.
@@ -336,6 +345,10 @@ impl OnlineProvider for Simulated {
 
     fn terms(&self) -> &'static str {
         "For tests."
+    }
+
+    fn finest(&self) -> Precision {
+        self.finest
     }
 }
 

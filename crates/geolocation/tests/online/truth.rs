@@ -45,6 +45,25 @@ async fn a_country_is_kept_while_a_better_answer_is_sought() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_knows_countries_alone_is_asked_only_about_what_nobody_better_knows() {
+    let everything = addresses(300);
+    let coarse =
+        Server::new(Behaviour { coarse: everything.iter().copied().collect(), ..Behaviour::default() });
+    let fine =
+        Server::new(Behaviour { misses: everything[..7].iter().copied().collect(), ..Behaviour::default() });
+    let provider = Simulated::new(ProviderName::IpApi, &[(100, None)], Duration::ZERO);
+    let locator = locator(&[
+        (Simulated::of_countries(ProviderName::IpinfoLite), Arc::clone(&coarse)),
+        (provider, Arc::clone(&fine)),
+    ]);
+    let lookups = locator.locate_with(&everything, LocateOptions::default()).await;
+    assert!(lookups.iter().all(|lookup| lookup.status() == LookupStatus::Located), "{lookups:?}");
+    let asked =
+        |server: &Server| server.see(|seen| seen.requests.iter().map(|(_, count, _)| count).sum::<usize>());
+    assert_eq!((asked(&fine), asked(&coarse)), (300, 7));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_country_is_given_where_a_better_answer_has_to_wait() {
     let limit = Some((1, MINUTE));
     let coarse =

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hostatlas_domain::{Address, ProviderName};
+use hostatlas_domain::{Address, Precision, ProviderName};
 use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
@@ -56,6 +56,10 @@ impl Protocol for Lite {
             return post(below(base, &["batch", "lite"], &[]), headers, &addresses, addresses.len());
         }
         get(below(base, &["lite", &the_one(addresses)], &[]), headers, 1)
+    }
+
+    fn finest(&self) -> Precision {
+        Precision::Country
     }
 
     fn read(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostatlas_domain::{Address, ProviderName};
+use hostatlas_domain::{Address, Precision, ProviderName};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
@@ -29,6 +29,11 @@ pub trait Protocol: Send + Sync + 'static {
         status: StatusCode,
         body: Result<&Json, String>,
     ) -> Result<Answers, Refusal>;
+
+    /// How finely its answers can place an address.
+    fn finest(&self) -> Precision {
+        Precision::City
+    }
 }
 
 /// A provider: a protocol, and where, with which key and within which limits it is spoken.
@@ -115,6 +120,10 @@ impl<P: Protocol> OnlineProvider for Service<P> {
 
     fn terms(&self) -> &'static str {
         self.terms
+    }
+
+    fn finest(&self) -> Precision {
+        self.protocol.finest()
     }
 }
 
