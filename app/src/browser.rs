@@ -13,6 +13,8 @@ use web_sys::{AbortSignal, DomParser, Headers, RequestInit, Response, SupportedT
 pub const REFRESH: &str = "hostatlas:refresh";
 /// Sent on the document after live parts of the page were exchanged.
 pub const REFRESHED: &str = "hostatlas:refreshed";
+/// Sent on the document when the stream of events is open, at first or again.
+pub const OPENED: &str = "hostatlas:opened";
 /// Sent on the document when the theme changed: canvases read their colours again.
 pub const THEME: &str = "hostatlas:theme";
 

@@ -165,6 +165,13 @@ fn install_chromium() -> Result<()> {
 /// Runs Playwright against the debug server. The variable has no `HOSTATLAS_` before it: that is the product's own.
 fn end_to_end() -> Result<()> {
     test_mmdb::write(Path::new(TEST_MMDB))?;
+    // Online providers are played by the stand-in; the specs look for it in the same folder as the server.
+    workspace::run(workspace::cargo().args([
+        "build",
+        "--locked",
+        "--package",
+        "hostatlas-provider-standin",
+    ]))?;
     workspace::run(
         Command::new("npx")
             .args(["--no-install", "playwright", "test"])

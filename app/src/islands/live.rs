@@ -5,7 +5,7 @@ use leptos::{prelude::*, web_sys::VisibilityState};
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::EventSource;
 
-use crate::browser::{self, REFRESH};
+use crate::browser::{self, OPENED, REFRESH};
 
 thread_local! {
     // A browser's object belongs to its thread. Kept in a `StoredValue` it would be dropped on another one by the
@@ -62,6 +62,9 @@ pub fn LiveChip() -> impl IntoView {
 /// Opens the stream. The browser reconnects on its own when it breaks.
 fn listen() -> Option<EventSource> {
     let source = EventSource::new("/api/v1/events").ok()?;
+    let opened = Closure::<dyn FnMut()>::new(|| browser::announce(OPENED));
+    source.set_onopen(Some(opened.as_ref().unchecked_ref()));
+    opened.forget();
     for topic in Topic::ALL {
         let heard =
             Closure::<dyn FnMut()>::new(move || browser::announce(&browser::topic_event(topic.slug())));

@@ -6,7 +6,7 @@ use leptos::{
 use wasm_bindgen::JsCast;
 
 use super::{actions, run};
-use crate::browser::{self, REFRESH, REFRESHED};
+use crate::browser::{self, OPENED, REFRESH, REFRESHED};
 
 /// How long to gather changes before the page is asked for again. The server coalesces to a second as well.
 const GATHER_MILLISECONDS: i32 = 250;
@@ -41,8 +41,14 @@ pub fn LivePage() -> impl IntoView {
     Effect::new(move |_| {
         let topics =
             browser::document().get_element_by_id("live").and_then(|live| live.get_attribute("data-topics"));
-        for topic in topics.unwrap_or_default().split_ascii_whitespace() {
+        let topics = topics.unwrap_or_default();
+        for topic in topics.split_ascii_whitespace() {
             browser::on_document(&browser::topic_event(topic), refresh);
+        }
+        // What changed between the rendering of the page and the opening of the stream is in neither. The map asks for
+        // its marks after it was rendered, and again whenever it moves.
+        if !topics.contains("map") {
+            browser::on_document(OPENED, refresh);
         }
         browser::on_document(REFRESH, refresh);
         actions::listen();
