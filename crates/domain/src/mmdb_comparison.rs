@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn every_distance_is_in_one_class_and_an_edge_in_the_farther() {
         let mut moves = MoveCounts::default();
-        [0.0, 0.001, 1.0, 9.99, 10.0, 100.0, 499.0, 500.0, 20_000.0].map(|km| moves.add(km));
+        for km in [0.0, 0.001, 1.0, 9.99, 10.0, 100.0, 499.0, 500.0, 20_000.0] {
+            moves.add(km);
+        }
         let expected = MoveCounts {
             same: 1,
             under_1_km: 1,

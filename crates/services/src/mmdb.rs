@@ -94,13 +94,16 @@ struct NewFile {
 impl NewFile {
     /// Blocks: the file is copied and checked.
     fn open(path: PathBuf, beside: &Path) -> Result<Self, Error> {
-        let name = "hostatlas-compare-";
-        let make = |folder: &Path| tempfile::Builder::new().prefix(name).tempdir_in(folder);
-        // On the disk of the database first: a temporary folder is often in memory, and a file has 100 MB.
+        // On the disk of the database: a temporary folder is often in memory, and a file has 100 MB.
         let copies =
-            make(beside).or_else(|_| make(&std::env::temp_dir())).map_err(|error| Error::Unavailable {
-                detail: format!("cannot make a temporary folder: {error}"),
-                hint: Some("see that there is room in the folder of the database".to_owned()),
+            tempfile::Builder::new().prefix("hostatlas-compare-").tempdir_in(beside).map_err(|error| {
+                let beside = beside.display();
+                Error::Unavailable {
+                    detail: format!("cannot make a temporary folder in `{beside}`: {error}"),
+                    hint: Some(
+                        "make room in the folder of the database, and let this user write there".to_owned(),
+                    ),
+                }
             })?;
         let config = |city, asn| MmdbConfig {
             city,
@@ -112,7 +115,7 @@ impl NewFile {
         if let Some(problem) = problems.into_iter().next() {
             // A file of networks alone is refused as a city database: in words that are about the configuration.
             let (_, as_networks) = MmdbSet::open(&config(Vec::new(), vec![path]));
-            return Err(refused(problem, as_networks.is_empty()));
+            return Err(refused(&problem, as_networks.is_empty()));
         }
         match set.status().into_iter().next() {
             Some(status) => Ok(Self { set, status, _copies: copies }),
@@ -147,7 +150,7 @@ impl NewFile {
     }
 }
 
-fn refused(problem: Problem, is_of_networks: bool) -> Error {
+fn refused(problem: &Problem, is_of_networks: bool) -> Error {
     let path = problem.path.display();
     if is_of_networks {
         return Error::Unavailable {

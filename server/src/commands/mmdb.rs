@@ -97,7 +97,7 @@ async fn compare(context: &Context<'_>, file: PathBuf) -> Result<Exit, Failure> 
 }
 
 fn day(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| time.to_date())
+    time.map_or_else(|| "-".to_owned(), Timestamp::to_date)
 }
 
 fn human(comparison: &MmdbComparison) -> String {

@@ -103,12 +103,12 @@ impl Configuration {
         let sources::File { mut settings, sites, custom } = sources::read_file(flags.config.as_deref())?;
         settings.extend(sources::read_environment(env::vars_os())?);
         settings.extend(flags.settings());
-        Self::from_settings(settings, sites, custom)
+        Self::from_settings(settings, &sites, custom)
     }
 
     fn from_settings(
         settings: Settings,
-        sites: Vec<sources::SiteTable>,
+        sites: &[sources::SiteTable],
         custom: BTreeMap<ProviderName, CustomConfig>,
     ) -> Result<Self, Failure> {
         let mut reader = Reader { settings, effective: BTreeMap::new() };
@@ -304,7 +304,7 @@ mod tests {
 
     fn with(key: Key, value: &str) -> Result<Configuration, Failure> {
         let given = Given { values: sources::split(key, value), origin: Origin::Flag("--test") };
-        Configuration::from_settings(Settings::from([(key, given)]), Vec::new(), BTreeMap::new())
+        Configuration::from_settings(Settings::from([(key, given)]), &[], BTreeMap::new())
     }
 
     fn refused(key: Key, value: &str) -> String {
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn without_any_setting_everything_has_a_default() {
-        let configuration = Configuration::from_settings(Settings::new(), Vec::new(), BTreeMap::new())
+        let configuration = Configuration::from_settings(Settings::new(), &[], BTreeMap::new())
             .expect("defaults are sound");
         assert_eq!(configuration.database, Path::new("hostatlas.db"));
         assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
