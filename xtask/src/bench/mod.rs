@@ -6,6 +6,7 @@
 mod generate;
 mod http;
 mod lookups;
+mod online;
 mod process;
 
 use std::{
@@ -67,6 +68,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         let large = bench.web(MILLION)?;
         note("web", json!({ "100k": small, "1m": large }));
     }
+    online::run(&bench.binary, wanted, &mut note)?;
     fs::write("target/bench/report.json", serde_json::to_string_pretty(&report)?)?;
     println!("the report is in target/bench/report.json");
     Ok(())

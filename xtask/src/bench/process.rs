@@ -71,7 +71,7 @@ pub fn run_measured(binary: &Path, database: &Path, arguments: &[&str]) -> Resul
 }
 
 /// User and system seconds, from `/proc/PID/stat` (fields 14 and 15, in hundredths; proc(5)).
-fn cpu_of(process: u32) -> Option<f64> {
+pub fn cpu_of(process: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;
     let ticks: Vec<f64> =
