@@ -22,8 +22,9 @@ use crate::{
     error::{corrupt, engine},
 };
 
-/// Up to so many answers may share their commit with others.
-const SMALL_BATCH: usize = 200;
+/// Up to so many answers may share their commit with others. More would hold up those who wait for leave to call, and
+/// nobody waits for answers to be kept.
+const SMALL_BATCH: usize = 50;
 /// What the column holds at most, in bytes.
 const ERROR_MOST: usize = 1024;
 
