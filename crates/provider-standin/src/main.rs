@@ -84,7 +84,7 @@ fn instructions(stand_in: &StandIn) -> String {
     line("export HOSTATLAS_PROVIDER_MAXMIND_ACCOUNT=1 HOSTATLAS_PROVIDER_MAXMIND_KEY=stand-in".to_owned());
     line(format!("# What it saw, and every fault's name: curl http://{}/control", stand_in.address()));
     line(format!(
-        "# A fault: curl -d '{{\"provider\":\"ip-api\",\"fault\":\"reset-in-body\"}}' http://{}/control",
+        "# A fault, until \"none\": curl -d '{{\"provider\":\"ip-api\",\"fault\":\"reset-in-body\"}}' http://{}/control",
         stand_in.address()
     ));
     text

@@ -1,7 +1,8 @@
 use std::fmt::Write;
 
-use hostatlas_domain::{Coverage, JobKind, JobState, JobStats};
+use hostatlas_domain::{Coverage, Forecast, JobKind, JobState, JobStats};
 use hostatlas_store_sqlite::Mode;
+use serde::Serialize;
 
 use crate::{
     context::Context,
@@ -11,7 +12,7 @@ use crate::{
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
-    /// How many hosts are located
+    /// How many hosts are located, and how long the rest takes with each provider
     Coverage,
     /// Jobs by kind and state
     Jobs,
@@ -32,12 +33,24 @@ const RECENT_COLUMNS: [Column; 5] = [
 ];
 const RECENT_FIELDS: [&str; 5] = ["ip", "location_state", "summary", "provider", "attempted_at"];
 
+/// As REST answers.
+#[derive(Serialize)]
+struct CoverageAnswer {
+    #[serde(flatten)]
+    coverage: Coverage,
+    forecast: Vec<Forecast>,
+}
+
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
     let services = context.services(Mode::Existing).await?;
     match action {
         Action::Coverage => {
             let coverage = services.coverage().get().await?;
-            context.printer.object(&coverage, || coverage_text(&coverage))?;
+            let forecast = services.providers().forecast().await?;
+            let answer = CoverageAnswer { coverage, forecast };
+            context
+                .printer
+                .object(&answer, || coverage_text(&answer.coverage) + &forecast_text(&answer.forecast))?;
         }
         Action::Jobs => {
             let stats = services.jobs().stats().await?;
@@ -82,6 +95,31 @@ fn coverage_text(coverage: &Coverage) -> String {
     text
 }
 
+/// How long what is left takes, with each provider alone; nothing where nothing is left.
+fn forecast_text(forecast: &[Forecast]) -> String {
+    let Some(left) = forecast.iter().map(|one| one.hosts).max().filter(|hosts| *hosts > 0) else {
+        return String::new();
+    };
+    let mut text = format!("\n\nto locate the {} left", count(left));
+    for one in forecast {
+        let _ = match one.seconds {
+            Some(seconds) => write!(text, "\n  {}  about {}", one.provider, duration(seconds)),
+            None => write!(text, "\n  {}  cannot be said", one.provider),
+        };
+    }
+    text
+}
+
+/// In the largest unit that fits.
+fn duration(seconds: u64) -> String {
+    match seconds.max(1) {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds if seconds < 7_200 => format!("{} min", seconds.div_ceil(60)),
+        seconds if seconds < 172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        seconds => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
 fn jobs_text(stats: &JobStats) -> String {
     let mut text = format!("{:<12}", "");
     for state in JobState::ALL {
@@ -97,4 +135,21 @@ fn jobs_text(stats: &JobStats) -> String {
         let _ = write!(text, "  {:>10}", count(counts.total));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_with_how_long_each_provider_takes() {
+        let of = |provider: &str, hosts, seconds| Forecast { provider: provider.to_owned(), hosts, seconds };
+        let left =
+            [of("mmdb", 41_200, Some(1)), of("ip-api", 41_200, Some(97_200)), of("ipinfo", 41_200, None)];
+        assert_eq!(
+            forecast_text(&left),
+            "\n\nto locate the 41,200 left\n  mmdb  about 1 s\n  ip-api  about 27 h\n  ipinfo  cannot be said"
+        );
+        assert_eq!(forecast_text(&[of("mmdb", 0, Some(0))]), "");
+    }
 }

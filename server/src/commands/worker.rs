@@ -82,8 +82,9 @@ fn print(context: &Context<'_>, report: &WorkerReport) -> Result<(), Failure> {
     };
     let human = || {
         format!(
-            "{} jobs completed, {} to be tried again, {} given up",
+            "{} {} completed, {} to be tried again, {} given up",
             count(report.completed),
+            if report.completed == 1 { "job" } else { "jobs" },
             count(report.retried),
             count(report.discarded)
         )

@@ -168,7 +168,7 @@ impl MmdbSet {
         };
         let problem = (wanted.is_empty() && found.is_empty()).then(|| Problem {
             path: directory.clone(),
-            what: "holds no database, so nothing can be located".to_owned(),
+            what: "holds no database, so `mmdb` can locate nothing".to_owned(),
             remedy: "put a city database (an MMDB file) there, or name one in `HOSTATLAS_MMDB_CITY`"
                 .to_owned(),
         });
