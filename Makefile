@@ -58,7 +58,7 @@ lint:
 bench:
 	$(xtask)
 	cargo xtask data
-	cargo build --package server --locked --release
+	cargo build --package server --package hostatlas-provider-standin --locked --release
 	cargo xtask site
 	cargo run --quiet --locked --package xtask --profile xtask --target-dir target/xtask --features bench -- bench
 

@@ -1,11 +1,11 @@
 //! `make bench`: measures the release binary from outside, as its users meet it, and prints one JSON report.
 //!
-//! Every figure is of whole processes on real files: what an import reads, a worker drains, a browser fetches. The two
-//! figures that need to look inside a transaction come from the examples of `store-sqlite`.
+//! Nearly every figure is of whole processes on real files: what an import reads, a worker drains, a browser fetches.
+//! Those that need to look inside come from examples of the crates.
 
+mod examples;
 mod generate;
 mod http;
-mod lookups;
 mod online;
 mod process;
 
@@ -61,7 +61,10 @@ pub fn run(only: Option<&str>) -> Result<()> {
         note("click_during_import", bench.click_during_import()?);
     }
     if wanted("lookups") {
-        note("lookups", lookups::run()?);
+        note("lookups", examples::lookups()?);
+    }
+    if wanted("queue") {
+        note("queue", examples::queue()?);
     }
     if wanted("web") {
         let small = bench.web(HUNDRED_THOUSAND)?;
@@ -105,7 +108,12 @@ impl Bench {
         remove(&database);
         runs.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
         let median = &runs[runs.len() / 2];
+        let database = self.database("import-logged");
+        let logged = transactions(&self.binary, &database, &random)?;
+        remove(&database);
         Ok(json!({
+            "transactions": logged["transactions"],
+            "slowest_transaction_ms": logged["slowest_ms"],
             "lines_per_second": rate(MILLION, median.seconds),
             "lines_per_second_runs": runs.iter().map(|run| rate(MILLION, run.seconds)).collect::<Vec<_>>(),
             "lines_per_second_sorted": rate(MILLION, in_order.seconds),
@@ -236,6 +244,17 @@ fn growth(small: &Value, large: &Value) -> Value {
         (cpu(large) / cpu(small)).log10() / f64::from(MILLION / HUNDRED_THOUSAND).log10()
     };
     json!({ "import": exponent("import"), "worker": exponent("worker"), "async_batch": exponent("async_batch") })
+}
+
+/// How many transactions an import takes and how long the slowest of them does, as its log says at the end.
+fn transactions(binary: &Path, database: &Path, scan: &Path) -> Result<Value> {
+    let output = process::command(binary, database, &["import", path(scan)?, "--json"])
+        .env("HOSTATLAS_LOG", "hostatlas_services=debug")
+        .output()?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    let line =
+        log.lines().rfind(|line| line.contains("slowest_ms")).context("the log lacks its transactions")?;
+    Ok(serde_json::from_str(line)?)
 }
 
 fn rate(count: u32, seconds: f64) -> f64 {

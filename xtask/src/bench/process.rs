@@ -27,7 +27,8 @@ pub struct Measured {
 /// How often a running process is looked at.
 const SAMPLE: Duration = Duration::from_millis(5);
 
-fn command(binary: &Path, database: &Path, arguments: &[&str]) -> Command {
+/// The binary on a database, with the installed location databases.
+pub fn command(binary: &Path, database: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command
         .args(arguments)

@@ -3,6 +3,7 @@ use std::time::Duration;
 use hostatlas_domain::{BadLine, Import, ImportId, LineCounts};
 use hostatlas_store::{FinishImport, RecordSightings, Recorded};
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::group::Batch;
 use crate::{Error, Services};
@@ -24,6 +25,8 @@ pub(super) struct Writer {
     first_bad: Vec<BadLine>,
     recorded: Recorded,
     size: usize,
+    transactions: u32,
+    slowest: Duration,
     noted: Instant,
 }
 
@@ -36,6 +39,8 @@ impl Writer {
             first_bad: Vec::new(),
             recorded: Recorded::default(),
             size: FIRST_BATCH,
+            transactions: 0,
+            slowest: Duration::ZERO,
             noted: Instant::now(),
         }
     }
@@ -76,7 +81,10 @@ impl Writer {
         };
         let began = Instant::now();
         let recorded = self.services.store().sightings_record(params).await?;
-        self.size = next_size(self.size, count, began.elapsed());
+        let took = began.elapsed();
+        self.size = next_size(self.size, count, took);
+        self.transactions += 1;
+        self.slowest = self.slowest.max(took);
         self.lines.ok += lines.ok;
         self.lines.repaired += lines.repaired;
         self.lines.duplicate += lines.duplicate;
@@ -100,6 +108,11 @@ impl Writer {
     /// Brings the import's row up to date; `done` if the input has ended.
     pub(super) async fn finish(&mut self, truncated: bool, done: bool) -> Result<Import, Error> {
         self.noted = Instant::now();
+        if done {
+            // Others wait for the longest of them; `make bench` reads this.
+            let (transactions, slowest_ms) = (self.transactions, self.slowest.as_secs_f64() * 1_000.0);
+            debug!(transactions, slowest_ms, "Import {} is written", self.id.0);
+        }
         let params = FinishImport {
             id: self.id,
             lines: self.lines,

