@@ -122,7 +122,13 @@ impl Member {
             let index = if narrow_first { self.lanes.len() - 1 - step } else { step };
             match self.lanes[index].closed(now) {
                 None => return Ok(index),
-                Some(closure) => closures.push(Closure { lane: index, ..closure }),
+                Some(closure) => {
+                    let soon = closure.reason == Closed::ForAMoment;
+                    closures.push(Closure { lane: index, ..closure });
+                    if narrow_first && soon {
+                        break;
+                    }
+                }
             }
         }
         Err(closures)

@@ -112,6 +112,23 @@ async fn one_address_does_not_cost_a_batch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_address_after_another_waits_a_moment_rather_than_costing_a_batch() {
+    let limits = [(100, Some((3, MINUTE))), (1, Some((45, MINUTE)))];
+    let server = Server::new(Behaviour {
+        limits: limits.iter().map(|(_, limit)| *limit).collect(),
+        ..Behaviour::default()
+    });
+    let provider = Simulated::new(ProviderName::IpApi, &limits, Duration::from_millis(250));
+    let locator = locator(&[(provider, Arc::clone(&server))]);
+    for number in 1..=3 {
+        locator.locate(address(number)).await;
+    }
+    let endpoints: Vec<usize> =
+        server.see(|seen| seen.requests.iter().map(|(endpoint, ..)| *endpoint).collect());
+    assert_eq!(endpoints, [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn providers_are_asked_in_proportion_to_what_they_allow() {
     let (wide, narrow) = (Some((900, MINUTE)), Some((100, MINUTE)));
     let servers =
