@@ -55,9 +55,10 @@ pub use provider_status::{
     BreakerState, Forecast, HostAnswer, HostAnswers, Latencies, LimitStatus, LookupCost, ProviderAnswer,
     ProviderAnswerStatus, ProviderStatus, ProviderTally, ThirdParty,
 };
-pub use query::{HostFilter, HostQuery, InvalidQuery};
+pub use query::{HostFilter, HostQuery, InvalidQuery, QueryTerm, query_terms};
 pub use quota::{
-    Closed, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason, Window, take_permits,
+    Closed, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason, Window,
+    take_permits,
 };
 pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
 pub use scope::Scope;
