@@ -93,7 +93,8 @@ const COLUMNS: [Column; 7] = [
     Column::new("ORGANIZATION", "organization", Show::Text),
     Column::new("LAST SEEN", "last_seen", Show::Time),
 ];
-const FIELDS: [&str; 22] = [
+/// What is known of a host in a list, in the order of the columns of CSV.
+pub const FIELDS: [&str; 22] = [
     "ip",
     "first_seen",
     "last_seen",

@@ -18,10 +18,14 @@ const MOST_REQUESTS: usize = 256;
 /// Open event streams: each page has one, and each costs a task.
 const MOST_STREAMS: usize = 128;
 
+/// Exports in the making: each reads for as long as its reader takes.
+const MOST_EXPORTS: usize = 8;
+
 /// How much may go on at once.
 pub struct Limits {
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl Default for Limits {
@@ -29,6 +33,7 @@ impl Default for Limits {
         Self {
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            exports: Arc::new(Semaphore::new(MOST_EXPORTS)),
         }
     }
 }
@@ -42,6 +47,18 @@ impl Limits {
                 ProblemCode::Unavailable,
                 "too many pages listen for changes",
                 Some("close some of them"),
+            )
+        })
+    }
+
+    /// The right to one export, for as long as it is held.
+    pub fn export(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permit = Arc::clone(&self.exports).try_acquire_owned();
+        permit.map_err(|_| {
+            Refusal::new(
+                ProblemCode::Unavailable,
+                "too many exports are going on",
+                Some("wait until one of them is done"),
             )
         })
     }

@@ -3,7 +3,7 @@ use utoipa::OpenApi;
 
 use super::{
     AppState,
-    api::{coverage, events, health, hosts, imports, jobs, map, places, providers, runs},
+    api::{coverage, events, export, health, hosts, imports, jobs, map, places, providers, runs},
 };
 
 /// What REST offers.
@@ -16,6 +16,7 @@ use super::{
     paths(
         hosts::search,
         hosts::show,
+        export::export,
         hosts::geolocate,
         providers::answers,
         providers::ask_all,

@@ -13,6 +13,11 @@ pub fn text<T: Serialize>(value: &T, pretty: bool) -> Result<String, Failure> {
     text.map(harmless).map_err(|error| Failure::error(format!("cannot write JSON: {error}")))
 }
 
+/// One document on one line.
+pub fn document<T: Serialize>(value: &T) -> Result<String, Failure> {
+    text(value, false)
+}
+
 /// For projections.
 pub fn value<T: Serialize>(value: &T) -> Result<Value, Failure> {
     serde_json::to_value(value).map_err(|error| Failure::error(format!("cannot write JSON: {error}")))

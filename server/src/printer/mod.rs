@@ -15,6 +15,7 @@ use std::{
 use hostatlas_domain::escape_control;
 use serde::Serialize;
 
+pub use json::{csv_line, document, value};
 pub use list::{Column, List, Show};
 pub use table::{count, key_values};
 

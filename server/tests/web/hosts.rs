@@ -131,3 +131,84 @@ async fn unknown_and_private_hosts_are_not_looked_up() {
     assert_eq!((unknown, private), (404, 409));
     assert!(body["hint"].as_str().expect("a hint").contains("import"));
 }
+async fn export(server: &crate::support::Server, query: &str) -> (Vec<String>, String) {
+    let answer =
+        client().get(server.url(&format!("/api/v1/hosts/export{query}"))).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{query}");
+    let headers = ["content-type", "content-disposition"]
+        .map(|name| answer.headers()[name].to_str().expect("text").to_owned());
+    (headers.into(), answer.text().await.expect("whole"))
+}
+
+#[tokio::test]
+async fn an_export_is_a_file_of_every_host_that_matches() {
+    let installation = Installation::located();
+    let server = installation.serve();
+
+    let (headers, csv) = export(&server, "?q=country:GB").await;
+    assert_eq!(headers, ["text/csv; charset=utf-8; header=present", "attachment; filename=\"hosts.csv\""]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("ip,first_seen,last_seen,location_state"), "{csv}");
+    let starts: Vec<&str> = lines[1..].iter().filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(starts, ["193.61.165.138", "193.61.165.139", "193.61.170.1"]);
+    assert_eq!(csv, installation.run(&["hosts", "export", "country:GB", "--format", "csv"]).stdout);
+
+    let (headers, ndjson) = export(&server, "?format=ndjson").await;
+    assert_eq!(headers, ["application/x-ndjson", "attachment; filename=\"hosts.ndjson\""]);
+    let lines = ndjson.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    assert_eq!(lines.filter(|host| host["ip"].is_string()).count(), 6);
+
+    let (headers, addresses) = export(&server, "?q=port:443&format=addresses").await;
+    assert_eq!(headers, ["text/plain; charset=utf-8", "attachment; filename=\"addresses.txt\""]);
+    assert_eq!(addresses, "10.0.0.1\n45.45.45.45\n193.61.165.139\n");
+}
+
+#[tokio::test]
+async fn an_export_goes_over_its_pages_to_the_end_and_may_be_empty() {
+    let installation = Installation::new();
+    let sample = crate::support::repository().join("samples/scans/public-5k.json");
+    assert_eq!(installation.run(&["import", sample.to_str().expect("UTF-8")]).code, Some(0));
+    let server = installation.serve_with(&["--no-worker"]);
+
+    let (_, addresses) = export(&server, "?format=addresses").await;
+    assert_eq!(addresses, installation.run(&["hosts", "export", "--format", "addresses"]).stdout);
+    assert_eq!(addresses.lines().count(), 5_000);
+
+    let (_, nothing) = export(&server, "?q=city:Atlantis&format=ndjson").await;
+    let (_, heading) = export(&server, "?q=city:Atlantis").await;
+    assert_eq!((nothing.as_str(), heading.lines().count()), ("", 1));
+}
+
+#[tokio::test]
+async fn an_export_holds_no_formula_of_a_provider() {
+    let installation = Installation::located();
+    let server = installation.serve();
+    let place = json!({"latitude": 1.0, "longitude": 2.0, "city": "=HYPERLINK(\"http://x\")", "region": null, "country_code": null});
+    let pinned = client()
+        .put(server.url("/api/v1/hosts/8.8.8.8/location"))
+        .json(&place)
+        .send()
+        .await
+        .expect("an answer");
+    assert!(pinned.status().is_success(), "{pinned:?}");
+
+    let (_, csv) = export(&server, "?q=8.8.8.8").await;
+
+    assert!(csv.contains(",\"'=HYPERLINK(\"\"http://x\"\")\","), "{csv}");
+}
+
+#[tokio::test]
+async fn an_export_that_is_not_understood_is_refused_before_it_begins() {
+    let installation = Installation::located();
+    let server = installation.serve();
+    for query in ["?q=prot:443", "?format=xlsx", "?q=port:0", "?limit=5"] {
+        let answer = client()
+            .get(server.url(&format!("/api/v1/hosts/export{query}")))
+            .send()
+            .await
+            .expect("an answer");
+        let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
+        assert_eq!((answer.status().as_u16(), kind.as_str()), (400, "application/problem+json"), "{query}");
+        assert!(!answer.headers().contains_key("content-disposition"), "{query}");
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod coverage;
 pub mod events;
+pub mod export;
 pub mod health;
 pub mod hosts;
 pub mod imports;
@@ -19,6 +20,7 @@ use super::{AppState, errors, openapi};
 pub fn router() -> Router<AppState> {
     let v1 = Router::new()
         .merge(hosts::router())
+        .merge(export::router())
         .merge(places::router())
         .merge(providers::router())
         .merge(runs::router())

@@ -1,0 +1,179 @@
+use std::{io, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures::stream;
+use hostatlas_domain::{HostSort, HostSummary, Page, Problem};
+use hostatlas_services::{Permission, Services};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    commands::hosts::FIELDS,
+    http::{AppState, errors::Refusal, extract::Query},
+    printer,
+};
+
+/// Hosts that are in memory at once.
+const PAGE: u32 = 1_000;
+
+pub fn router() -> Router<AppState> {
+    Router::new().route("/hosts/export", get(export))
+}
+
+/// What to export.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportParameters {
+    /// Terms that must all hold, as in `country:DE port:443 net:192.0.2.0/24`; empty: all hosts.
+    q: Option<String>,
+    /// `csv` (default, with a header line), `ndjson` or `addresses` (one a line).
+    format: Option<String>,
+}
+
+/// Forms of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Ndjson,
+    Addresses,
+}
+
+impl Format {
+    fn read(text: Option<&str>) -> Result<Self, Refusal> {
+        match text.map(str::trim).unwrap_or_default() {
+            "" | "csv" => Ok(Self::Csv),
+            "ndjson" => Ok(Self::Ndjson),
+            "addresses" => Ok(Self::Addresses),
+            _ => Err(Refusal::invalid("`format` is not known", "use csv, ndjson or addresses")),
+        }
+    }
+
+    fn headers(self) -> HeaderMap {
+        // Names that no query has a part in.
+        let (kind, disposition) = match self {
+            Self::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"hosts.csv\""),
+            Self::Ndjson => ("application/x-ndjson", "attachment; filename=\"hosts.ndjson\""),
+            Self::Addresses => ("text/plain; charset=utf-8", "attachment; filename=\"addresses.txt\""),
+        };
+        HeaderMap::from_iter([
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ])
+    }
+
+    fn head(self) -> String {
+        if self == Self::Csv { format!("{}\n", FIELDS.join(",")) } else { String::new() }
+    }
+
+    fn line(self, host: &HostSummary, fields: &[String], into: &mut String) -> io::Result<()> {
+        match self {
+            Self::Csv => {
+                into.push_str(&printer::csv_line(&printer::value(host).map_err(unwritable)?, fields))
+            }
+            Self::Ndjson => into.push_str(&printer::document(host).map_err(unwritable)?),
+            Self::Addresses => into.push_str(&host.ip.to_string()),
+        }
+        into.push('\n');
+        Ok(())
+    }
+}
+
+fn unwritable(failure: crate::failure::Failure) -> io::Error {
+    io::Error::other(failure.to_string())
+}
+
+/// Every host that matches, by address, as a file. What breaks on the way breaks the connection off: a file that ends
+/// properly is whole.
+#[utoipa::path(get, path = "/api/v1/hosts/export", tag = "hosts", params(ExportParameters), responses(
+    (status = 200, description = "the file", content((String = "text/csv"), (String = "application/x-ndjson"), (String = "text/plain"))),
+    (status = 400, description = "the query is not understood or not supported", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "too many exports are going on", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn export(
+    State(state): State<AppState>,
+    Query(parameters): Query<ExportParameters>,
+) -> Result<Response, Refusal> {
+    state.services.authorize(Permission::ViewHosts)?;
+    let format = Format::read(parameters.format.as_deref())?;
+    let place = state.limits.export()?;
+    let q = parameters.q.unwrap_or_default();
+    // Before the answer begins: afterwards nothing could be refused.
+    let first = state.services.hosts().search(&q, HostSort::Address, None, PAGE).await?;
+    let export = Export {
+        services: state.services,
+        shutdown: state.shutdown,
+        q,
+        format,
+        fields: FIELDS.map(str::to_owned).into(),
+        head: format.head(),
+        next: Next::Page(first),
+        _place: place,
+    };
+    let chunks = stream::try_unfold(export, |mut export| async move {
+        let chunk = export.chunk().await.inspect_err(|error| {
+            warn!(error = error as &dyn std::error::Error, "An export broke off: {error}")
+        })?;
+        Ok::<_, io::Error>(chunk.map(|chunk| (chunk, export)))
+    });
+    Ok((format.headers(), Body::from_stream(chunks)).into_response())
+}
+
+/// An export on its way.
+struct Export {
+    services: Services,
+    shutdown: CancellationToken,
+    q: String,
+    format: Format,
+    fields: Arc<[String]>,
+    head: String,
+    next: Next,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What comes next.
+enum Next {
+    /// These hosts.
+    Page(Page<HostSummary>),
+    /// Those after this cursor.
+    Cursor(String),
+    /// Nothing.
+    End,
+}
+
+impl Export {
+    /// The next part of the file; none at its end. A page without a host is no part.
+    async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let mut chunk = std::mem::take(&mut self.head);
+        while chunk.is_empty() || matches!(self.next, Next::Page(_)) {
+            let page = match std::mem::replace(&mut self.next, Next::End) {
+                Next::End => break,
+                Next::Page(page) => page,
+                Next::Cursor(cursor) => self.read(&cursor).await?,
+            };
+            for host in &page.items {
+                self.format.line(host, &self.fields, &mut chunk)?;
+            }
+            self.next = page.next_cursor.map_or(Next::End, Next::Cursor);
+        }
+        Ok((!chunk.is_empty()).then(|| Bytes::from(chunk)))
+    }
+
+    async fn read(&self, cursor: &str) -> io::Result<Page<HostSummary>> {
+        if self.shutdown.is_cancelled() {
+            return Err(io::Error::other("the server stops"));
+        }
+        let page = self.services.hosts().search(&self.q, HostSort::Address, Some(cursor), PAGE).await;
+        page.map_err(io::Error::other)
+    }
+}
