@@ -6,11 +6,14 @@ export class HostsPage {
   readonly rows: Locator;
   readonly search: Locator;
   readonly next: Locator;
+  /** What the query was understood as. */
+  readonly chips: Locator;
 
   constructor(readonly page: Page) {
     this.table = page.getByRole('table', { name: /^Hosts/ });
     this.rows = this.table.locator('tbody').getByRole('row');
     this.search = page.getByRole('searchbox', { name: 'Search hosts' });
+    this.chips = page.getByRole('list', { name: 'Terms of the query' }).getByRole('listitem');
     this.next = page.getByRole('link', { name: 'Next', exact: true });
   }
 
@@ -23,6 +26,11 @@ export class HostsPage {
     await this.search.fill(query);
     await this.search.press('Enter');
     await expect(this.page).toHaveURL(`/hosts?q=${encodeURIComponent(query).replaceAll('%20', '+')}`);
+  }
+
+  /** Takes a term out of the query by its chip. */
+  async removeTerm(term: string): Promise<void> {
+    await this.page.getByRole('link', { name: `Remove ${term}`, exact: true }).click();
   }
 
   /** The addresses on this page, top to bottom. */

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { HostRow, Page as Listed } from '../support/answers.ts';
 import { grouped } from '../support/answers.ts';
 import { expect, test } from '../support/test.ts';
@@ -95,4 +96,63 @@ test('a facet filters by location state', async ({ page, atlas }) => {
   await page.getByRole('group', { name: 'Facets' }).getByRole('link', { name: /^Unlocated/ }).click();
 
   await expect(page.getByText(`${grouped(unlocated)} of 5,000 match, exact count`)).toBeVisible();
+});
+
+test('each term of a query is a chip that leads to the query without it', async ({ page }) => {
+  const hosts = new HostsPage(page);
+  await hosts.open('country:DE city:"Frankfurt am Main" port:443');
+  await expect(hosts.chips).toHaveText([/country:\s*DE/, /city:\s*Frankfurt am Main/, /port:\s*443/]);
+
+  await hosts.removeTerm('city:"Frankfurt am Main"');
+  await expect(hosts.search).toHaveValue('country:DE port:443');
+  await hosts.removeTerm('country:DE');
+  await hosts.removeTerm('port:443');
+
+  await expect(page).toHaveURL('/hosts');
+  await expect(hosts.chips).toHaveCount(0);
+});
+
+test('a term that is not understood is marked, and is taken out', async ({ page, guard }) => {
+  guard.expect(/status of 400/);
+  const hosts = new HostsPage(page);
+  await hosts.open('country:FR prot:443');
+  await expect(hosts.chips).toHaveText([/^country:\s*FR/, /^Not understood: prot:\s*443/]);
+
+  await hosts.removeTerm('prot:443');
+
+  await expect(hosts.search).toHaveValue('country:FR');
+  await expect(hosts.rows.first()).toBeVisible();
+});
+
+test('facets narrow the query, replace their own kind, and are taken back', async ({ page }) => {
+  const hosts = new HostsPage(page);
+  await hosts.open('port:443');
+  const facets = page.getByRole('group', { name: 'Facets' });
+
+  await facets.getByRole('link', { name: /^United States/ }).click();
+  await expect(hosts.search).toHaveValue('port:443 country:US');
+  await facets.getByRole('link', { name: /^Germany/ }).click();
+  await expect(hosts.search).toHaveValue('port:443 country:DE');
+  await facets.getByRole('link', { name: /^Located/ }).click();
+  await expect(hosts.search).toHaveValue('port:443 country:DE state:located');
+  await facets.getByRole('link', { name: /^Germany/ }).click();
+  await expect(hosts.search).toHaveValue('port:443 state:located');
+});
+
+test('what matches is exported as a file', async ({ page, atlas }) => {
+  const hosts = new HostsPage(page);
+  await hosts.open('country:FR');
+  const all = await atlas.get<Listed<HostRow>>('/hosts?q=country:FR&limit=1000');
+
+  const files = { Addresses: 'addresses.txt', CSV: 'hosts.csv', NDJSON: 'hosts.ndjson' };
+  for (const [name, file] of Object.entries(files)) {
+    const started = page.waitForEvent('download');
+    await page.getByRole('group', { name: 'Export all that match' }).getByRole('link', { name }).click();
+    const download = await started;
+    expect(download.suggestedFilename()).toBe(file);
+    const lines = (await readFile(await download.path(), 'utf8')).trimEnd().split('\n');
+    const heading = name === 'CSV' ? 1 : 0;
+    expect(lines.length - heading, name).toBe(all.items.length);
+    expect(lines[heading], name).toContain(all.items[0]?.ip);
+  }
 });

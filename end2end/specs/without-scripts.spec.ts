@@ -65,6 +65,8 @@ test.describe('reading', () => {
     expect(await hosts.addresses()).toEqual(expected.items.slice(0, 50).map((host) => host.ip));
     await hosts.next.click();
     expect(await hosts.addresses()).toEqual(expected.items.slice(50).map((host) => host.ip));
+    await hosts.removeTerm('country:US');
+    await expect(page).toHaveURL('/hosts');
   });
 });
 

@@ -1,8 +1,8 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::Icon;
-use crate::islands::{LiveChip, LivePage, ThemeToggle};
+use super::{Icon, ShortcutsDialog};
+use crate::islands::{LiveChip, LivePage, Shortcuts, ThemeToggle};
 
 /// Which part of the program a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,10 @@ pub fn TopBar(
     query: String,
 ) -> impl IntoView {
     let link = |to: Tab, href: &'static str, icon: &'static str, word: &'static str| {
+        // Map is `m`: see the list of shortcuts.
+        let key = &icon[..1];
         view! {
-            <a href=href aria-current=(to == tab).then_some("page")>
+            <a href=href data-key=key aria-current=(to == tab).then_some("page")>
                 <Icon name=icon />
                 {word}
             </a>
@@ -67,6 +69,7 @@ pub fn TopBar(
                     name="q"
                     type="search"
                     aria-label="Search hosts"
+                    aria-keyshortcuts="/"
                     autocomplete="off"
                     autocapitalize="none"
                     spellcheck="false"
@@ -77,9 +80,22 @@ pub fn TopBar(
             </form>
             <div class="topbar__end">
                 <LiveChip />
+                <button
+                    type="button"
+                    id="shortcuts-open"
+                    class="btn btn--icon btn--quiet needs-script only-wide"
+                    aria-label="Keyboard shortcuts"
+                    title="Keyboard shortcuts"
+                >
+                    <span class="kbd" aria-hidden="true">
+                        "?"
+                    </span>
+                </button>
                 <ThemeToggle />
             </div>
         </header>
+        <ShortcutsDialog />
+        <Shortcuts />
     }
 }
 

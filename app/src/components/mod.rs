@@ -30,6 +30,10 @@ mod position;
 #[cfg(feature = "ssr")]
 mod providers;
 #[cfg(feature = "ssr")]
+mod query_chips;
+#[cfg(feature = "ssr")]
+mod shortcuts;
+#[cfg(feature = "ssr")]
 mod table;
 #[cfg(feature = "ssr")]
 mod time;
@@ -51,6 +55,8 @@ pub use self::{
     place_panel::{MapPanel, OpenPlace, Panel},
     position::{position_accuracy, position_name},
     providers::{ProviderList, WhoSaw},
+    query_chips::QueryChips,
+    shortcuts::ShortcutsDialog,
     table::{Column, DataTable},
     time::Ago,
 };

@@ -10,6 +10,7 @@ mod map_view;
 mod mini_map;
 mod page;
 mod run;
+mod shortcuts;
 #[cfg(feature = "hydrate")]
 mod steering;
 mod theme;
@@ -18,4 +19,5 @@ pub use live::LiveChip;
 pub use map_view::MapView;
 pub use mini_map::MiniMap;
 pub use page::LivePage;
+pub use shortcuts::Shortcuts;
 pub use theme::ThemeToggle;

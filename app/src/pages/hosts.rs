@@ -1,13 +1,21 @@
-use hostatlas_domain::{Coverage, HostSort, HostSummary, Page, Timestamp};
+mod facets;
+
+use facets::Facets;
+use hostatlas_domain::{CountryCoverage, Coverage, HostSort, HostSummary, Page, Timestamp};
 use hostatlas_services::{HostCount, Permission};
 use leptos::prelude::*;
 
 use super::{LIMIT, page, query};
 use crate::{
     ApiError,
-    api::{authorize, coverage::get_coverage, hosts::search_hosts, services},
-    components::{Chrome, FormNotice, HostTable, Icon, Live, Tab},
-    format::{address, counted, grouped, share},
+    api::{
+        authorize,
+        coverage::{coverage_countries, get_coverage},
+        hosts::search_hosts,
+        services,
+    },
+    components::{Chrome, FormNotice, HostTable, Icon, Live, QueryChips, Tab},
+    format::{address, counted, grouped},
 };
 
 /// How far matches are counted. Counting on would take longer than anybody reads.
@@ -18,6 +26,7 @@ struct Loaded {
     page: Page<HostSummary>,
     count: HostCount,
     coverage: Coverage,
+    countries: Vec<CountryCoverage>,
     now: Timestamp,
 }
 
@@ -26,7 +35,8 @@ async fn load(q: String, sort: HostSort, cursor: String) -> Result<Loaded, ApiEr
     let services = services()?;
     let page = search_hosts(q.clone(), sort, cursor, LIMIT).await?;
     let count = services.hosts().count(&q, COUNT_CAP).await?;
-    Ok(Loaded { page, count, coverage: get_coverage().await?, now: services.now() })
+    let (coverage, countries) = (get_coverage().await?, coverage_countries().await?);
+    Ok(Loaded { page, count, coverage, countries, now: services.now() })
 }
 
 /// The host list: search, facets by state, pages by key.
@@ -38,7 +48,8 @@ pub fn HostsPage() -> impl IntoView {
     let content =
         page(load(q.clone(), sort, cursor.clone()), move |loaded| list(&shown, sort, &cursor, loaded));
     view! {
-        <Chrome title="Hosts" tab=Tab::Hosts query=q>
+        <Chrome title="Hosts" tab=Tab::Hosts query=q.clone()>
+            <QueryChips q path="/hosts" />
             <FormNotice />
             {content}
         </Chrome>
@@ -47,7 +58,7 @@ pub fn HostsPage() -> impl IntoView {
 }
 
 fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { page, count, coverage, now } = loaded;
+    let Loaded { page, count, coverage, countries, now } = loaded;
     let matches = match (q.is_empty(), count.exact) {
         (true, _) => counted(coverage.total, "host", "hosts"),
         (false, true) => {
@@ -79,7 +90,7 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
             </div>
         </div>
         <div class="cols cols--side-main">
-            <Facets coverage=coverage.clone() q=q.to_owned() />
+            <Facets coverage countries q=q.to_owned() />
             <div class="table-wrap">
                 {if empty {
                     view! { <NoHosts searched=!q.is_empty() /> }.into_any()
@@ -107,6 +118,7 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
                             })}
                     </span>
                 </nav>
+                {(!empty).then(|| view! { <Export q=q.to_owned() /> })}
             </div>
         </div>
     }
@@ -114,6 +126,27 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
 
 fn sort_slug(sort: HostSort) -> &'static str {
     if sort == HostSort::Address { "" } else { sort.slug() }
+}
+
+/// All that match as a file.
+#[component]
+fn Export(q: String) -> impl IntoView {
+    let link = |(format, word): (&str, &'static str)| {
+        let href = address("/api/v1/hosts/export", &[("q", &q), ("format", format)]);
+        view! {
+            <a class="btn btn--sm" href=href>
+                {word}
+            </a>
+        }
+    };
+    let links = [("csv", "CSV"), ("ndjson", "NDJSON"), ("addresses", "Addresses")].map(link).collect_view();
+    let what = if q.is_empty() { "Export all hosts" } else { "Export all that match" };
+    view! {
+        <div class="pager" role="group" aria-labelledby="export">
+            <span id="export">{what}</span>
+            <span class="btn-row">{links}</span>
+        </div>
+    }
 }
 
 /// Nothing matches, and what would.
@@ -154,40 +187,5 @@ fn NoHosts(searched: bool) -> impl IntoView {
             </div>
         }
         .into_any()
-    }
-}
-
-#[component]
-fn Facets(coverage: Coverage, q: String) -> impl IntoView {
-    let most = coverage.located.max(coverage.pending).max(coverage.unlocated).max(coverage.not_applicable);
-    let facet = |icon: &'static str, word: &'static str, state: &'static str, count: u64| {
-        let term = format!("state:{state}");
-        let current = (q == term).then_some("true");
-        view! {
-            <li>
-                <a href=address("/hosts", &[("q", &term)]) aria-current=current style=format!("--v:{:.1}", share(count, most))>
-                    <span>
-                        <Icon name=icon small=true />
-                        " "
-                        {word}
-                    </span>
-                    <span class="n">{grouped(count)}</span>
-                </a>
-            </li>
-        }
-    };
-    view! {
-        <div class="facets only-wide" role="group" aria-label="Facets">
-            <section class="facet">
-                <h2>"Location state, all hosts"</h2>
-                <ul id="facet-states" data-live>
-                    {facet("located", "Located", "located", coverage.located)}
-                    {facet("stale", "Stale", "stale", coverage.stale)}
-                    {facet("pending", "Pending", "pending", coverage.pending)}
-                    {facet("unlocated", "Unlocated", "unlocated", coverage.unlocated)}
-                    {facet("na", "Not applicable", "not_applicable", coverage.not_applicable)}
-                </ul>
-            </section>
-        </div>
     }
 }
