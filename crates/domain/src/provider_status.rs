@@ -222,7 +222,7 @@ pub struct LookupCost {
     pub online: u64,
     /// Whether all hosts were counted; else there are more.
     pub exact: bool,
-    /// Who may see these addresses, in the order of asking; empty where nothing is sent.
+    /// Who sees those addresses that are sent, in the order of asking; empty where no online provider is asked.
     pub third_parties: Vec<ThirdParty>,
 }
 

@@ -353,12 +353,23 @@ pub(crate) fn view(ip: Address, lookup: &Lookup) -> LookupView {
             LookupView::without_place(ip, lookup.status(), Some(reason.slug().to_owned()))
         }
         Lookup::Failed { reason, failures } => {
-            let said: Vec<_> =
-                failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
-            let said = if said.is_empty() { reason.label().to_owned() } else { said.join("; ") };
+            let said = said_by(failures);
+            let said = if said.is_empty() { reason.label().to_owned() } else { said };
             LookupView::without_place(ip, lookup.status(), Some(said))
         }
     }
+}
+
+/// What each provider said, in the order of asking; once what one repeats when it is asked again.
+pub(crate) fn said_by(failures: &[(ProviderName, String)]) -> String {
+    let mut said: Vec<String> = Vec::with_capacity(failures.len());
+    for (provider, message) in failures {
+        let words = format!("{provider}: {message}");
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    said.join("; ")
 }
 
 fn as_location(located: &Located) -> Location {
@@ -445,6 +456,17 @@ mod tests {
             facts(LocationState::NotApplicable, None),
         ];
         assert_eq!(cases.map(|host| due(&host, NOW, &missing_policy())), [true, true, false, false]);
+    }
+
+    #[test]
+    fn what_a_provider_says_twice_is_told_once() {
+        let said = |provider, words: &str| (provider, words.to_owned());
+        let failures = [
+            said(ProviderName::Freeipapi, "503"),
+            said(ProviderName::Freeipapi, "503"),
+            said(ProviderName::IpApi, "503"),
+        ];
+        assert_eq!(said_by(&failures), "freeipapi: 503; ip-api: 503");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::{
     Error, Services,
+    geolocate::said_by,
     sites::{Which, place_sites},
 };
 
@@ -328,9 +329,7 @@ fn outcome(
             (Outcome::Done("no database for its address family is installed".to_owned()), unlocated(reason))
         }
         Lookup::Failed { reason, failures } => {
-            let said: Vec<_> =
-                failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
-            let error = JobError::new(said.join("; "), reason);
+            let error = JobError::new(said_by(&failures), reason);
             // The same file gives the same damaged answer; an online provider may be better tomorrow.
             let permanent = reason == UnlocatedReason::Malformed
                 && failures.iter().all(|(provider, _)| *provider == ProviderName::Mmdb);

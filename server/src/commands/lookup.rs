@@ -95,6 +95,8 @@ impl Rest {
         for LookedUp { answer, failures } in &self.named {
             let mut details: Vec<String> =
                 failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
+            // One that is asked again says the same again.
+            details.dedup();
             if details.is_empty() {
                 details.extend(answer.reason.clone());
             }
