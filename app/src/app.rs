@@ -9,7 +9,10 @@ use leptos_router::{
 
 use crate::{
     components::Sprite,
-    pages::{CoveragePage, HostPage, HostsPage, JobPage, JobsPage, MapPage, NotFoundPage, ProvidersPage},
+    pages::{
+        CoveragePage, DatabasesPage, HostPage, HostsPage, JobPage, JobsPage, MapPage, NotFoundPage,
+        ProvidersPage,
+    },
 };
 
 /// The theme that the person chose; none follows the system.
@@ -56,6 +59,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/jobs") view=JobsPage ssr=SsrMode::Async />
                 <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
                 <Route path=path!("/providers") view=ProvidersPage ssr=SsrMode::Async />
+                <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async />
             </Routes>
         </Router>
     }

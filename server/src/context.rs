@@ -80,6 +80,7 @@ impl<'a> Context<'a> {
             providers: self.configuration.providers.clone(),
             provider_problems: made.providers,
             sites: self.configuration.sites.clone(),
+            mmdb_dir: self.configuration.mmdb_dir.clone(),
         };
         Ok(Services::new(store, made.locator, config))
     }

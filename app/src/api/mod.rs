@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "the macro makes a struct of each function's arguments")]
 
 pub mod coverage;
+pub mod databases;
 pub mod hosts;
 pub mod jobs;
 pub mod map;

@@ -30,8 +30,9 @@ pub fn LivePage() -> impl IntoView {
             loop {
                 browser::sleep(GATHER_MILLISECONDS).await;
                 again.set_value(false);
-                exchange().await;
-                if !again.get_value() {
+                let arrived = exchange().await;
+                // What goes on is looked at again by itself, as long as there is an answer.
+                if !again.get_value() && !(arrived && goes_on()) {
                     break;
                 }
             }
@@ -51,22 +52,36 @@ pub fn LivePage() -> impl IntoView {
             browser::on_document(OPENED, refresh);
         }
         browser::on_document(REFRESH, refresh);
+        if goes_on() {
+            refresh();
+        }
         actions::listen();
         run::follow_what_runs();
     });
 }
 
-async fn exchange() {
-    let Ok(address) = browser::window().location().href() else { return };
-    if let Ok(fresh) = browser::get_page(&address).await {
-        show(&fresh);
+/// Takes the page as it is now, and answers whether it arrived.
+async fn exchange() -> bool {
+    let Ok(address) = browser::window().location().href() else { return false };
+    let arrived = browser::get_page(&address).await;
+    if let Ok(fresh) = &arrived {
+        show(fresh);
     }
+    arrived.is_ok()
+}
+
+/// Whether the page shows something that changes without a topic of its own, until it is done.
+fn goes_on() -> bool {
+    browser::document().query_selector("[data-goes-on]").is_ok_and(|found| found.is_some())
 }
 
 /// Takes over the page that a form led to, with its address.
 pub fn take_over(fresh: &Document, address: &str) {
     browser::replace_address(address);
     show(fresh);
+    if goes_on() {
+        browser::announce(REFRESH);
+    }
 }
 
 fn show(fresh: &Document) {

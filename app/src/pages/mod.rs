@@ -1,6 +1,7 @@
 //! Pages fetch, and hold the state of the address bar; components draw.
 
 mod coverage;
+mod databases;
 mod host;
 mod hosts;
 mod job;
@@ -11,6 +12,7 @@ mod problem;
 mod providers;
 
 pub use coverage::CoveragePage;
+pub use databases::DatabasesPage;
 pub use host::HostPage;
 pub use hosts::HostsPage;
 pub use job::JobPage;

@@ -60,6 +60,11 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             <p class="lede">
                 "Asked from the top. The first that knows the place to the city wins; online ones share what the databases leave."
             </p>
+            <div class="push">
+                <a class="btn btn--sm" href="/databases">
+                    "Database files"
+                </a>
+            </div>
         </div>
         <div id="provider-warnings" class="stack" data-live>
             {warnings}

@@ -6,6 +6,7 @@
 mod address;
 mod country;
 mod coverage;
+mod database;
 mod event;
 mod host;
 mod import;
@@ -32,6 +33,7 @@ mod timestamp;
 pub use address::{Address, InvalidAddress};
 pub use country::{CountryCode, InvalidCountryCode};
 pub use coverage::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
+pub use database::{CandidateComparison, CandidateDatabase, ComparisonState, Databases, InstalledDatabase};
 pub use event::{Topic, TopicChange};
 pub use host::{Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange};
 pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};

@@ -8,6 +8,7 @@ use crate::{Address, Place, Timestamp};
 /// Each host is counted once: in one class of [`MmdbComparison::moves`], or in one of the five counts after
 /// [`MmdbComparison::other_country`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MmdbComparison {
     /// The file.
     pub path: String,
@@ -44,6 +45,7 @@ pub struct MmdbComparison {
 
 /// How many hosts would move how far, along the great circle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MoveCounts {
     /// Not at all.
     pub same: u64,
@@ -93,6 +95,7 @@ impl MoveCounts {
 
 /// A host that would move.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostMove {
     /// Its address.
     pub ip: Address,
@@ -106,6 +109,7 @@ pub struct HostMove {
 
 /// One end of a move.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MoveEnd {
     /// What a person calls the place.
     pub label: String,

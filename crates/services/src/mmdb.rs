@@ -1,3 +1,5 @@
+mod candidates;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -15,6 +17,7 @@ use hostatlas_store::{HostSelection, LocatedHost, SelectHosts};
 use tempfile::TempDir;
 use tokio::{task::spawn_blocking, time::Instant};
 
+pub(crate) use self::candidates::LatestComparison;
 use crate::{Error, Services};
 
 /// Hosts that are read and compared at once.

@@ -11,6 +11,7 @@ use crate::{
     coverage::CountryCache,
     events::Hub,
     map::MapIndex,
+    mmdb::LatestComparison,
     sites::{Which, place_sites},
 };
 
@@ -39,6 +40,8 @@ pub struct ServicesConfig {
     pub provider_problems: Vec<ProviderProblem>,
     /// Where the hosts of private networks are.
     pub sites: Vec<Site>,
+    /// The folder of the database files of places.
+    pub mmdb_dir: PathBuf,
 }
 
 /// Why a configured provider cannot be asked.
@@ -60,6 +63,7 @@ struct Inner {
     map: MapIndex,
     jobs_waiting: Arc<Notify>,
     countries: CountryCache,
+    comparison: LatestComparison,
 }
 
 impl Services {
@@ -73,6 +77,7 @@ impl Services {
             hub: Hub::default(),
             jobs_waiting: Arc::new(Notify::new()),
             countries: CountryCache::default(),
+            comparison: LatestComparison::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -178,6 +183,11 @@ impl Services {
 
     pub(crate) fn countries(&self) -> &CountryCache {
         &self.inner.countries
+    }
+
+    /// The comparison of a database file that goes on in this process, or the last one.
+    pub(crate) fn latest_comparison(&self) -> &LatestComparison {
+        &self.inner.comparison
     }
 
     /// Wakes the worker of this process.

@@ -3,7 +3,7 @@ use utoipa::OpenApi;
 
 use super::{
     AppState,
-    api::{coverage, events, export, health, hosts, imports, jobs, map, places, providers, runs},
+    api::{coverage, databases, events, export, health, hosts, imports, jobs, map, places, providers, runs},
 };
 
 /// What REST offers.
@@ -26,6 +26,8 @@ use super::{
         providers::list,
         providers::test,
         providers::cost,
+        databases::list,
+        databases::compare,
         places::show,
         places::hosts,
         runs::start,

@@ -4,6 +4,7 @@
 mod support;
 
 mod coverage;
+mod databases;
 mod events;
 mod hosts;
 mod imports;

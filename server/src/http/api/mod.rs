@@ -1,6 +1,7 @@
 //! REST: one file a noun. A handler authorizes, calls one service and answers.
 
 pub mod coverage;
+pub mod databases;
 pub mod events;
 pub mod export;
 pub mod health;
@@ -23,6 +24,7 @@ pub fn router() -> Router<AppState> {
         .merge(export::router())
         .merge(places::router())
         .merge(providers::router())
+        .merge(databases::router())
         .merge(runs::router())
         .merge(map::router())
         .merge(coverage::router())
