@@ -79,7 +79,7 @@ impl Format {
     fn line(self, host: &HostSummary, fields: &[String], into: &mut String) -> io::Result<()> {
         match self {
             Self::Csv => {
-                into.push_str(&printer::csv_line(&printer::value(host).map_err(unwritable)?, fields))
+                into.push_str(&printer::csv_line(&printer::value(host).map_err(unwritable)?, fields));
             }
             Self::Ndjson => into.push_str(&printer::document(host).map_err(unwritable)?),
             Self::Addresses => into.push_str(&host.ip.to_string()),
@@ -89,6 +89,7 @@ impl Format {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn unwritable(failure: crate::failure::Failure) -> io::Error {
     io::Error::other(failure.to_string())
 }
@@ -122,7 +123,7 @@ pub async fn export(
     };
     let chunks = stream::try_unfold(export, |mut export| async move {
         let chunk = export.chunk().await.inspect_err(|error| {
-            warn!(error = error as &dyn std::error::Error, "An export broke off: {error}")
+            warn!(error = error as &dyn std::error::Error, "An export broke off: {error}");
         })?;
         Ok::<_, io::Error>(chunk.map(|chunk| (chunk, export)))
     });
