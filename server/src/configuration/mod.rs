@@ -313,8 +313,8 @@ mod tests {
 
     #[test]
     fn without_any_setting_everything_has_a_default() {
-        let configuration = Configuration::from_settings(Settings::new(), &[], BTreeMap::new())
-            .expect("defaults are sound");
+        let configuration =
+            Configuration::from_settings(Settings::new(), &[], BTreeMap::new()).expect("defaults are sound");
         assert_eq!(configuration.database, Path::new("hostatlas.db"));
         assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
         assert_eq!(configuration.max_age, DEFAULT_MAX_AGE);

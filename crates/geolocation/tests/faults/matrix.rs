@@ -18,12 +18,12 @@ use hostatlas_provider_standin::{Fault, Stage, StandIn};
 use serde_json::json;
 
 use crate::support::{
-    HEALTHY, Mode, OPTIONS, PROVIDERS, SEED, Verdict, addresses, eased, is_detectable, judge, long_form,
-    panics, print_report, stand_in, transport,
+    Direct, HEALTHY, Mode, OPTIONS, PROVIDERS, SEED, Verdict, addresses, eased, is_detectable, judge,
+    long_form, panics, print_report, stand_in, transport,
 };
 
 /// Faults under test at once, most of which do nothing but wait.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 12;
 /// Hosts of each case in short form; more than a provider's answers fit in one batch is not needed to see a fault.
 const FEW_HOSTS: u32 = 3;
 
@@ -123,7 +123,7 @@ fn faults() -> Vec<Fault> {
 
 /// One provider has the fault and is asked alone, then beside one that works.
 async fn one_case(
-    stand_in: &StandIn,
+    stand_in: &Arc<StandIn>,
     transport: &Arc<HttpTransport>,
     fault: Fault,
     name: ProviderName,
@@ -137,8 +137,12 @@ async fn one_case(
     report.cases += 2;
     let hosts = addresses(first, count);
     let alone = locator(transport, [provider]);
-    let healthy = eased(HEALTHY, &stand_in.base_url(HEALTHY), mode);
-    let beside = locator(transport, faulty().into_iter().chain(healthy));
+    let healthy = eased(HEALTHY, &stand_in.base_url(HEALTHY), mode).expect("it has both");
+    let direct = Arc::new(Direct(Arc::clone(stand_in)));
+    let beside = faulty().into_iter().fold(Locator::builder(), |builder, provider| {
+        builder.online_over(provider, Arc::clone(transport) as _)
+    });
+    let beside = beside.online_over(healthy, direct).build();
     // Somebody can be asked at once; a busy machine must not make that look like a wait.
     let patient = LocateOptions { patience: Duration::from_secs(5), ..OPTIONS };
     let (alone, beside) = join(alone.locate_with(&hosts, OPTIONS), beside.locate_with(&hosts, patient)).await;
@@ -171,7 +175,7 @@ fn locator(
 
 /// Every provider under one fault, one after the other in its own locator.
 async fn one_at_a_time(transport: &Arc<HttpTransport>, fault: Fault, position: usize, count: u32) -> Report {
-    let stand_in = stand_in().await;
+    let stand_in = Arc::new(stand_in().await);
     for name in PROVIDERS {
         stand_in.set_fault(name, fault);
     }
