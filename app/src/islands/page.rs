@@ -32,7 +32,8 @@ pub fn LivePage() -> impl IntoView {
                 again.set_value(false);
                 let arrived = exchange().await;
                 // What goes on is looked at again by itself, as long as there is an answer.
-                if !again.get_value() && !(arrived && goes_on()) {
+                let looks_again = again.get_value() || (arrived && goes_on());
+                if !looks_again {
                     break;
                 }
             }

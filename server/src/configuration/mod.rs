@@ -8,7 +8,7 @@ mod suggest;
 mod values;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     net::SocketAddr,
     num::NonZeroUsize,
@@ -116,7 +116,9 @@ impl Configuration {
         let listen = reader.one(Key::Listen, Some("127.0.0.1:3000"), loopback)?;
         let allowed_hosts = reader.list(Key::AllowedHosts, "localhost,127.0.0.1,[::1]", host_name)?;
         let site = reader.one(Key::Site, Some("target/site"), path)?;
-        let providers = reader.list(Key::Providers, "mmdb", provider)?;
+        let mut providers = reader.list(Key::Providers, "mmdb", provider)?;
+        let mut named = BTreeSet::new();
+        providers.retain(|provider| named.insert(*provider));
         let mmdb_dir = mmdb_folder(&database);
         let mmdb_dir = reader.one(Key::MmdbDir, Some(&mmdb_dir.to_string_lossy()), path)?;
         let mmdb_city = reader.list(Key::MmdbCity, "", path)?;
@@ -318,6 +320,12 @@ mod tests {
         assert_eq!(configuration.database, Path::new("hostatlas.db"));
         assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
         assert_eq!(configuration.max_age, DEFAULT_MAX_AGE);
+    }
+
+    #[test]
+    fn a_provider_that_is_named_twice_is_asked_once() {
+        let providers = with(Key::Providers, "mmdb,mmdb").expect("sound").providers;
+        assert_eq!(providers, [ProviderName::Mmdb]);
     }
 
     #[test]

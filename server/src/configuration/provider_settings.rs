@@ -1,8 +1,8 @@
 //! What is set about online providers, and where private networks are.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use hostatlas_domain::{Coordinate, CountryCode, Place, Precision, ProviderName};
+use hostatlas_domain::{Coordinate, CountryCode, Place, Precision, ProviderName, classify};
 use hostatlas_services::{CustomConfig, OnlineConfig, OnlineProviderConfig, ProviderConfig, Site};
 use secrecy::SecretString;
 
@@ -82,6 +82,10 @@ pub fn site(table: &SiteTable) -> Result<Site, Failure> {
             .with_hint("a site has name, network (as 10.1.0.0/16), latitude and longitude in degrees")
     };
     let network = range(&table.network).map_err(|reason| wrong(&reason))?;
+    let public = |address: IpAddr| classify(address.into()).is_public();
+    if public(network.network()) || public(network.broadcast()) {
+        return Err(wrong("its network holds public addresses, which providers are asked about"));
+    }
     let coordinate =
         Coordinate::new(table.latitude, table.longitude).map_err(|error| wrong(&error.to_string()))?;
     let country = table.country_code.as_deref().map(str::parse::<CountryCode>).transpose();
