@@ -71,6 +71,38 @@ test.describe('with online providers', () => {
     await expect(page.getByRole('alert')).toContainText('not an address');
   });
 
+  test('the answer to a form outlives a refresh that was on its way before it', async ({ page }) => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let first = true;
+    await page.route('**/providers', async (route) => {
+      if (route.request().resourceType() === 'fetch' && first) {
+        first = false;
+        const late = await route.fetch();
+        await held;
+        await route.fulfill({ response: late });
+      } else {
+        await route.continue();
+      }
+    });
+    const asked = page.waitForRequest((request) => request.resourceType() === 'fetch' && request.url().endsWith('/providers'));
+    await page.goto('/providers');
+    await asked;
+    await page.getByRole('textbox', { name: 'Address to test' }).fill('not an address');
+    await page.getByRole('button', { name: 'Ask all' }).click();
+    await expect(page.getByRole('alert')).toContainText('not an address');
+
+    const refreshed = page.waitForResponse((response) => /\/providers$/.test(response.url()));
+    release();
+    await refreshed;
+    // A refresh that follows shows the page with its answer again.
+    await page.waitForResponse((response) => /\/providers\?/.test(response.url()));
+
+    await expect(page.getByRole('alert')).toContainText('not an address');
+  });
+
   test('asking all shows the cost first, then every answer beside the chosen one', async ({ page, atlas }, testInfo) => {
     const ip = await locatedHost(atlas, testInfo);
     const host = new HostPage(page);

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use leptos::{
     prelude::*,
     task::spawn_local,
@@ -10,6 +12,21 @@ use crate::browser::{self, OPENED, REFRESH, REFRESHED};
 
 /// How long to gather changes before the page is asked for again. The server coalesces to a second as well.
 const GATHER_MILLISECONDS: i32 = 250;
+
+thread_local! {
+    /// How many times a form's page was taken over.
+    static TAKEN_OVER: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How asking for the page again ended.
+enum Exchange {
+    /// What arrived is shown.
+    Shown,
+    /// A form led elsewhere in the meantime: what arrived is older than what is shown.
+    Overtaken,
+    /// Nothing arrived.
+    Missing,
+}
 
 /// Keeps what the server rendered up to date, and answers clicks without loading a page.
 ///
@@ -30,9 +47,12 @@ pub fn LivePage() -> impl IntoView {
             loop {
                 browser::sleep(GATHER_MILLISECONDS).await;
                 again.set_value(false);
-                let arrived = exchange().await;
-                // What goes on is looked at again by itself, as long as there is an answer.
-                let looks_again = again.get_value() || (arrived && goes_on());
+                let looks_again = match exchange().await {
+                    // What goes on is looked at again by itself, as long as there is an answer.
+                    Exchange::Shown => again.get_value() || goes_on(),
+                    Exchange::Overtaken => true,
+                    Exchange::Missing => again.get_value(),
+                };
                 if !looks_again {
                     break;
                 }
@@ -61,14 +81,17 @@ pub fn LivePage() -> impl IntoView {
     });
 }
 
-/// Takes the page as it is now, and answers whether it arrived.
-async fn exchange() -> bool {
-    let Ok(address) = browser::window().location().href() else { return false };
-    let arrived = browser::get_page(&address).await;
-    if let Ok(fresh) = &arrived {
-        show(fresh);
+/// Takes the page as it is now.
+async fn exchange() -> Exchange {
+    let Ok(address) = browser::window().location().href() else { return Exchange::Missing };
+    let before = TAKEN_OVER.get();
+    let Ok(fresh) = browser::get_page(&address).await else { return Exchange::Missing };
+    // The answer to a form, such as what is wrong with it, is not wiped out by a page that was asked for before it.
+    if TAKEN_OVER.get() != before {
+        return Exchange::Overtaken;
     }
-    arrived.is_ok()
+    show(&fresh);
+    Exchange::Shown
 }
 
 /// Whether the page shows something that changes without a topic of its own, until it is done.
@@ -78,6 +101,7 @@ fn goes_on() -> bool {
 
 /// Takes over the page that a form led to, with its address.
 pub fn take_over(fresh: &Document, address: &str) {
+    TAKEN_OVER.set(TAKEN_OVER.get().wrapping_add(1));
     browser::replace_address(address);
     show(fresh);
     if goes_on() {
