@@ -107,7 +107,7 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
 
 #[component]
 fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
-    let KindStatus { kind, counts, paused_at, served, oldest_waiting } = kind;
+    let KindStatus { kind, counts, paused_at, served, oldest_waiting, cap: _ } = kind;
     let slug = kind.slug();
     let (action, icon, word) = if paused_at.is_some() {
         ("/api/fn/jobs/resume", "play", "Resume")

@@ -379,6 +379,8 @@ pub struct KindStatus {
     pub served: bool,
     /// When the longest waiting job of it was queued.
     pub oldest_waiting: Option<Timestamp>,
+    /// How many of it may run at once, over all processes; none for as many as they like.
+    pub cap: Option<u32>,
 }
 
 /// Which jobs a list shows or a bulk action touches; all given parts must hold.

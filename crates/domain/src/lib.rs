@@ -24,11 +24,13 @@ mod provider_status;
 mod query;
 mod quota;
 mod run;
+mod schedule;
 mod scope;
 mod sighting;
 mod special;
 mod text;
 mod timestamp;
+mod worker;
 
 pub use address::{Address, InvalidAddress};
 pub use country::{CountryCode, InvalidCountryCode};
@@ -63,8 +65,13 @@ pub use quota::{
     take_permits,
 };
 pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
+pub use schedule::{
+    InvalidScheduleRule, Schedule, ScheduleOutcome, ScheduleRule, ScheduleState, ScheduleTask,
+    UnknownScheduleTask,
+};
 pub use scope::Scope;
 pub use sighting::{Sighting, SightingRecord};
 pub use special::{AddressClass, classify};
 pub use text::{escape_control, sanitize, truncate_bytes};
 pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use worker::{RunningJobs, WorkerState, WorkerStatus};

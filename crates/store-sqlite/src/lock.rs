@@ -119,7 +119,11 @@ struct HeldRole {
     _file: File,
 }
 
-impl WorkerRole for HeldRole {}
+impl WorkerRole for HeldRole {
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+}
 
 /// Tries until `deadline`.
 async fn until(

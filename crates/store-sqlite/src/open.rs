@@ -197,7 +197,11 @@ async fn check_engine(connection: &mut SqliteConnection) -> Result<(), StoreErro
         .fetch_one(connection)
         .await
         .map_err(crate::error::engine)?;
-    if is_old(&found) { Err(StoreError::EngineTooOld { found }) } else { Ok(()) }
+    if is_old(&found) {
+        Err(StoreError::EngineTooOld { found: format!("SQLite {found}"), wanted: "3.51.3" })
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a version such as `3.51.3` is before [`OLDEST_ENGINE`].

@@ -1,10 +1,25 @@
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 
 use crate::StoreError;
 
 /// The right to run jobs, held for as long as this value lives. On SQLite one process of a machine has it: an operating
-/// system lock that is freed by any death.
-pub trait WorkerRole: Send + Sync {}
+/// system lock that is freed by any death. On PostgreSQL every process has it.
+pub trait WorkerRole: Send + Sync {
+    /// Whether nobody else has it. Only then may running jobs be taken back without waiting for their leases
+    /// ([`crate::Rescue::All`]), and jobs be read without being marked running ([`crate::ClaimMode::Peek`]).
+    fn is_exclusive(&self) -> bool;
+}
+
+/// A copy of a database that was written and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
 
 /// Where the schema stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +71,11 @@ pub trait AdminStore: Send + Sync {
     /// pays, keeps the write-ahead log short, updates statistics, forgets old answers about addresses that are no host.
     /// Answers whether it did anything.
     async fn tidy(&self) -> Result<bool, StoreError>;
+
+    /// Writes a copy of the database, as it is at one moment, to a file that does not exist, while work goes on. The copy
+    /// is verified by the engine before it gets its name; a failure leaves no file behind.
+    /// [`StoreError::NotSupported`] on PostgreSQL, which has better tools of its own.
+    async fn backup(&self, to: &Path) -> Result<Backup, StoreError>;
 
     /// Writes what is buffered and closes; later calls fail.
     async fn close(&self);

@@ -35,11 +35,29 @@ pub enum StoreError {
         /// What this build needs.
         wanted: i64,
     },
-    /// The linked SQLite can lose committed writes.
-    #[error("SQLite {found} is too old: 3.51.3 or later is needed")]
+    /// The engine lacks what this program relies on: an SQLite before 3.51.3 can lose committed writes.
+    #[error("{found} is too old: {wanted} or later is needed")]
     EngineTooOld {
-        /// Its version.
+        /// Its name and version: `SQLite 3.40.1`.
         found: String,
+        /// The oldest version that is good.
+        wanted: &'static str,
+    },
+    /// A migration was begun and not ended.
+    #[error("the database is in the middle of migration {migration}: {reason}")]
+    SchemaHalf {
+        /// Which.
+        migration: i64,
+        /// How we know, and what to do.
+        reason: String,
+    },
+    /// This backend cannot do that.
+    #[error("{what}")]
+    NotSupported {
+        /// What, and why.
+        what: String,
+        /// What to do instead.
+        remedy: String,
     },
     /// The disk is full or the file read-only. Nothing that was acknowledged is lost.
     #[error("the database cannot be written: {reason}")]
@@ -71,6 +89,9 @@ pub enum StoreError {
     /// A run is going on; there is one at a time.
     #[error("run {} is still going on", .0.0)]
     RunInProgress(RunId),
+    /// A schedule of another worker's, or one that ended: its lease is lost.
+    #[error("the lease was lost")]
+    LeaseLost,
     /// What was asked for contradicts what is there.
     #[error("{0}")]
     Conflict(String),

@@ -236,7 +236,8 @@ pub trait JobStore: Send + Sync {
     async fn jobs_enqueue(&self, params: EnqueueJobs) -> Result<EnqueuedJobs, StoreError>;
 
     /// The next jobs to run: strictly by priority, then time, then id. No job is returned to two workers for the same
-    /// token. An empty answer means that nothing is due.
+    /// token. Of a kind with a cap so many come that no more than its cap run: with [`ClaimMode::Peek`], those in
+    /// `except` count as running. An empty answer means that nothing is due, or that the cap is reached.
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError>;
 
     /// Ends attempts and applies their effects, only to jobs whose fence holds; answers those whose fence did not,
@@ -279,9 +280,16 @@ pub trait JobStore: Send + Sync {
     /// Pauses or resumes a kind; what runs goes on.
     async fn kind_pause(&self, kind: JobKind, paused: bool) -> Result<(), StoreError>;
 
+    /// Bounds how many jobs of a kind run at once, over all processes; none for no bound. What runs goes on.
+    async fn kind_cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), StoreError>;
+
     /// Deletes finished jobs that are old enough; answers how many.
     async fn jobs_prune(&self, policy: PrunePolicy) -> Result<u64, StoreError>;
 
     /// How long until the next unpaused job of these kinds can be claimed; zero if one can, none if none waits.
     async fn jobs_next_due(&self, kinds: &[JobKind]) -> Result<Option<Duration>, StoreError>;
+
+    /// Returns when another process may have queued jobs. A hint: it may come for nothing, and it may never come, so
+    /// whoever waits also looks every second. Dropping the future is free.
+    async fn jobs_heard(&self);
 }

@@ -5,6 +5,7 @@
 //! that it compares comes from that clock.
 
 mod admin;
+mod copy;
 mod error;
 mod hosts;
 mod imports;
@@ -14,8 +15,11 @@ mod map;
 pub mod permits;
 mod providers;
 mod runs;
+mod schedules;
+mod workers;
 
-pub use admin::{AdminStore, CheckReport, Finding, SchemaStatus, WorkerRole};
+pub use admin::{AdminStore, Backup, CheckReport, Finding, SchemaStatus, WorkerRole};
+pub use copy::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue};
 pub use error::StoreError;
 pub use hosts::{
     HostCount, HostHistory, HostSelection, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,
@@ -34,6 +38,8 @@ pub use providers::{
     NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoredAnswer, TakePermits,
 };
 pub use runs::{RunProgress, RunStore};
+pub use schedules::{ClaimedSchedule, FinishSchedule, ScheduleStore};
+pub use workers::{Duty, ReportWorker, WorkerStore};
 
 /// Everything that a backend can do.
 pub trait Store:
@@ -44,6 +50,9 @@ pub trait Store:
     + RunStore
     + MapStore
     + ProviderStore
+    + WorkerStore
+    + ScheduleStore
+    + CopyStore
     + AdminStore
     + Send
     + Sync
@@ -59,6 +68,12 @@ impl<T> Store for T where
         + RunStore
         + MapStore
         + ProviderStore
+        + WorkerStore
+        + ScheduleStore
+        + CopyStore
+        + WorkerStore
+        + ScheduleStore
+        + CopyStore
         + AdminStore
         + Send
         + Sync

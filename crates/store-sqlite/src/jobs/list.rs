@@ -153,16 +153,16 @@ pub(super) async fn stats(connection: &mut SqliteConnection) -> Result<JobStats,
 /// Each kind. Its longest waiting job is the one whose turn comes first at any of its priorities.
 pub(super) async fn kinds(connection: &mut SqliteConnection) -> Result<Vec<KindStatus>, StoreError> {
     let counts = stats(connection).await?;
-    let rows: Vec<(i64, Option<i64>, Option<i64>)> = sqlx::query_as(
+    let rows: Vec<(i64, Option<i64>, Option<i64>, Option<u32>)> = sqlx::query_as(
         "SELECT k.kind, k.paused_at, (SELECT min((SELECT created_at FROM job WHERE state < 3 AND kind = k.kind \
-         AND priority = p.value ORDER BY run_at, id LIMIT 1)) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') AS p) \
-         FROM job_kind AS k ORDER BY k.kind",
+         AND priority = p.value ORDER BY run_at, id LIMIT 1)) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') AS p), \
+         k.cap FROM job_kind AS k ORDER BY k.kind",
     )
     .fetch_all(connection)
     .await
     .map_err(engine)?;
     rows.into_iter()
-        .map(|(kind, paused_at, oldest)| {
+        .map(|(kind, paused_at, oldest, cap)| {
             let kind = kind_of(kind)?;
             Ok(KindStatus {
                 kind,
@@ -170,6 +170,7 @@ pub(super) async fn kinds(connection: &mut SqliteConnection) -> Result<Vec<KindS
                 paused_at: paused_at.map(Timestamp::from_millis),
                 served: false,
                 oldest_waiting: oldest.map(Timestamp::from_millis),
+                cap,
             })
         })
         .collect()

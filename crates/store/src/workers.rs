@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostatlas_domain::{JobKind, RunningJobs, WorkerStatus};
+
+use crate::{StoreError, WorkerId};
+
+/// What a process that runs jobs says of itself.
+#[derive(Clone, Debug)]
+pub struct ReportWorker {
+    /// Who.
+    pub id: WorkerId,
+    /// The command that it was started with.
+    pub command: String,
+    /// The machine's name, at most 255 bytes.
+    pub host_name: String,
+    /// Its process id.
+    pub process_id: u32,
+    /// Its version.
+    pub version: String,
+    /// The kinds that it serves.
+    pub kinds: Vec<JobKind>,
+    /// How many batches of a kind it works on at once.
+    pub concurrency: u32,
+    /// What it is running.
+    pub running: Vec<RunningJobs>,
+    /// Jobs that it has done.
+    pub completed: u64,
+    /// Attempts that failed or were given up.
+    pub failed: u64,
+    /// Whether it was told to stop.
+    pub stopping: bool,
+}
+
+/// What only one process does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Taking back jobs whose lease ran out, folding counters, keeping indexes and statistics in shape.
+    Maintenance,
+}
+
+impl Duty {
+    /// Its name in the database.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// The registry of the processes that run jobs, and who of them does what only one should.
+#[async_trait]
+pub trait WorkerStore: Send + Sync {
+    /// Notes that a process lives and what it does; the first report is its start. Rows that have been silent for an
+    /// hour are removed. [`StoreError::SchemaNewer`] if the database was migrated under it by a newer version: it has
+    /// to stop.
+    async fn worker_report(&self, report: ReportWorker) -> Result<(), StoreError>;
+
+    /// Removes a process that ends.
+    async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError>;
+
+    /// All processes, by host name and start. One that has not reported for 30 seconds, as long as a lease lasts, is
+    /// silent.
+    async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError>;
+
+    /// Takes or keeps a duty until `lease` has passed; answers whether the caller has it. Nobody has it twice at once.
+    async fn duty_take(&self, duty: Duty, worker: WorkerId, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Lets a duty go, so that the next need not wait; nothing happens if the caller does not have it.
+    async fn duty_leave(&self, duty: Duty, worker: WorkerId) -> Result<(), StoreError>;
+}
