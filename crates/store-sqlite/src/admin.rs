@@ -1,17 +1,21 @@
 //! Running the database.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use hostatlas_domain::Timestamp;
-use hostatlas_store::{AdminStore, CheckReport, SchemaStatus, StoreError, WorkerRole};
+use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::SqliteConnection;
 
-use crate::{SqliteStore, check, error::engine, providers, schema, tidy};
+use crate::{SqliteStore, backup, check, copy, error::engine, providers, schema, tidy};
 
 #[async_trait]
 impl AdminStore for SqliteStore {
     async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
         let since = Timestamp::from_millis(self.database.now()).to_readable();
-        self.database.locks.worker(&since)
+        let role = self.database.locks.worker(&since)?;
+        copy::refuse_half(&self.database).await?;
+        Ok(role)
     }
 
     async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
@@ -28,6 +32,10 @@ impl AdminStore for SqliteStore {
     async fn tidy(&self) -> Result<bool, StoreError> {
         let forgot = providers::forget(&self.database, &self.walk).await?;
         Ok(tidy::tidy(&self.database).await? || forgot)
+    }
+
+    async fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
+        backup::backup(&self.database, to).await
     }
 
     async fn close(&self) {

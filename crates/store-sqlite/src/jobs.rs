@@ -7,6 +7,7 @@ mod finish;
 mod leases;
 mod list;
 mod manage;
+mod rooms;
 mod view;
 
 use std::time::Duration;
@@ -150,6 +151,12 @@ impl JobStore for SqliteStore {
             .await
     }
 
+    async fn kind_cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), StoreError> {
+        self.database
+            .write(Size::Small, move |connection, _| Box::pin(manage::cap(connection, kind, cap)))
+            .await
+    }
+
     async fn jobs_prune(&self, policy: PrunePolicy) -> Result<u64, StoreError> {
         self.database
             .write(Size::Bulk, move |connection, now| Box::pin(manage::prune(connection, now, policy)))
@@ -159,6 +166,11 @@ impl JobStore for SqliteStore {
     async fn jobs_next_due(&self, kinds: &[JobKind]) -> Result<Option<Duration>, StoreError> {
         let kinds = claim::mask(kinds);
         self.database.read(move |connection, now| Box::pin(claim::next_due(connection, now, kinds))).await
+    }
+
+    // The engine tells no other process of a commit.
+    async fn jobs_heard(&self) {
+        std::future::pending().await
     }
 }
 

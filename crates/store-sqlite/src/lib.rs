@@ -4,8 +4,10 @@
 //! one machine share the file under the locks of [`lock`].
 
 mod admin;
+mod backup;
 mod check;
 mod clock;
+mod copy;
 mod counters;
 mod database;
 mod error;
@@ -23,9 +25,11 @@ mod packed;
 mod providers;
 mod rows;
 mod runs;
+mod schedules;
 mod schema;
 mod tidy;
 mod undo;
+mod workers;
 mod writer;
 
 pub use clock::ClockOffset;

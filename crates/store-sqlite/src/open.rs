@@ -161,7 +161,7 @@ fn check_file(path: &Path, mode: Mode) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn connect_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(PATIENCE)

@@ -8,7 +8,11 @@ use hostatlas_domain::{
 use hostatlas_store::{ClaimJobs, ClaimedJob, StoreError};
 use sqlx::SqliteConnection;
 
-use super::{kind_of, state_of};
+use super::{
+    kind_of,
+    rooms::{Rooms, rooms},
+    state_of,
+};
 use crate::{
     counters::JobDelta,
     database::touch,
@@ -87,34 +91,55 @@ async fn candidates(
     now: i64,
     params: &ClaimJobs,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let kinds = mask(&params.kinds) & !paused(connection).await?;
+    let rooms = rooms(connection, &params.except).await?;
+    let kinds = mask(&params.kinds) & rooms.open();
     if kinds == 0 || params.limit == 0 {
         return Ok(Vec::new());
     }
+    let packed = if rooms.bind(kinds, params.limit) {
+        capped(connection, now, params, kinds, &rooms).await?
+    } else {
+        free(connection, now, params, kinds).await?
+    };
+    let found = rows(packed.as_deref()).map(Candidate::of).collect::<Result<_, _>>()?;
+    Ok(one_class(found, params.crashed_limit))
+}
+
+/// The claimable jobs of kinds of which as many may run as there are asked for.
+async fn free(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: &ClaimJobs,
+    kinds: Kinds,
+) -> Result<Option<String>, StoreError> {
     let limit = i64::from(params.limit);
     let except = i64::try_from(params.except.len()).unwrap_or(i64::MAX);
-    let packed: Option<String> = sqlx::query_scalar(statement(kinds, params.oldest_first, except > 0))
+    sqlx::query_scalar(statement(kinds, params.oldest_first, except > 0))
         .bind(now)
         .bind(limit.saturating_add(except))
         .bind(id_array(params.except.iter().map(|job| job.0)))
         .bind(limit)
         .fetch_one(connection)
         .await
-        .map_err(engine)?;
-    let found = rows(packed.as_deref()).map(Candidate::of).collect::<Result<_, _>>()?;
-    Ok(one_class(found, params.crashed_limit))
+        .map_err(engine)
 }
 
-/// The kinds that are paused.
-///
-/// It is a statement of its own: as a condition of the others it would be asked for every waiting job of such a kind.
-async fn paused(connection: &mut SqliteConnection) -> Result<Kinds, StoreError> {
-    let mask: i64 =
-        sqlx::query_scalar("SELECT coalesce(sum(1 << kind), 0) FROM job_kind WHERE paused_at IS NOT NULL")
-            .fetch_one(connection)
-            .await
-            .map_err(engine)?;
-    Kinds::try_from(mask).map_err(|_| corrupt("a kind of job"))
+/// The claimable jobs of kinds of which one has room for fewer than are asked for.
+async fn capped(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: &ClaimJobs,
+    kinds: Kinds,
+    rooms: &Rooms,
+) -> Result<Option<String>, StoreError> {
+    let query = sqlx::query_scalar(capped_statement(kinds, params.oldest_first))
+        .bind(now)
+        .bind(i64::from(params.limit))
+        .bind(id_array(params.except.iter().map(|job| job.0)));
+    let query = JobKind::ALL
+        .into_iter()
+        .fold(query, |query, kind| query.bind(i64::from(rooms.of(kind).min(params.limit))));
+    query.fetch_one(connection).await.map_err(engine)
 }
 
 /// Never mixes jobs whose worker died while they ran with others: one of them may be the reason. Those that died once
@@ -184,16 +209,47 @@ fn statement(kinds: Kinds, oldest_first: bool, leaves_out: bool) -> &'static str
         let source = if oldest_first { oldest(kinds) } else { most_urgent(kinds) };
         let except =
             if leaves_out { "id NOT IN (SELECT value FROM json_each(?3))" } else { "?3 IS NOT NULL" };
-        // Small columns share numbers: each field of text costs as much as reading its row.
-        format!(
-            "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), \
-             (j.kind << 28) | (j.state << 25) | (j.force << 24) | (j.port << 8) | j.protocol, \
-             (j.attempt << 33) | (j.max_attempts << 17) | (j.crash_count << 1) \
-             | (h.location_state = 1 AND h.located_at > j.created_at)), ';') \
-             FROM (SELECT id FROM ({source}) WHERE {except} LIMIT ?4 + 0) AS c \
-             CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host"
-        )
+        packed(&format!("SELECT id FROM ({source}) WHERE {except} LIMIT ?4 + 0"))
     })
+}
+
+/// The statement for a set of kinds of which some are capped: ?1 now, ?2 the limit, ?3 what is left out, ?4 and
+/// following the most of each kind. Each kind is cut to its room before they are put in order, and what is left out
+/// before that: it would take up the room.
+fn capped_statement(kinds: Kinds, oldest_first: bool) -> &'static str {
+    static STATEMENTS: [OnceLock<String>; 2 * ALL_SETS] = [const { OnceLock::new() }; 2 * ALL_SETS];
+    let at = usize::from(kinds) % ALL_SETS + if oldest_first { ALL_SETS } else { 0 };
+    STATEMENTS[at].get_or_init(|| {
+        let of_kind = |kind: u8| {
+            let room = usize::from(kind) + 4;
+            let seeks: Vec<_> = levels()
+                .map(|priority| {
+                    format!(
+                        "SELECT * FROM (SELECT id, priority, run_at FROM job WHERE state < 3 AND kind = {kind} \
+                         AND priority = {priority} AND run_at <= ?1 AND id NOT IN (SELECT value FROM json_each(?3)) \
+                         ORDER BY run_at, id LIMIT ?{room} + 0)"
+                    )
+                })
+                .collect();
+            let order = if oldest_first { "ORDER BY run_at, id " } else { "" };
+            format!("SELECT * FROM ({} {order}LIMIT ?{room} + 0)", seeks.join(" UNION ALL "))
+        };
+        let kinds: Vec<_> = members(kinds).map(of_kind).collect();
+        let order = if oldest_first { "run_at, id" } else { "priority, run_at, id" };
+        packed(&format!("SELECT id FROM ({}) ORDER BY {order} LIMIT ?2 + 0", kinds.join(" UNION ALL ")))
+    })
+}
+
+/// Reads the jobs that `source` names, in one row. Small columns share numbers: each field of text costs as much as
+/// reading its row.
+fn packed(source: &str) -> String {
+    format!(
+        "SELECT group_concat(concat_ws(',', j.id, j.lease_token, j.host, hex(h.address), \
+         (j.kind << 28) | (j.state << 25) | (j.force << 24) | (j.port << 8) | j.protocol, \
+         (j.attempt << 33) | (j.max_attempts << 17) | (j.crash_count << 1) \
+         | (h.location_state = 1 AND h.located_at > j.created_at)), ';') \
+         FROM ({source}) AS c CROSS JOIN job AS j ON j.id = c.id CROSS JOIN host AS h ON h.id = j.host"
+    )
 }
 
 fn members(kinds: Kinds) -> impl Iterator<Item = u8> {
@@ -239,7 +295,8 @@ pub(super) async fn next_due(
     kinds: Kinds,
 ) -> Result<Option<Duration>, StoreError> {
     static STATEMENTS: [OnceLock<String>; ALL_SETS] = [const { OnceLock::new() }; ALL_SETS];
-    let kinds = kinds & !paused(connection).await?;
+    // A kind that is at its cap cannot be claimed, however long its jobs have been due.
+    let kinds = kinds & rooms(connection, &[]).await?.open();
     if kinds == 0 {
         return Ok(None);
     }

@@ -225,6 +225,21 @@ pub(super) async fn pause(
     touch(connection, &[Topic::Jobs]).await
 }
 
+/// Bounds how many jobs of a kind run at once.
+pub(super) async fn cap(
+    connection: &mut SqliteConnection,
+    kind: JobKind,
+    cap: Option<u32>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE job_kind SET cap = ?2 WHERE kind = ?1")
+        .bind(kind.number())
+        .bind(cap)
+        .execute(&mut *connection)
+        .await
+        .map_err(engine)?;
+    touch(connection, &[Topic::Jobs]).await
+}
+
 /// Deletes finished jobs that are old enough: one seek a state. (`?3 + 0`: see `claim`.)
 pub(super) async fn prune(
     connection: &mut SqliteConnection,

@@ -1,0 +1,268 @@
+//! Moving a whole installation.
+
+use async_trait::async_trait;
+use hostatlas_domain::Topic;
+use hostatlas_store::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, StoreError};
+use serde_json::{Value, json};
+use sqlx::{
+    AssertSqlSafe, Row, Sqlite, SqliteConnection, TypeInfo, ValueRef, query::Query, sqlite::SqliteArguments,
+    sqlite::SqliteRow,
+};
+
+use crate::{
+    SqliteStore,
+    database::{Database, Size, next_map_number, touch},
+    error::{corrupt, engine},
+    rows,
+};
+
+#[async_trait]
+impl CopyStore for SqliteStore {
+    // Every counter is in its place: each transaction puts it there.
+    async fn copy_source(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn copy_begin(&self, source: &str) -> Result<Vec<CopyProgress>, StoreError> {
+        let source = source.to_owned();
+        self.database.write(Size::Bulk, move |connection, _| Box::pin(begin(connection, source))).await
+    }
+
+    async fn copy_read(
+        &self,
+        table: &CopyTable,
+        after: Option<&[CopyValue]>,
+        limit: u32,
+    ) -> Result<Vec<Vec<CopyValue>>, StoreError> {
+        let (table, after) = (*table, after.map(<[CopyValue]>::to_vec));
+        self.database
+            .read(move |connection, _| {
+                Box::pin(async move { read(connection, &table, after.as_deref(), limit).await })
+            })
+            .await
+    }
+
+    async fn copy_write(
+        &self,
+        table: &CopyTable,
+        rows: Vec<Vec<CopyValue>>,
+        done: bool,
+    ) -> Result<(), StoreError> {
+        let table = *table;
+        self.database
+            .write(Size::Bulk, move |connection, _| {
+                Box::pin(async move { write(connection, &table, &rows, done).await })
+            })
+            .await
+    }
+
+    async fn copy_end(&self) -> Result<(), StoreError> {
+        self.database.write(Size::Bulk, |connection, _| Box::pin(end(connection))).await
+    }
+}
+
+/// Refuses what should work on the rows of an installation while they still come.
+pub(crate) async fn refuse_half(database: &Database) -> Result<(), StoreError> {
+    let source: Option<String> = database
+        .read(|connection, _| {
+            Box::pin(async move {
+                sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
+                    .fetch_optional(connection)
+                    .await
+                    .map_err(engine)
+            })
+        })
+        .await?;
+    match source {
+        None => Ok(()),
+        Some(source) => Err(StoreError::Conflict(format!(
+            "the database is being copied from `{source}`, and not all of it is there"
+        ))),
+    }
+}
+
+async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<CopyProgress>, StoreError> {
+    let begun: Option<String> = sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(engine)?;
+    match begun {
+        Some(begun) if begun == source => return progress(connection).await,
+        Some(begun) => {
+            return Err(StoreError::Conflict(format!("a copy from `{begun}` is under way into it")));
+        }
+        None => {}
+    }
+    let is_used: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM host) OR EXISTS (SELECT 1 FROM import) OR EXISTS (SELECT 1 FROM job)",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(engine)?;
+    if is_used {
+        return Err(StoreError::Conflict("the database is not empty".to_owned()));
+    }
+    for table in COPY_TABLES {
+        let statement = format!("DELETE FROM {}", table.name);
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.map_err(engine)?;
+        sqlx::query("INSERT INTO copying (name, source, after, copied, done) VALUES (?1, ?2, '', 0, 0)")
+            .bind(table.name)
+            .bind(&source)
+            .execute(&mut *connection)
+            .await
+            .map_err(engine)?;
+    }
+    progress(connection).await
+}
+
+async fn progress(connection: &mut SqliteConnection) -> Result<Vec<CopyProgress>, StoreError> {
+    let mut progress = Vec::with_capacity(COPY_TABLES.len());
+    for table in COPY_TABLES {
+        let (after, copied, done): (String, i64, bool) =
+            sqlx::query_as("SELECT after, copied, done FROM copying WHERE name = ?1")
+                .bind(table.name)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(engine)?;
+        progress.push(CopyProgress {
+            name: table.name.to_owned(),
+            after: key_of(&after)?,
+            copied: u64::try_from(copied).map_err(|_| corrupt("a count of copied rows"))?,
+            done,
+        });
+    }
+    Ok(progress)
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    table: &CopyTable,
+    after: Option<&[CopyValue]>,
+    limit: u32,
+) -> Result<Vec<Vec<CopyValue>>, StoreError> {
+    let keys = table.columns.iter().take(table.key).copied().collect::<Vec<_>>().join(", ");
+    let condition = if after.is_some() {
+        let parameters = vec!["?"; table.key].join(", ");
+        format!("WHERE ({keys}) > ({parameters})")
+    } else {
+        String::new()
+    };
+    let statement = format!(
+        "SELECT {} FROM {} {condition} ORDER BY {keys} LIMIT ?",
+        table.columns.join(", "),
+        table.name
+    );
+    let query = after.into_iter().flatten().fold(sqlx::query(AssertSqlSafe(statement)), bind);
+    let rows = query.bind(limit).fetch_all(connection).await.map_err(engine)?;
+    rows.iter().map(|row| (0..table.columns.len()).map(|column| value(row, column)).collect()).collect()
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    table: &CopyTable,
+    rows: &[Vec<CopyValue>],
+    done: bool,
+) -> Result<(), StoreError> {
+    let columns = table.columns.len();
+    if rows.iter().any(|row| row.len() != columns) {
+        return Err(corrupt("a row with more or fewer values than its table has columns"));
+    }
+    let head = format!("INSERT INTO {} ({}) VALUES", table.name, table.columns.join(", "));
+    let row = format!("({})", vec!["?"; columns].join(","));
+    rows::insert(connection, [&head, &row, ""], rows, |query, row| row.iter().fold(query, bind)).await?;
+    let after = rows.last().map(|row| key_text(&row[..table.key]));
+    sqlx::query(
+        "UPDATE copying SET after = coalesce(?2, after), copied = copied + ?3, done = ?4 WHERE name = ?1",
+    )
+    .bind(table.name)
+    .bind(after)
+    .bind(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+    .bind(done)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    Ok(())
+}
+
+async fn end(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // New hosts and jobs are numbered after the copied ones: the engine notes the highest number of each table itself.
+    let number = next_map_number(connection).await?;
+    sqlx::query("UPDATE place SET changed = ?1")
+        .bind(number)
+        .execute(&mut *connection)
+        .await
+        .map_err(engine)?;
+    sqlx::query("DELETE FROM copying").execute(&mut *connection).await.map_err(engine)?;
+    touch(connection, &Topic::ALL).await
+}
+
+fn bind<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    value: &CopyValue,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    match value {
+        CopyValue::Null => query.bind(None::<i64>),
+        CopyValue::Integer(number) => query.bind(*number),
+        CopyValue::Text(text) => query.bind(text.clone()),
+        CopyValue::Bytes(bytes) => query.bind(bytes.clone()),
+    }
+}
+
+fn value(row: &SqliteRow, column: usize) -> Result<CopyValue, StoreError> {
+    let raw = row.try_get_raw(column).map_err(engine)?;
+    if raw.is_null() {
+        return Ok(CopyValue::Null);
+    }
+    let kind = raw.type_info();
+    Ok(match kind.name() {
+        "INTEGER" => CopyValue::Integer(row.try_get(column).map_err(engine)?),
+        "TEXT" => CopyValue::Text(row.try_get(column).map_err(engine)?),
+        "BLOB" => CopyValue::Bytes(row.try_get(column).map_err(engine)?),
+        _ => return Err(corrupt("a type of value")),
+    })
+}
+
+/// A key as JSON: bytes are an array of numbers, which nothing else is.
+fn key_text(key: &[CopyValue]) -> String {
+    let value = |value: &CopyValue| match value {
+        CopyValue::Null => Value::Null,
+        CopyValue::Integer(number) => json!(number),
+        CopyValue::Text(text) => json!(text),
+        CopyValue::Bytes(bytes) => json!(bytes),
+    };
+    Value::Array(key.iter().map(value).collect()).to_string()
+}
+
+fn key_of(text: &str) -> Result<Option<Vec<CopyValue>>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let unknown = || corrupt("a key of a copy");
+    let values: Vec<Value> = serde_json::from_str(text).map_err(|_| unknown())?;
+    let value = |value: Value| match value {
+        Value::Null => Ok(CopyValue::Null),
+        Value::Number(number) => number.as_i64().map(CopyValue::Integer).ok_or_else(unknown),
+        Value::String(text) => Ok(CopyValue::Text(text)),
+        bytes @ Value::Array(_) => serde_json::from_value(bytes).map(CopyValue::Bytes).map_err(|_| unknown()),
+        _ => Err(unknown()),
+    };
+    values.into_iter().map(value).collect::<Result<_, _>>().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_as_it_was() {
+        let key = vec![
+            CopyValue::Integer(i64::MIN),
+            CopyValue::Text("a \"name\"".to_owned()),
+            CopyValue::Bytes(vec![0, 255]),
+            CopyValue::Null,
+        ];
+        assert_eq!(key_of(&key_text(&key)).expect("a key"), Some(key));
+        assert_eq!(key_of("").expect("no key"), None);
+        assert!(key_of("{}").is_err() && key_of("[1.5]").is_err());
+    }
+}
