@@ -1,0 +1,258 @@
+//! The one way in which this crate reads and writes.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use hostatlas_domain::Topic;
+use hostatlas_store::StoreError;
+use rand::Rng;
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{
+    clock::ClockOffset,
+    error::{engine, may_run_again, other},
+    location::Location,
+};
+
+/// How long one statement may take before the server ends it.
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a row that another transaction holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a transaction may wait for us before the server ends it and frees what it holds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a transaction may take before we give up on the server: a little more than one slow statement, since a
+/// server that is cut off says nothing.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long to wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Two cores are kept busy by four; the others are for readers while those write.
+const CONNECTIONS: u32 = 8;
+/// A connection that rested longer is asked whether it still lives.
+const RESTED: Duration = Duration::from_secs(1);
+/// How often a transaction that lost a race is run, all in all.
+const ATTEMPTS: u32 = 4;
+
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// One database: a pool of connections and how to make another.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: PgPool,
+    clock: ClockOffset,
+    is_pooled: bool,
+    /// For people, without the password.
+    pub(crate) location: Arc<str>,
+    /// For a session of our own behind the pool's back; behind a pooler it is one without settings.
+    pub(crate) options: PgConnectOptions,
+    /// Where to listen: `None` where a pooler would not let us.
+    pub(crate) listening: Option<PgConnectOptions>,
+}
+
+impl Database {
+    /// Connects when first asked.
+    pub(crate) fn new(location: &Location, direct: Option<&Location>, clock: ClockOffset) -> Self {
+        let options = settings(location);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    Ok(metadata.idle_for < RESTED || connection.ping().await.is_ok())
+                })
+            })
+            .connect_lazy_with(options.clone());
+        let listening = direct.or((!location.is_pooled).then_some(location)).map(settings);
+        let (location_text, is_pooled) = (Arc::from(location.text.as_str()), location.is_pooled);
+        Self { pool, clock, is_pooled, location: location_text, options, listening }
+    }
+
+    /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
+    ///
+    /// One that loses a race against another transaction is rolled back and run again. One whose connection is lost is
+    /// not: it may have been committed. The operation must neither begin nor end a transaction of its own.
+    pub(crate) async fn write<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.write_within(TRANSACTION_TIMEOUT, operation).await
+    }
+
+    /// As [`Database::write`], for what may take long.
+    pub(crate) async fn write_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        for attempt in 1..ATTEMPTS {
+            match self.transact(WRITE, timeout, &operation).await {
+                Err(error) if may_run_again(&error) => {
+                    tracing::debug!(attempt, "A transaction lost a race and is run again");
+                    let wait = rand::rng().random_range(0..u64::from(attempt) * 20);
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                }
+                answer => return answer,
+            }
+        }
+        match self.transact(WRITE, timeout, &operation).await {
+            Err(error) if may_run_again(&error) => Err(StoreError::Busy),
+            answer => answer,
+        }
+    }
+
+    /// Runs `operation` on one consistent view of the database.
+    pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.read_within(TRANSACTION_TIMEOUT, operation).await
+    }
+
+    /// As [`Database::read`], for what may take long.
+    pub(crate) async fn read_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.transact(READ, timeout, &operation).await
+    }
+
+    async fn transact<T, F>(&self, begin: &'static str, timeout: Duration, operation: &F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        let begin = self.begin(begin, timeout);
+        let mut connection = self.connection(&begin).await?;
+        let running = self.run(&mut connection, operation);
+        let Ok(answer) = tokio::time::timeout(timeout, running).await else {
+            connection.close_on_drop();
+            return Err(other("the server did not answer in time: what it was asked to write may be written"));
+        };
+        if let Err(StoreError::Engine(_)) = &answer {
+            // Whatever state it is in, the next one gets a fresh connection. A lost race is the exception, but a rare one.
+            connection.close_on_drop();
+        }
+        answer
+    }
+
+    /// A connection in a transaction that was just begun. A dead one is thrown away, since nothing was asked of it yet.
+    async fn connection(&self, begin: &str) -> Result<PoolConnection<Postgres>, StoreError> {
+        for _ in 0..=CONNECTIONS {
+            let mut connection = self.acquire().await?;
+            let asked = sqlx::raw_sql(AssertSqlSafe(begin.to_owned())).execute(&mut *connection);
+            match tokio::time::timeout(ACQUIRE_TIMEOUT, asked).await {
+                Ok(Ok(_)) => return Ok(connection),
+                Ok(Err(error)) if error.as_database_error().is_none() => connection.close_on_drop(),
+                Ok(Err(error)) => {
+                    connection.close_on_drop();
+                    tracing::debug!(error = %error, "A connection refused to begin");
+                }
+                Err(_) => connection.close_on_drop(),
+            }
+        }
+        Err(self.gone())
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        match self.pool.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) if self.pool.size() < CONNECTIONS => Err(self.gone()),
+            Err(error) => Err(crate::error::opening(&self.location, error)),
+            Ok(connection) => Ok(connection),
+        }
+    }
+
+    fn gone(&self) -> StoreError {
+        let reason = "the server does not answer: see whether it runs and can be reached".to_owned();
+        StoreError::Unreachable { location: self.location.to_string(), reason }
+    }
+
+    async fn run<T, F>(&self, connection: &mut PgConnection, operation: &F) -> Result<T, StoreError>
+    where
+        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        let now = now(connection).await?.saturating_add(self.clock.millis());
+        match operation(connection, now).await {
+            Ok(answer) => {
+                sqlx::raw_sql("COMMIT").execute(connection).await.map_err(engine)?;
+                Ok(answer)
+            }
+            Err(error) => {
+                sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What begins a transaction: behind a pooler it also says what a session of our own is told once.
+    fn begin(&self, begin: &'static str, timeout: Duration) -> String {
+        let mut statements = begin.to_owned();
+        let is_long = timeout > TRANSACTION_TIMEOUT;
+        if !self.is_pooled && !is_long {
+            return statements;
+        }
+        for (name, value) in session_settings() {
+            let value = if is_long && name == "statement_timeout" { millis(timeout) } else { value };
+            statements.push_str(&format!("; SET LOCAL {name} = {value}"));
+        }
+        statements
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// How to connect. A pooler refuses to be told settings at the start, and what is prepared in one of its sessions is
+/// not there in the next.
+fn settings(location: &Location) -> PgConnectOptions {
+    use sqlx::ConnectOptions;
+    let options = location.options.clone().application_name("hostatlas").disable_statement_logging();
+    if location.is_pooled {
+        options.statement_cache_capacity(0).extra_float_digits(None)
+    } else {
+        options.statement_cache_capacity(256).options(session_settings())
+    }
+}
+
+/// What each of our sessions is told.
+pub(crate) fn session_settings() -> [(&'static str, String); 4] {
+    [
+        ("statement_timeout", millis(STATEMENT_TIMEOUT)),
+        ("lock_timeout", millis(LOCK_TIMEOUT)),
+        ("idle_in_transaction_session_timeout", millis(IDLE_TIMEOUT)),
+        // The queue's indexes are in memory; by the default the planner reads whole tables instead.
+        ("random_page_cost", "1.1".to_owned()),
+    ]
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// The server's time in milliseconds since 1970.
+async fn now(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        .fetch_one(connection)
+        .await
+        .map_err(engine)
+}
+
+/// Moves the change numbers of `topics`; the last statement of whatever changes what they show.
+pub(crate) async fn touch(connection: &mut PgConnection, topics: &[Topic]) -> Result<(), StoreError> {
+    let topics: Vec<i16> = topics.iter().map(|topic| i16::from(topic.number())).collect();
+    sqlx::query("INSERT INTO change_delta (topic) SELECT DISTINCT unnest($1::smallint[])")
+        .bind(topics)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}

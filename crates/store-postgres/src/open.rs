@@ -1,0 +1,162 @@
+use std::{fmt, time::Duration};
+
+use hostatlas_store::StoreError;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use crate::{
+    PostgresStore,
+    clock::ClockOffset,
+    database::{Database, session_settings},
+    error::{POOLER_REMEDY, opening},
+    listen,
+    location::{Location, without_password},
+    locations, providers,
+    schema::{self, Found},
+};
+
+/// The first `PostgreSQL` that is tested with: 15, as `server_version_num` counts.
+const OLDEST_ENGINE: i32 = 150_000;
+/// How long the first connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What [`PostgresStore::open`] may do to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As [`Mode::Migrate`]: making the database itself is for those who run the server.
+    Create,
+    /// Makes the tables if it is empty and migrates it if it is older.
+    Migrate,
+    /// Neither: an empty database and an older one are refused.
+    Existing,
+    /// Opens an older one as it is, only to ask for [`hostatlas_store::AdminStore::schema_status`].
+    Inspect,
+}
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// `postgres://user:password@host:5432/database`, with `sslmode` and the like as parameters, and
+    /// `pooler=transaction` where a pooler hands each transaction to another session.
+    pub url: String,
+    /// A URL past the pooler, to listen at. Without one, behind a pooler, idle workers are woken by polling alone.
+    pub direct_url: Option<String>,
+    /// What may be done to it.
+    pub mode: Mode,
+    /// How far the store's clock runs ahead; only tests move it.
+    pub clock_offset: ClockOffset,
+}
+
+impl OpenOptions {
+    /// Opens `url` in `mode`, by the server's clock.
+    pub fn new(url: impl Into<String>, mode: Mode) -> Self {
+        Self { url: url.into(), direct_url: None, mode, clock_offset: ClockOffset::default() }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OpenOptions")
+            .field("url", &without_password(&self.url))
+            .field("direct_url", &self.direct_url.as_deref().map(without_password))
+            .field("mode", &self.mode)
+            .field("clock_offset", &self.clock_offset)
+            .finish()
+    }
+}
+
+impl PostgresStore {
+    /// Connects to a database. Nothing is changed in one that is refused.
+    pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        let location: Location = options.url.parse()?;
+        let direct: Option<Location> = options.direct_url.as_deref().map(str::parse).transpose()?;
+        let database = Database::new(&location, direct.as_ref(), options.clock_offset);
+        let mut connection = connect(&database).await?;
+        check_engine(&mut connection, &location).await?;
+        prepare(&mut connection, &location, options.mode).await?;
+        // A connection that does not end well was only there to look.
+        let _ = connection.close().await;
+        let listener = listen::Listener::start(database.listening.clone());
+        let (caches, walk) = (locations::Caches::default(), providers::Walk::default());
+        Ok(Self { database, caches, walk, listener })
+    }
+
+    /// A database's URL as it may be shown: without its password and parameters.
+    pub fn shown(url: &str) -> String {
+        without_password(url)
+    }
+}
+
+/// One connection beside the pool, which would hide why it cannot be made.
+async fn connect(database: &Database) -> Result<PgConnection, StoreError> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, database.options.connect()).await {
+        Ok(connected) => connected.map_err(|error| opening(&database.location, error)),
+        Err(_) => Err(opening(&database.location, sqlx::Error::PoolTimedOut)),
+    }
+}
+
+async fn check_engine(connection: &mut PgConnection, location: &Location) -> Result<(), StoreError> {
+    let fail = |error| opening(&location.text, error);
+    let (number, version, encoding, timeout): (i32, String, String, i64) = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
+                current_setting('server_encoding'),
+                (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout')",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(fail)?;
+    if let Some(error) = too_old(number, &version) {
+        return Err(error);
+    }
+    let unreachable =
+        |reason: String| StoreError::Unreachable { location: location.text.clone(), reason };
+    if encoding != "UTF8" {
+        let remedy = "make one with `createdb --encoding=UTF8 --template=template0`";
+        return Err(unreachable(format!("its encoding is {encoding}, which cannot hold every name: {remedy}")));
+    }
+    let told = session_settings().into_iter().find(|(name, _)| *name == "statement_timeout");
+    let was_told = told.is_some_and(|(_, value)| value == timeout.to_string());
+    if !location.is_pooled && !was_told {
+        return Err(unreachable(format!("the settings of a session are not kept: {POOLER_REMEDY}")));
+    }
+    Ok(())
+}
+
+fn too_old(number: i32, version: &str) -> Option<StoreError> {
+    let found = format!("PostgreSQL {version}");
+    (number < OLDEST_ENGINE).then_some(StoreError::EngineTooOld { found, wanted: "PostgreSQL 15" })
+}
+
+async fn prepare(connection: &mut PgConnection, location: &Location, mode: Mode) -> Result<(), StoreError> {
+    if matches!(mode, Mode::Create | Mode::Migrate) {
+        return schema::migrate(connection, &location.text).await;
+    }
+    let found = match schema::inspect(connection, &location.text).await? {
+        Found::Version(version) => version,
+        Found::Nothing => 0,
+    };
+    if mode == Mode::Existing && found < schema::WANTED {
+        return Err(StoreError::SchemaBehind { found, wanted: schema::WANTED });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_before_15_are_too_old() {
+        let old = [(90_624, true), (140_011, true), (149_999, true), (150_000, false), (180_001, false)];
+        for (number, is_old) in old {
+            assert_eq!(too_old(number, "1").is_some(), is_old, "{number}");
+        }
+    }
+
+    #[test]
+    fn options_show_no_password() {
+        let mut options = OpenOptions::new("postgres://me:secret@db.test/atlas", Mode::Existing);
+        options.direct_url = Some("postgres://me:secret@db.test/atlas?password=secret".to_owned());
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}
