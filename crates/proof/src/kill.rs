@@ -1,0 +1,258 @@
+//! SIGKILL at random, on `SQLite`.
+//!
+//! Lists of addresses are imported one after the other while a worker locates what they bring. Now the worker, now
+//! the import is killed. An import that was killed is run again, as its user would. At the end each address is one
+//! host with one job, each job is done and was done once.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::{
+    Options, Report, addresses,
+    installation::{Installation, PATIENCE},
+    probe::Probe,
+    process::Process,
+};
+
+/// How soon after its start a worker has done something.
+const RESUMES_WITHIN: Duration = Duration::from_secs(1);
+/// How often progress is looked for.
+const LOOK: Duration = Duration::from_millis(2);
+/// One kill in so many meets the import.
+const IMPORTS_KILLED: u32 = 8;
+/// One kill in so many comes before the worker has done anything.
+const EARLY_KILLS: u32 = 5;
+
+/// How much is done.
+struct Plan {
+    jobs: u64,
+    lists: u64,
+    kills: u32,
+}
+
+/// Runs it.
+pub async fn run(options: &Options) -> anyhow::Result<Report> {
+    let plan = options.form.pick(
+        Plan { jobs: 1_000_000, lists: 40, kills: 200 },
+        Plan { jobs: 4_000, lists: 4, kills: 6 },
+    );
+    let mut report = Report::new("kill", options);
+    let installation = Installation::new(options)?;
+    let lists = write_lists(&installation, &plan)?;
+    installation.run_well(&["db", "migrate"])?;
+    let mut watch = Probe::writing(&installation.database()).await?;
+    watch.watch_effects().await?;
+    watch.close().await?;
+
+    let mut killing = Killing {
+        random: StdRng::seed_from_u64(options.seed),
+        import: Importing { lists, next: 0, running: None, killed: 0 },
+        resumed: Vec::new(),
+        rounds: 0,
+        idle_rounds: 0,
+        installation,
+        plan,
+    };
+    killing.rounds(&mut report).await?;
+    killing.finish(&mut report).await?;
+    killing.judge(&mut report).await?;
+    Ok(report)
+}
+
+fn write_lists(installation: &Installation, plan: &Plan) -> anyhow::Result<Vec<PathBuf>> {
+    let size = plan.jobs.div_ceil(plan.lists);
+    (0..plan.lists)
+        .map(|list| {
+            let path = installation.path(&format!("list-{list}.txt"));
+            addresses::write_list(&path, list * size..((list + 1) * size).min(plan.jobs))?;
+            Ok(path)
+        })
+        .collect()
+}
+
+/// The imports, one after the other.
+struct Importing {
+    lists: Vec<PathBuf>,
+    next: usize,
+    running: Option<Process>,
+    killed: u32,
+}
+
+impl Importing {
+    fn is_over(&self) -> bool {
+        self.next >= self.lists.len()
+    }
+
+    /// Goes on to the next list where one has ended.
+    fn advance(&mut self, installation: &Installation, report: &mut Report) -> anyhow::Result<()> {
+        if let Some(import) = &mut self.running {
+            let Some(status) = import.ended_within(Duration::ZERO)? else { return Ok(()) };
+            report.require(status.success(), || {
+                format!("an import that nobody killed ended with {status}: {}", import.said())
+            });
+            self.running = None;
+            self.next += 1;
+        }
+        if let Some(list) = self.lists.get(self.next) {
+            self.running = Some(installation.start(&["import", &list.to_string_lossy()])?);
+        }
+        Ok(())
+    }
+
+    /// Kills the one that runs; its list is read again from the beginning.
+    fn kill(&mut self) -> anyhow::Result<bool> {
+        let Some(mut import) = self.running.take() else { return Ok(false) };
+        let status = import.kill()?;
+        if status.success() {
+            self.next += 1;
+            return Ok(false);
+        }
+        self.killed += 1;
+        Ok(true)
+    }
+}
+
+struct Killing {
+    plan: Plan,
+    installation: Installation,
+    random: StdRng,
+    import: Importing,
+    /// How long each start took to its first finished job, where jobs were waiting.
+    resumed: Vec<Duration>,
+    rounds: u32,
+    idle_rounds: u32,
+}
+
+impl Killing {
+    /// Kills so often that the last kill comes before the last job.
+    async fn rounds(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        while self.rounds < self.plan.kills {
+            self.rounds += 1;
+            self.import.advance(&self.installation, report)?;
+            if !self.import.is_over() && self.random.random_ratio(1, IMPORTS_KILLED) {
+                let delay = self.random.random_range(0..200);
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+                if self.import.kill()? {
+                    self.check_file(report).await?;
+                    continue;
+                }
+            }
+            self.kill_worker(report).await?;
+            self.check_file(report).await?;
+        }
+        Ok(())
+    }
+
+    async fn kill_worker(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let done = u64::try_from(probe.completed().await?).unwrap_or(0);
+        let waiting = probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await? > 0;
+        let began = Instant::now();
+        let mut worker = self.installation.start(&["worker"])?;
+        if self.random.random_ratio(1, EARLY_KILLS) {
+            let delay = self.random.random_range(0..60);
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        } else if waiting {
+            match first_progress(&mut probe, done, began).await? {
+                Some(took) => self.resumed.push(took),
+                None => report.violation(format!(
+                    "round {}: jobs waited and none was done within {PATIENCE:?}: {}",
+                    self.rounds,
+                    worker.said()
+                )),
+            }
+            self.let_it_work(&mut probe, done).await?;
+        } else {
+            // The lists are not there yet: nothing can be resumed, but a kill is a kill.
+            self.idle_rounds += 1;
+            tokio::time::sleep(Duration::from_millis(self.random.random_range(0..100))).await;
+        }
+        probe.close().await?;
+        worker.kill()?;
+        Ok(())
+    }
+
+    /// Lets the worker go on until a random number of jobs, so that those left suffice for the kills to come.
+    async fn let_it_work(&mut self, probe: &mut Probe, done: u64) -> anyhow::Result<()> {
+        let left = self.plan.jobs.saturating_sub(done);
+        let kills = u64::from(self.plan.kills.saturating_sub(self.rounds)) + 1;
+        let share = self.random.random_range(0..=2 * left / (kills + 1));
+        let patience = Duration::from_millis(self.random.random_range(1..1_500));
+        let began = Instant::now();
+        while began.elapsed() < patience && u64::try_from(probe.completed().await?).unwrap_or(0) < done + share {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// What has to hold after each kill, before anybody repairs anything.
+    async fn check_file(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let found = probe.integrity().await?;
+        report.require(found == "ok", || format!("round {}: integrity: {found}", self.rounds));
+        let twice = "SELECT (SELECT count(*) FROM job_effect WHERE times > 1) \
+                     + (SELECT count(*) FROM host_effect WHERE times > 1)";
+        let twice = probe.number(twice).await?;
+        report.require(twice == 0, || format!("round {}: {twice} effects were applied twice", self.rounds));
+        probe.close().await
+    }
+
+    /// Imports what is left and lets the queue run empty, undisturbed.
+    async fn finish(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        while !self.import.is_over() {
+            self.import.advance(&self.installation, report)?;
+            tokio::time::sleep(LOOK).await;
+        }
+        self.installation.run_well(&["worker", "--drain"])?;
+        let checked = self.installation.run(&["db", "check"])?;
+        report.require(checked.status.success(), || {
+            format!("`db check` found: {}", String::from_utf8_lossy(&checked.stdout))
+        });
+        Ok(())
+    }
+
+    async fn judge(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let counted = probe.count().await?;
+        probe.close().await?;
+        let jobs = i64::try_from(self.plan.jobs)?;
+        report.require(counted.hosts == jobs, || format!("{} hosts of {jobs} addresses", counted.hosts));
+        report.require(counted.jobs == jobs, || format!("{} jobs for {jobs} hosts", counted.jobs));
+        let lost = jobs - counted.completed;
+        report.require(lost == 0, || format!("{lost} jobs were lost"));
+        let twice = counted.jobs_twice + counted.hosts_twice;
+        report.require(twice == 0, || format!("{twice} effects were applied twice"));
+        report.require(counted.disagree == 0, || format!("{} jobs and effects disagree", counted.disagree));
+
+        self.resumed.sort_unstable();
+        let slowest = self.resumed.last().copied().unwrap_or_default();
+        report.require(slowest <= RESUMES_WITHIN, || format!("work resumed only after {slowest:?}"));
+        report.require(!self.resumed.is_empty(), || "no resumption was ever measured".to_owned());
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        report.number("jobs", self.plan.jobs);
+        report.number("kills", self.plan.kills);
+        report.number("kills_of_imports", self.import.killed);
+        report.number("kills_while_idle", self.idle_rounds);
+        report.number("lost", lost);
+        report.number("applied_twice", twice);
+        report.number("resumes_measured", self.resumed.len());
+        report.number("resume_median_ms", milliseconds(self.resumed.get(self.resumed.len() / 2).copied().unwrap_or_default()));
+        report.number("resume_slowest_ms", milliseconds(slowest));
+        Ok(())
+    }
+}
+
+/// How long after `began` more than `done` jobs are done.
+async fn first_progress(probe: &mut Probe, done: u64, began: Instant) -> anyhow::Result<Option<Duration>> {
+    while began.elapsed() < PATIENCE {
+        if u64::try_from(probe.completed().await?).unwrap_or(0) > done {
+            return Ok(Some(began.elapsed()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(None)
+}

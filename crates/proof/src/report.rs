@@ -1,0 +1,154 @@
+//! What a proof says at its end, in one line of JSON.
+
+use std::{path::PathBuf, time::Instant};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Violations that are written out; of the others only their number is.
+const LISTED: usize = 20;
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// As `docs/OPERATIONS.md` claims it.
+    Full,
+    /// Seconds, for every run of the tests.
+    Short,
+}
+
+impl Form {
+    /// The number for this form.
+    pub fn pick<T>(self, full: T, short: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Short => short,
+        }
+    }
+}
+
+/// How a proof runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much is done.
+    pub form: Form,
+    /// What decides everything that is random.
+    pub seed: u64,
+    /// The `hostatlas` to prove.
+    pub binary: PathBuf,
+}
+
+/// The result of one proof.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    proof: String,
+    form: Form,
+    seed: u64,
+    holds: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_run: Option<String>,
+    violation_count: usize,
+    violations: Vec<String>,
+    numbers: Map<String, Value>,
+    seconds: f64,
+    #[serde(skip)]
+    began: Instant,
+}
+
+impl Report {
+    /// A report without anything in it. It holds until somebody says otherwise.
+    pub fn new(proof: &str, options: &Options) -> Self {
+        Self {
+            proof: proof.to_owned(),
+            form: options.form,
+            seed: options.seed,
+            holds: true,
+            not_run: None,
+            violation_count: 0,
+            violations: Vec::new(),
+            numbers: Map::new(),
+            seconds: 0.0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Notes a figure.
+    pub fn number(&mut self, name: &str, value: impl Into<Value>) {
+        self.numbers.insert(name.to_owned(), value.into());
+    }
+
+    /// Notes that something is not as it has to be.
+    pub fn violation(&mut self, what: impl Into<String>) {
+        self.holds = false;
+        self.violation_count += 1;
+        if self.violations.len() < LISTED {
+            self.violations.push(what.into());
+        }
+    }
+
+    /// Notes a violation unless `held`.
+    pub fn require(&mut self, held: bool, what: impl FnOnce() -> String) {
+        if !held {
+            self.violation(what());
+        }
+    }
+
+    /// Says that this machine does not allow the proof: nothing was shown.
+    pub fn not_run(&mut self, reason: impl Into<String>) {
+        self.holds = false;
+        self.not_run = Some(reason.into());
+    }
+
+    /// Whether all that was to be shown was shown.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+
+    /// Why it was not run at all.
+    pub fn reason_not_run(&self) -> Option<&str> {
+        self.not_run.as_deref()
+    }
+
+    /// The report as one line.
+    pub fn to_json(&mut self) -> String {
+        self.seconds = (self.began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"holds\":false,\"error\":\"{error}\"}}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options { form: Form::Short, seed: 7, binary: PathBuf::from("hostatlas") }
+    }
+
+    #[test]
+    fn a_report_holds_until_something_is_violated() {
+        let mut report = Report::new("kill", &options());
+        report.require(true, || unreachable!("nothing is wrong"));
+        assert!(report.holds());
+        report.require(false, || "a job was lost".to_owned());
+        let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+        assert_eq!(json["holds"], false);
+        assert_eq!(json["violations"], serde_json::json!(["a job was lost"]));
+        assert_eq!(json["seed"], 7);
+    }
+
+    #[test]
+    fn what_was_not_run_does_not_hold() {
+        let mut report = Report::new("full-disk", &options());
+        report.not_run("no file system may be mounted here");
+        assert!(!report.holds());
+    }
+
+    #[test]
+    fn a_flood_of_violations_is_counted_and_not_written_out() {
+        let mut report = Report::new("kill", &options());
+        (0..100).for_each(|number| report.violation(format!("violation {number}")));
+        let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+        assert_eq!((json["violation_count"].clone(), json["violations"].as_array().map(Vec::len)), (100.into(), Some(20)));
+    }
+}
