@@ -43,6 +43,8 @@ pub(crate) struct BatchContext {
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) tally: Arc<Tally>,
+    /// How many jobs of this kind are in the hands of this process.
+    pub(crate) running: Arc<AtomicU64>,
     /// Called after every write, so that whoever shows jobs need not wait for a poll.
     pub(crate) on_finish: Arc<dyn Fn() + Send + Sync>,
     /// Fires when the grace of a graceful stop is over.
@@ -61,6 +63,25 @@ impl Tally {
     }
 }
 
+/// Jobs that are counted as running for as long as this lives.
+struct Running {
+    counter: Arc<AtomicU64>,
+    jobs: u64,
+}
+
+impl Running {
+    fn count(counter: &Arc<AtomicU64>, jobs: u64) -> Self {
+        counter.fetch_add(jobs, Ordering::Relaxed);
+        Self { counter: Arc::clone(counter), jobs }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.jobs, Ordering::Relaxed);
+    }
+}
+
 /// Runs one claimed batch to its end: work, decision, fenced write.
 pub(crate) async fn run(
     context: BatchContext,
@@ -69,6 +90,7 @@ pub(crate) async fn run(
     claimed: Instant,
 ) -> Result<(), StoreError> {
     let stop = context.abort.child_token();
+    let _running = Running::count(&context.running, jobs.len() as u64);
     if mode == ClaimMode::Lease {
         context.leases.hold(jobs.iter().map(|job| (job.id, job.token)), claimed, &stop);
     }

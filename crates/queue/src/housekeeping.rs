@@ -1,21 +1,30 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use hostatlas_store::{JobStore, PrunePolicy, Rescue};
+use hostatlas_domain::{JobKind, RunningJobs};
+use hostatlas_store::{Duty, JobStore, ReportWorker, Rescue, StoreError, WorkerStore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::leases::{HEARTBEAT, Leases};
+use crate::{
+    WorkerIdentity,
+    backoff::spread,
+    batch::Tally,
+    leases::{HEARTBEAT, LEASE, Leases},
+    worker::Tidy,
+};
 
-/// How often leases that ran out are looked for.
-const RESCUE_INTERVAL: Duration = Duration::from_secs(5);
-/// How often finished jobs that are old enough are deleted.
-const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
-/// Jobs deleted in one transaction: small, so that claims get in between.
-pub const PRUNE_BATCH: u32 = 1_000;
-/// For how long completed and cancelled jobs are kept.
-pub const COMPLETED_KEPT_FOR: Duration = Duration::from_hours(24);
-/// For how long discarded jobs are kept: somebody should see them.
-pub const DISCARDED_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 30 seconds the
+/// jobs of a dead worker run again within 35, even if it was the one that looked.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(2);
+/// A store that hangs must not keep the next report from coming.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Renews leases until `stop`.
 pub(crate) async fn heartbeat(store: Arc<dyn JobStore>, leases: Arc<Leases>, stop: CancellationToken) {
@@ -24,10 +33,134 @@ pub(crate) async fn heartbeat(store: Arc<dyn JobStore>, leases: Arc<Leases>, sto
     }
 }
 
-/// Takes back jobs whose lease ran out, until `stop`.
-pub(crate) async fn rescue(store: Arc<dyn JobStore>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(RESCUE_INTERVAL)).await.is_some() {
-        match store.jobs_rescue(Rescue::Expired).await {
+/// What this process tells the others of itself.
+pub(crate) struct Registry {
+    pub(crate) store: Arc<dyn WorkerStore>,
+    pub(crate) identity: WorkerIdentity,
+    pub(crate) concurrency: usize,
+    /// Its kinds, and how many jobs of each are in its hands.
+    pub(crate) running: Vec<(JobKind, Arc<AtomicU64>)>,
+    pub(crate) tally: Arc<Tally>,
+    /// Fires when claiming has to stop; fired here when the database has become that of a newer version.
+    pub(crate) stop: CancellationToken,
+    /// Why this process stopped itself.
+    pub(crate) stopped_by: OnceLock<StoreError>,
+}
+
+impl Registry {
+    /// Reports once. Only a schema that is too new is an error: whoever cannot be told finds out by the silence.
+    pub(crate) async fn report(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(PATIENCE, self.store.worker_report(self.current())).await {
+            Ok(Err(error @ StoreError::SchemaNewer { .. })) => return Err(error),
+            Ok(Err(error)) => {
+                warn!(error = &error as &dyn std::error::Error, "The other processes could not be told of this one");
+            }
+            Err(_) => warn!("Telling the other processes of this one took too long"),
+            Ok(Ok(())) => {}
+        }
+        Ok(())
+    }
+
+    /// Reports again and again until `over`, and at once when the worker is told to stop.
+    pub(crate) async fn keep(self: Arc<Self>, over: CancellationToken) {
+        let mut stopping = self.stop.is_cancelled();
+        loop {
+            let turn = async {
+                tokio::select! {
+                    () = tokio::time::sleep(HEARTBEAT) => {}
+                    () = self.stop.cancelled(), if !stopping => {}
+                }
+            };
+            if over.run_until_cancelled(turn).await.is_none() {
+                return;
+            }
+            stopping = self.stop.is_cancelled();
+            if let Err(error) = self.report().await
+                && !stopping
+            {
+                error!("The database was brought to a newer schema; this worker ends what it has and stops");
+                let _ = self.stopped_by.set(error);
+                self.stop.cancel();
+            }
+        }
+    }
+
+    /// Takes this process off the list.
+    pub(crate) async fn leave(&self) {
+        let left = tokio::time::timeout(PATIENCE, self.store.worker_leave(self.identity.id)).await;
+        if let Ok(Err(error)) = left {
+            warn!(error = &error as &dyn std::error::Error, "The other processes could not be told of the end");
+        }
+    }
+
+    fn current(&self) -> ReportWorker {
+        let WorkerIdentity { id, command, host_name, process_id, version } = self.identity.clone();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let running = self.running.iter().map(|(kind, jobs)| RunningJobs { kind: *kind, jobs: count(jobs) });
+        ReportWorker {
+            id,
+            command,
+            host_name,
+            process_id,
+            version,
+            kinds: self.running.iter().map(|(kind, _)| *kind).collect(),
+            concurrency: u32::try_from(self.concurrency).unwrap_or(u32::MAX),
+            running: running.filter(|running| running.jobs > 0).collect(),
+            completed: count(&self.tally.completed),
+            failed: count(&self.tally.retried) + count(&self.tally.discarded),
+            stopping: self.stop.is_cancelled(),
+        }
+    }
+}
+
+/// What one process does for all: taking back jobs whose lease ran out, and housekeeping of the database.
+pub(crate) struct Maintenance {
+    pub(crate) jobs: Arc<dyn JobStore>,
+    pub(crate) workers: Arc<dyn WorkerStore>,
+    pub(crate) tidy: Arc<dyn Tidy>,
+    pub(crate) identity: WorkerIdentity,
+    /// Whether no other worker can be there, so that there is nobody to share the duty with. Then idle lanes keep the
+    /// database in shape, between two bursts of work.
+    pub(crate) exclusive: bool,
+}
+
+impl Maintenance {
+    /// Does its part whenever it has the duty, until `stop`; then lets the duty go.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        let mut held_since: Option<Instant> = None;
+        loop {
+            if !self.exclusive && held_since.is_none_or(|since| since.elapsed() >= HEARTBEAT) {
+                held_since = self.take().await;
+            }
+            if self.exclusive || held_since.is_some() {
+                self.rescue().await;
+                self.tidy(&stop).await;
+            }
+            let pause = spread(MAINTENANCE_INTERVAL, rand::random());
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                break;
+            }
+        }
+        if held_since.is_some() {
+            // Whoever comes next would only wait for the lease to run out.
+            let _ = self.workers.duty_leave(Duty::Maintenance, self.identity.id).await;
+        }
+    }
+
+    /// Takes or keeps the duty; answers since when it is sure, or none if another process has it.
+    async fn take(&self) -> Option<Instant> {
+        let asked = Instant::now();
+        match self.workers.duty_take(Duty::Maintenance, self.identity.id, LEASE).await {
+            Ok(held) => held.then_some(asked),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "Nobody could be named for the maintenance");
+                None
+            }
+        }
+    }
+
+    async fn rescue(&self) {
+        match self.jobs.jobs_rescue(Rescue::Expired).await {
             Ok(rescued) if rescued.rescued + rescued.discarded > 0 => {
                 warn!(
                     rescued = rescued.rescued,
@@ -37,40 +170,22 @@ pub(crate) async fn rescue(store: Arc<dyn JobStore>, stop: CancellationToken) {
             }
             Ok(_) => {}
             Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "Leases that ran out could not be looked for"
-                );
+                warn!(error = &error as &dyn std::error::Error, "Leases that ran out could not be looked for");
             }
         }
     }
-}
 
-/// Deletes old finished jobs, until `stop`.
-pub(crate) async fn prune(store: Arc<dyn JobStore>, stop: CancellationToken) {
-    let policy = PrunePolicy {
-        completed_after: COMPLETED_KEPT_FOR,
-        discarded_after: DISCARDED_KEPT_FOR,
-        limit: PRUNE_BATCH,
-    };
-    while stop.run_until_cancelled(tokio::time::sleep(PRUNE_INTERVAL)).await.is_some() {
-        let mut total = 0;
-        while !stop.is_cancelled() {
-            match store.jobs_prune(policy).await {
-                Ok(pruned) => {
-                    total += pruned;
-                    if pruned < u64::from(PRUNE_BATCH) {
-                        break;
-                    }
-                }
+    async fn tidy(&self, stop: &CancellationToken) {
+        let began = Instant::now();
+        while !self.exclusive && !stop.is_cancelled() && began.elapsed() < MAINTENANCE_INTERVAL {
+            match self.tidy.tidy().await {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(error) => {
-                    error!(error = &error as &dyn std::error::Error, "Old jobs could not be deleted");
+                    warn!(error = &error as &dyn std::error::Error, "Housekeeping of the database failed");
                     break;
                 }
             }
-        }
-        if total > 0 {
-            info!(pruned = total, "Deleted {total} old jobs");
         }
     }
 }

@@ -4,6 +4,10 @@ use std::{
     time::Duration,
 };
 
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
 use hostatlas_domain::JobId;
 use hostatlas_store::{ClaimJobs, ClaimMode, ClaimedJob, StoreError, WorkerId};
 use tokio::{
@@ -36,6 +40,8 @@ const PEEK_DEPTH: usize = 2;
 const PROVEN_JOBS: u64 = 10_000;
 /// ...or for so long. Only a lease leaves a trace of which jobs kill their worker.
 const PROVEN_AFTER: Duration = Duration::from_mins(1);
+/// In poll intervals: work goes on within five seconds after a full disk has room again.
+const LONGEST_ERROR_PAUSE: u32 = 3;
 /// A drain that meets so many errors one after the other is given up.
 const DRAIN_ERRORS: u32 = 5;
 
@@ -45,6 +51,8 @@ pub(crate) struct Lane {
     pub(crate) worker: WorkerId,
     pub(crate) concurrency: usize,
     pub(crate) drain: bool,
+    /// Whether no other process runs jobs. Only then may jobs be read without being marked as running.
+    pub(crate) exclusive: bool,
     pub(crate) after_crash: bool,
     pub(crate) wake: Arc<Notify>,
     /// Fires when claiming has to stop.
@@ -97,13 +105,14 @@ impl Lane {
             let woken = self.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
+            let heard = self.listen().await;
             match self.claim(progress, mode).await {
                 Ok(jobs) if jobs.is_empty() => {
                     if !progress.running.is_empty() {
                         self.wait_for_slot(progress).await;
                         continue;
                     }
-                    if self.idle(progress, woken).await? {
+                    if self.idle(progress, woken, heard).await? {
                         return Ok(());
                     }
                 }
@@ -116,7 +125,21 @@ impl Lane {
 
     fn mode(&self, progress: &Progress) -> ClaimMode {
         let proven = progress.claimed_jobs >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
-        if self.after_crash && !proven { ClaimMode::Lease } else { self.context.handler.mode() }
+        let leases = !self.exclusive || self.after_crash && !proven;
+        if leases { ClaimMode::Lease } else { self.context.handler.mode() }
+    }
+
+    /// Begins to listen for jobs that other processes queue. A hint that came before is spent: the claim that follows
+    /// finds what it was about.
+    async fn listen(&self) -> BoxFuture<'_, ()> {
+        let mut heard = self.context.store.jobs_heard();
+        if futures::poll!(&mut heard).is_ready() {
+            heard = self.context.store.jobs_heard();
+            if futures::poll!(&mut heard).is_ready() {
+                return future::ready(()).boxed();
+            }
+        }
+        heard
     }
 
     async fn claim(&self, progress: &mut Progress, mode: ClaimMode) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -190,7 +213,7 @@ impl Lane {
                 "Jobs cannot be claimed; trying again every few seconds"
             );
         }
-        let pause = POLL_INTERVAL.saturating_mul(progress.errors.min(5));
+        let pause = POLL_INTERVAL.saturating_mul(progress.errors.min(LONGEST_ERROR_PAUSE));
         self.shutdown.run_until_cancelled(tokio::time::sleep(spread(pause, rand::random()))).await;
         Ok(())
     }
@@ -200,6 +223,7 @@ impl Lane {
         &self,
         progress: &mut Progress,
         woken: impl Future<Output = ()>,
+        heard: impl Future<Output = ()>,
     ) -> Result<bool, StoreError> {
         let kinds = [self.context.handler.kind()];
         let next = match self.context.store.jobs_next_due(&kinds).await {
@@ -217,7 +241,7 @@ impl Lane {
             self.watch(progress);
         } else {
             progress.claimed_last = Instant::now();
-            if self.tidy().await {
+            if self.exclusive && self.tidy().await {
                 return Ok(false);
             }
         }
@@ -226,6 +250,7 @@ impl Lane {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = woken => {}
+            () = heard => {}
             () = self.shutdown.cancelled() => {}
         }
         Ok(false)
@@ -244,9 +269,10 @@ impl Lane {
     fn watch(&self, progress: &mut Progress) {
         if !progress.warned && progress.claimed_last.elapsed() >= WATCHDOG {
             progress.warned = true;
-            error!(
+            // In the hands of other processes they are where they should be.
+            warn!(
                 kind = %self.context.handler.kind(),
-                "Jobs are due and none could be claimed for {} s",
+                "Jobs are due and none could be claimed for {} s: its cap is reached by other processes, or the queue is stuck",
                 WATCHDOG.as_secs()
             );
         }

@@ -1,10 +1,14 @@
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use hostatlas_store::{AdminStore, JobStore, Rescue, StoreError, WorkerId};
+use hostatlas_domain::truncate_bytes;
+use hostatlas_store::{AdminStore, JobStore, Rescue, StoreError, WorkerId, WorkerRole, WorkerStore};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -12,21 +16,53 @@ use tracing::{info, warn};
 use crate::{
     Handler,
     batch::{BatchContext, Tally},
-    housekeeping,
+    housekeeping::{self, Maintenance, Registry},
     lane::{Lane, first_error},
     leases::Leases,
 };
 
 /// How long what is in flight may take to end after a stop; then it is given back.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Bytes of a machine's name that are kept.
+const LONGEST_HOST_NAME: usize = 255;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct QueueWorkerOptions {
+    /// Who it is.
+    pub identity: WorkerIdentity,
     /// How many batches of a kind may be worked on at once, at least 1.
     pub concurrency: usize,
     /// Whether to end once no job of the handlers' kinds is due or running.
     pub drain: bool,
+}
+
+/// What a process says of itself to the others.
+#[derive(Clone, Debug)]
+pub struct WorkerIdentity {
+    /// Its id: unique per process start.
+    pub id: WorkerId,
+    /// The command that it was started with.
+    pub command: String,
+    /// The machine that it runs on, at most 255 bytes.
+    pub host_name: String,
+    /// Its process id there.
+    pub process_id: u32,
+    /// Its version.
+    pub version: String,
+}
+
+impl WorkerIdentity {
+    /// This process, under a new id.
+    pub fn new(command: &str, host_name: &str, version: &str) -> Self {
+        Self {
+            id: WorkerId(rand::random::<i64>() & i64::MAX),
+            command: command.to_owned(),
+            host_name: truncate_bytes(host_name, LONGEST_HOST_NAME).to_owned(),
+            process_id: std::process::id(),
+            version: version.to_owned(),
+        }
+    }
 }
 
 /// What a worker did.
@@ -45,7 +81,8 @@ pub struct WorkSummary {
 /// Why a worker ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The database failed again and again.
+    /// The database failed again and again, or has become that of a newer version
+    /// ([`StoreError::SchemaNewer`]): then what was in flight has ended, and nothing more was claimed.
     #[error("the queue cannot be worked on")]
     Store(#[source] StoreError),
 }
@@ -68,6 +105,7 @@ impl Tidy for AdminTidy {
 /// Runs handlers over a queue. Whoever starts it holds the worker role for as long as it runs.
 pub struct QueueWorker {
     store: Arc<dyn JobStore>,
+    workers: Arc<dyn WorkerStore>,
     tidy: Arc<dyn Tidy>,
     handlers: Vec<Arc<dyn Handler>>,
     options: QueueWorkerOptions,
@@ -75,24 +113,89 @@ pub struct QueueWorker {
     on_finish: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// What its tasks share while a worker runs.
+struct Shared {
+    leases: Arc<Leases>,
+    tally: Arc<Tally>,
+    /// Fires when claiming has to stop.
+    stop: CancellationToken,
+    /// Fires when what is in flight has to be given back.
+    abort: CancellationToken,
+}
+
 impl QueueWorker {
     /// A worker; `wake` is notified when this process has queued jobs, `on_finish` is called whenever jobs ended.
     pub fn new(
         store: Arc<dyn JobStore>,
+        workers: Arc<dyn WorkerStore>,
         admin: Arc<dyn AdminStore>,
         handlers: Vec<Arc<dyn Handler>>,
         options: QueueWorkerOptions,
         wake: Arc<Notify>,
         on_finish: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { store, tidy: Arc::new(AdminTidy(admin)), handlers, options, wake, on_finish }
+        Self { store, workers, tidy: Arc::new(AdminTidy(admin)), handlers, options, wake, on_finish }
     }
 
-    /// Works until `shutdown` fires or, when draining, until nothing is due.
+    /// Works until `shutdown` fires or, when draining, until nothing is due; or until the database has become that of a
+    /// newer version, which is an error.
     ///
-    /// Rescues all running jobs first: the worker role proves that nobody works on them. After `shutdown` nothing is
+    /// An exclusive `role` proves that nobody works on the running jobs, so they are all taken back first; with a shared
+    /// one they are taken back as their leases run out, by whichever process has the duty. After `shutdown` nothing is
     /// claimed; what is in flight has five seconds, and is then given back without burning the attempt.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<WorkSummary, RunError> {
+    pub async fn run(self, role: &dyn WorkerRole, shutdown: CancellationToken) -> Result<WorkSummary, RunError> {
+        let exclusive = role.is_exclusive();
+        let shared = Shared {
+            leases: Arc::new(Leases::default()),
+            tally: Arc::new(Tally::default()),
+            stop: shutdown.child_token(),
+            abort: CancellationToken::new(),
+        };
+        let running: Vec<_> = self
+            .handlers
+            .iter()
+            .map(|handler| (handler.kind(), Arc::new(AtomicU64::new(0))))
+            .collect();
+        let registry = Arc::new(Registry {
+            store: self.workers.clone(),
+            identity: self.options.identity.clone(),
+            concurrency: self.options.concurrency.max(1),
+            running: running.clone(),
+            tally: shared.tally.clone(),
+            stop: shared.stop.clone(),
+            stopped_by: OnceLock::new(),
+        });
+        // Before anything else: a worker of an older version must not touch what a newer one has changed.
+        registry.report().await.map_err(RunError::Store)?;
+        let after_crash = exclusive && self.take_all_back().await?;
+        let over = CancellationToken::new();
+        let background = self.background(&shared, &registry, exclusive, &over);
+        let mut lanes = JoinSet::new();
+        for (handler, (_, running)) in self.handlers.iter().zip(running) {
+            lanes.spawn(self.lane(&shared, handler.clone(), running, exclusive, after_crash).run());
+        }
+        let ended = lanes.join_all().await;
+        over.cancel();
+        background.join_all().await;
+        registry.leave().await;
+        first_error(ended.into()).map_err(RunError::Store)?;
+        if let Some(error) = Arc::into_inner(registry).and_then(|registry| registry.stopped_by.into_inner()) {
+            return Err(RunError::Store(error));
+        }
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let tally = &shared.tally;
+        let summary = WorkSummary {
+            completed: count(&tally.completed),
+            retried: count(&tally.retried),
+            discarded: count(&tally.discarded),
+            snoozed: count(&tally.snoozed),
+        };
+        info!(?summary, "The worker ended");
+        Ok(summary)
+    }
+
+    /// Takes back what the worker before this one left running; answers whether there was anything.
+    async fn take_all_back(&self) -> Result<bool, RunError> {
         let rescued = self.store.jobs_rescue(Rescue::All).await.map_err(RunError::Store)?;
         let after_crash = rescued.rescued + rescued.discarded > 0;
         if after_crash {
@@ -102,50 +205,58 @@ impl QueueWorker {
                 "The worker before this one died; its jobs wait again"
             );
         }
-        let leases = Arc::new(Leases::default());
-        let tally = Arc::new(Tally::default());
-        let abort = CancellationToken::new();
-        let over = CancellationToken::new();
-        let mut background = JoinSet::new();
-        background.spawn(housekeeping::heartbeat(self.store.clone(), leases.clone(), over.clone()));
-        background.spawn(housekeeping::rescue(self.store.clone(), over.clone()));
-        background.spawn(housekeeping::prune(self.store.clone(), over.clone()));
-        background.spawn(abort_after_grace(shutdown.clone(), abort.clone(), over.clone()));
+        Ok(after_crash)
+    }
 
-        let worker = WorkerId(rand::random::<i64>() & i64::MAX);
-        let mut lanes = JoinSet::new();
-        for handler in self.handlers {
-            let lane = Lane {
-                context: BatchContext {
-                    store: self.store.clone(),
-                    handler,
-                    leases: leases.clone(),
-                    tally: tally.clone(),
-                    on_finish: self.on_finish.clone(),
-                    abort: abort.clone(),
-                },
-                worker,
-                concurrency: self.options.concurrency.max(1),
-                drain: self.options.drain,
-                after_crash,
-                wake: self.wake.clone(),
-                shutdown: shutdown.clone(),
-                tidy: self.tidy.clone(),
-            };
-            lanes.spawn(lane.run());
-        }
-        let ended = lanes.join_all().await;
-        over.cancel();
-        background.join_all().await;
-        first_error(ended.into()).map_err(RunError::Store)?;
-        let summary = WorkSummary {
-            completed: tally.completed.load(Ordering::Relaxed),
-            retried: tally.retried.load(Ordering::Relaxed),
-            discarded: tally.discarded.load(Ordering::Relaxed),
-            snoozed: tally.snoozed.load(Ordering::Relaxed),
+    fn background(
+        &self,
+        shared: &Shared,
+        registry: &Arc<Registry>,
+        exclusive: bool,
+        over: &CancellationToken,
+    ) -> JoinSet<()> {
+        let maintenance = Maintenance {
+            jobs: self.store.clone(),
+            workers: self.workers.clone(),
+            tidy: self.tidy.clone(),
+            identity: self.options.identity.clone(),
+            exclusive,
         };
-        info!(?summary, "The worker ended");
-        Ok(summary)
+        let mut background = JoinSet::new();
+        background.spawn(housekeeping::heartbeat(self.store.clone(), shared.leases.clone(), over.clone()));
+        background.spawn(registry.clone().keep(over.clone()));
+        background.spawn(maintenance.keep(over.clone()));
+        background.spawn(abort_after_grace(shared.stop.clone(), shared.abort.clone(), over.clone()));
+        background
+    }
+
+    fn lane(
+        &self,
+        shared: &Shared,
+        handler: Arc<dyn Handler>,
+        running: Arc<AtomicU64>,
+        exclusive: bool,
+        after_crash: bool,
+    ) -> Lane {
+        Lane {
+            context: BatchContext {
+                store: self.store.clone(),
+                handler,
+                leases: shared.leases.clone(),
+                tally: shared.tally.clone(),
+                running,
+                on_finish: self.on_finish.clone(),
+                abort: shared.abort.clone(),
+            },
+            worker: self.options.identity.id,
+            concurrency: self.options.concurrency.max(1),
+            drain: self.options.drain,
+            exclusive,
+            after_crash,
+            wake: self.wake.clone(),
+            shutdown: shared.stop.clone(),
+            tidy: self.tidy.clone(),
+        }
     }
 }
 

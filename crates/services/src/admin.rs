@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use hostatlas_domain::{BreakerState, Coverage, ProviderName, ProviderStatus, UnlocatedReason};
+use hostatlas_domain::{
+    BreakerState, Coverage, ProviderName, ProviderStatus, ScheduleOutcome, UnlocatedReason, WorkerState,
+};
 use hostatlas_geolocation::{DatabaseStatus, Role};
 use hostatlas_store::{CheckReport, SchemaStatus};
 
@@ -34,7 +36,8 @@ pub enum Severity {
 pub struct DoctorFinding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked at: `database`, `places`, `providers`, `jobs`, `hosts`.
+    /// What was looked at: `database`, `places`, `providers`, `jobs`, `workers`, `schedules`,
+    /// `hosts`.
     pub subject: String,
     /// What was found.
     pub detail: String,
@@ -98,6 +101,8 @@ impl Admin {
         }
         self.add_providers(&mut report).await?;
         self.add_jobs(&mut report).await?;
+        self.add_workers(&mut report).await?;
+        self.add_schedules(&mut report).await?;
         let coverage = self.services.coverage().get().await?;
         add_hosts(&mut report, &coverage);
         Ok(report)
@@ -215,6 +220,45 @@ impl Admin {
         }
         if report.findings.len() == before {
             report.add(Severity::Ok, "jobs", "nothing waits".to_owned(), None);
+        }
+        Ok(())
+    }
+
+    /// Who runs jobs, on which machines, and who has fallen silent.
+    async fn add_workers(&self, report: &mut DoctorReport) -> Result<(), Error> {
+        let workers = self.services.workers().list().await?;
+        let (silent, alive): (Vec<_>, Vec<_>) =
+            workers.iter().partition(|worker| worker.state == WorkerState::Silent);
+        for worker in silent {
+            let detail = format!(
+                "process {} on `{}` has not been heard of since {}",
+                worker.process_id,
+                worker.host_name,
+                worker.heard_at.to_readable()
+            );
+            let remedy = Some("its jobs are taken back by themselves; start it again if it should run");
+            report.add(Severity::Note, "workers", detail, remedy);
+        }
+        let mut versions: Vec<&str> = alive.iter().map(|worker| worker.version.as_str()).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        if versions.len() > 1 {
+            let detail = format!("workers of several versions run: {}", versions.join(", "));
+            let remedy = Some("right in the middle of an upgrade; else restart the older ones");
+            report.add(Severity::Note, "workers", detail, remedy);
+        }
+        Ok(())
+    }
+
+    /// Recurring work that failed.
+    async fn add_schedules(&self, report: &mut DoctorReport) -> Result<(), Error> {
+        for schedule in self.services.schedules().list().await? {
+            if schedule.outcome == Some(ScheduleOutcome::Failed) {
+                let why = schedule.detail.unwrap_or_default();
+                let detail = format!("`{}` failed: {why}", schedule.task);
+                let remedy = format!("mend that, then run `hostatlas schedules run {}`", schedule.task);
+                report.add(Severity::Warning, "schedules", detail, Some(&remedy));
+            }
         }
         Ok(())
     }

@@ -128,6 +128,11 @@ impl Error {
         }
     }
 
+    /// Whether the database has become that of a newer version: this program cannot go on with it.
+    pub const fn is_schema_newer(&self) -> bool {
+        matches!(self, Self::Database(StoreError::SchemaNewer { .. }))
+    }
+
     /// What to do about it, for the `hint:` line of the command line.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -178,7 +183,7 @@ fn database_hint(error: &StoreError) -> Option<String> {
         StoreError::SchemaNewer { .. } => "use the version of hostatlas that wrote it, or a later one",
         StoreError::SchemaBehind { .. } => "run `hostatlas db migrate`",
         StoreError::EngineTooOld { .. } => {
-            "use the SQLite that hostatlas brings along: it can lose no committed write"
+            "install one that is new enough; the SQLite that hostatlas brings along always is"
         }
         StoreError::NotWritable { .. } => {
             "free space, or make the file and its directory writable; what was acknowledged is safe"
@@ -211,6 +216,10 @@ impl From<StoreError> for Error {
             StoreError::InvalidCursor => {
                 Self::invalid(detail, "leave the cursor out to start from the first page")
             }
+            StoreError::NotSupported { what, remedy } => {
+                Self::NotSupported { detail: what, hint: Some(remedy) }
+            }
+            StoreError::LeaseLost => Self::Conflict { detail, hint: None },
             StoreError::WorkerRoleHeld { holder } => Self::WorkerRoleHeld { holder },
             StoreError::Engine(source) => Self::Internal(source),
             other => Self::Database(other),

@@ -248,10 +248,21 @@ impl Jobs {
         Ok(())
     }
 
+    /// Bounds how many jobs of a kind run at once, over all processes; none for as many as they like. What runs goes on.
+    pub async fn cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), Error> {
+        self.services.authorize(Permission::ManageJobs)?;
+        if cap == Some(0) {
+            return Err(Error::invalid("a kind of which none may run is paused", "pause it, or use a cap from 1 on"));
+        }
+        self.services.store().kind_cap(kind, cap).await?;
+        self.services.jobs_changed();
+        Ok(())
+    }
+
     /// Deletes finished jobs that are old enough, in small transactions; answers how many.
     pub async fn prune(&self, request: PruneRequest) -> Result<u64, Error> {
         self.services.authorize(Permission::ManageJobs)?;
-        let limit = hostatlas_queue::PRUNE_BATCH;
+        let limit = crate::schedules::PRUNE_BATCH;
         let policy = PrunePolicy {
             completed_after: request.completed_after,
             discarded_after: request.discarded_after,

@@ -20,9 +20,11 @@ mod mmdb;
 mod providers;
 mod request;
 mod runs;
+mod schedules;
 mod services;
 mod sites;
 mod worker;
+mod workers;
 
 pub use admin::{Admin, Attribution, DoctorFinding, DoctorReport, Severity};
 pub use authorize::Permission;
@@ -39,8 +41,10 @@ pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};
 pub use runs::{RunRequest, RunSelection, Runs};
+pub use schedules::Schedules;
 pub use services::{ProviderProblem, Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
+pub use workers::Workers;
 
 pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
 pub use hostatlas_geolocation::{

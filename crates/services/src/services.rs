@@ -6,8 +6,8 @@ use hostatlas_store::Store;
 use tokio::sync::Notify;
 
 use crate::{
-    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Mmdb, Providers, Runs, Worker,
-    WorkerOptions, clock,
+    Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Mmdb, Providers, Runs, Schedules,
+    Worker, WorkerOptions, Workers, clock,
     coverage::CountryCache,
     events::Hub,
     map::MapIndex,
@@ -42,6 +42,8 @@ pub struct ServicesConfig {
     pub sites: Vec<Site>,
     /// The folder of the database files of places.
     pub mmdb_dir: PathBuf,
+    /// The folder into which the schedule `backup` writes.
+    pub backup_dir: PathBuf,
 }
 
 /// Why a configured provider cannot be asked.
@@ -62,6 +64,7 @@ struct Inner {
     hub: Hub,
     map: MapIndex,
     jobs_waiting: Arc<Notify>,
+    schedules_asked: Notify,
     countries: CountryCache,
     comparison: LatestComparison,
 }
@@ -76,6 +79,7 @@ impl Services {
             config,
             hub: Hub::default(),
             jobs_waiting: Arc::new(Notify::new()),
+            schedules_asked: Notify::new(),
             countries: CountryCache::default(),
             comparison: LatestComparison::default(),
         };
@@ -135,6 +139,16 @@ impl Services {
     /// Running the installation.
     pub fn admin(&self) -> Admin {
         Admin::new(self.clone())
+    }
+
+    /// The processes that run jobs.
+    pub fn workers(&self) -> Workers {
+        Workers::new(self.clone())
+    }
+
+    /// Recurring work.
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.clone())
     }
 
     /// A worker over this store.
@@ -207,6 +221,17 @@ impl Services {
     /// Tells the worker and the live pages of this process at once; other processes see it by polling.
     pub(crate) fn jobs_changed(&self) {
         self.jobs_waiting().notify_waiters();
+        self.hub().nudge();
+    }
+
+    /// Wakes whoever does recurring work in this process.
+    pub(crate) fn schedules_asked(&self) -> &Notify {
+        &self.inner.schedules_asked
+    }
+
+    /// Has what is due by schedule looked for at once in this process; others look every second.
+    pub(crate) fn schedules_changed(&self) {
+        self.schedules_asked().notify_waiters();
         self.hub().nudge();
     }
 

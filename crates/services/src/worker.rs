@@ -3,14 +3,18 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hostatlas_domain::{Address, JobKind, Priority, ProviderName, UnlocatedReason};
 use hostatlas_geolocation::{LocateOptions, Lookup, ReloadOutcome};
-use hostatlas_queue::{Handler, JobError, Outcome, QueueWorker, QueueWorkerOptions, RunError, WorkSummary};
+use hostatlas_queue::{
+    Handler, JobError, Outcome, QueueWorker, QueueWorkerOptions, RunError, WorkSummary, WorkerIdentity,
+};
 use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, HostSelection};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     Error, Services,
     geolocate::said_by,
+    schedules,
     sites::{Which, place_sites},
 };
 
@@ -42,6 +46,8 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(3);
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
+    /// The command that it was started with, for the list of workers.
+    pub command: &'static str,
     /// How many batches of a kind may be worked on at once.
     pub concurrency: NonZeroUsize,
     /// Only these kinds; none: all that this version serves.
@@ -77,6 +83,11 @@ pub struct Worker {
     options: WorkerOptions,
 }
 
+/// The name of this machine.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// The handler of a kind, if this version has one. The match is exhaustive so that a new kind asks for its handler.
 fn handler(kind: JobKind, services: &Services, drain: bool) -> Option<Arc<dyn Handler>> {
     match kind {
@@ -98,9 +109,11 @@ impl Worker {
         Self { services, options }
     }
 
-    /// Takes the worker role and works until `shutdown` fires or, when draining, until nothing is due.
+    /// Takes the worker role and works until `shutdown` fires or, when draining, until nothing is due. One that does not
+    /// drain also does what is due by schedule.
     ///
-    /// [`Error::WorkerRoleHeld`] if another living process has the role.
+    /// [`Error::WorkerRoleHeld`] if another living process has the role and does not share it. An error for which
+    /// [`Error::is_schema_newer`] holds if a newer version migrated the database: this version has to end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<WorkerReport, Error> {
         let store = self.services.store().clone();
         let role = store.worker_role().await?;
@@ -109,20 +122,28 @@ impl Worker {
             .into_iter()
             .filter_map(|kind| handler(kind, &self.services, self.options.drain))
             .collect();
-        let options =
-            QueueWorkerOptions { concurrency: self.options.concurrency.get(), drain: self.options.drain };
+        let identity = WorkerIdentity::new(self.options.command, &host_name(), env!("CARGO_PKG_VERSION"));
+        let worker = identity.id;
+        let (concurrency, drain) = (self.options.concurrency.get(), self.options.drain);
+        let options = QueueWorkerOptions { identity, concurrency, drain };
         queue_what_had_no_database(&self.services).await;
         place_sites(&self.services, Which::All).await;
-        let over = CancellationToken::new();
-        let reloading = tokio::spawn(keep_databases_fresh(self.services.clone(), over.clone()));
+        let over = shutdown.child_token();
+        let mut beside = JoinSet::new();
+        beside.spawn(keep_databases_fresh(self.services.clone(), over.clone()));
+        if !drain {
+            beside.spawn(schedules::run(self.services.clone(), worker, over.clone()));
+        }
         let wake = self.services.jobs_waiting().clone();
         let told = self.services.clone();
         let on_finish = Arc::new(move || told.changed());
-        let queue = QueueWorker::new(store.clone(), store, handlers, options, wake, on_finish);
-        let worked = queue.run(shutdown).await;
+        let queue = QueueWorker::new(store.clone(), store.clone(), store, handlers, options, wake, on_finish);
+        let worked = queue.run(role.as_ref(), shutdown).await;
         over.cancel();
-        if let Err(error) = reloading.await {
-            warn!(error = &error as &dyn std::error::Error, "Database files were no longer watched");
+        while let Some(ended) = beside.join_next().await {
+            if let Err(error) = ended {
+                warn!(error = &error as &dyn std::error::Error, "A task beside the queue broke down");
+            }
         }
         drop(role);
         let summary = worked.map_err(|RunError::Store(error)| Error::from(error))?;

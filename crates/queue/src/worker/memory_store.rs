@@ -9,12 +9,14 @@ use std::{
 use async_trait::async_trait;
 use hostatlas_domain::{
     Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken, Page,
+    WorkerStatus,
 };
 use hostatlas_store::{
-    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
-    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, StoreError,
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, Duty, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence,
+    FinishJobs, JobSelection, JobStore, PrunePolicy, RenewJobs, ReportWorker, Rescue, Rescued, Settled,
+    StoreError, WorkerId, WorkerStore,
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// How a store misbehaves.
 #[derive(Clone, Copy, Default)]
@@ -42,6 +44,17 @@ pub(super) struct MemoryStore {
     pub(super) rescued_at_start: u64,
     /// How long a finish takes.
     pub(super) finish_takes: Duration,
+    /// Which kinds each claim asked for.
+    pub(super) kinds_asked: Mutex<HashSet<JobKind>>,
+    pub(super) rescues: Mutex<Vec<Rescue>>,
+    /// Notified where another process queues jobs.
+    pub(super) heard: Notify,
+    pub(super) reports: Mutex<Vec<ReportWorker>>,
+    /// Reports from this one on find a newer schema.
+    pub(super) schema_newer_from: Option<usize>,
+    /// Who has the duty, and until when.
+    pub(super) duty: Mutex<Option<(WorkerId, Instant)>>,
+    pub(super) left: Mutex<Vec<WorkerId>>,
 }
 
 impl MemoryStore {
@@ -75,6 +88,7 @@ impl MemoryStore {
 impl JobStore for MemoryStore {
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
         self.claims.lock().expect("no test panics in here").push((params.mode, params.oldest_first));
+        self.kinds_asked.lock().expect("no test panics in here").extend(params.kinds.iter().copied());
         let except: HashSet<JobId> = params.except.into_iter().collect();
         let mut rows = self.rows();
         let due = rows
@@ -142,6 +156,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
+        self.rescues.lock().expect("no test panics in here").push(rescue);
         let rescued = if rescue == Rescue::All { self.rescued_at_start } else { 0 };
         Ok(Rescued { rescued, discarded: 0 })
     }
@@ -189,6 +204,52 @@ impl JobStore for MemoryStore {
 
     async fn kind_pause(&self, _: JobKind, _: bool) -> Result<(), StoreError> {
         Err(not_here())
+    }
+
+    async fn kind_cap(&self, _: JobKind, _: Option<u32>) -> Result<(), StoreError> {
+        Err(not_here())
+    }
+
+    async fn jobs_heard(&self) {
+        self.heard.notified().await;
+    }
+}
+
+#[async_trait]
+impl WorkerStore for MemoryStore {
+    async fn worker_report(&self, report: ReportWorker) -> Result<(), StoreError> {
+        let mut reports = self.reports.lock().expect("no test panics in here");
+        reports.push(report);
+        match self.schema_newer_from {
+            Some(first) if reports.len() >= first => Err(StoreError::SchemaNewer { found: 9, known: 8 }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError> {
+        self.left.lock().expect("no test panics in here").push(worker);
+        Ok(())
+    }
+
+    async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError> {
+        Err(not_here())
+    }
+
+    async fn duty_take(&self, _: Duty, worker: WorkerId, lease: Duration) -> Result<bool, StoreError> {
+        let mut duty = self.duty.lock().expect("no test panics in here");
+        let free = duty.is_none_or(|(holder, until)| holder == worker || until <= Instant::now());
+        if free {
+            *duty = Some((worker, Instant::now() + lease));
+        }
+        Ok(free)
+    }
+
+    async fn duty_leave(&self, _: Duty, worker: WorkerId) -> Result<(), StoreError> {
+        let mut duty = self.duty.lock().expect("no test panics in here");
+        if duty.is_some_and(|(holder, _)| holder == worker) {
+            *duty = None;
+        }
+        Ok(())
     }
 }
 

@@ -54,6 +54,20 @@ impl Handler for TestHandler {
     }
 }
 
+/// A worker role.
+struct Role {
+    exclusive: bool,
+}
+
+impl WorkerRole for Role {
+    fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+}
+
+const ALONE: Role = Role { exclusive: true };
+const AMONG_OTHERS: Role = Role { exclusive: false };
+
 struct NoTidy;
 
 #[async_trait]
@@ -64,18 +78,20 @@ impl Tidy for NoTidy {
 }
 
 fn worker(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32, drain: bool) -> QueueWorker {
+    let identity = WorkerIdentity::new("worker", "test", "1.0.0");
     QueueWorker {
         store: store.clone(),
+        workers: store.clone(),
         tidy: Arc::new(NoTidy),
         handlers: vec![Arc::new(TestHandler { work, mode, batch })],
-        options: QueueWorkerOptions { concurrency: 2, drain },
+        options: QueueWorkerOptions { identity, concurrency: 2, drain },
         wake: Arc::new(Notify::new()),
         on_finish: Arc::new(|| {}),
     }
 }
 
 async fn drain(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32) -> WorkSummary {
-    worker(store, work, mode, batch, true).run(CancellationToken::new()).await.expect("memory does not fail")
+    worker(store, work, mode, batch, true).run(&ALONE, CancellationToken::new()).await.expect("memory does not fail")
 }
 
 /// A token that fires after `time`.
@@ -114,7 +130,7 @@ async fn work_that_cannot_be_renewed_is_dropped_before_a_rescue_gives_it_away() 
     let store = Arc::new(MemoryStore { renewals: Renewals::Fail, ..MemoryStore::with_jobs(1) });
     let work = Work::TakeAndIgnoreCancel(Duration::from_secs(28));
     let worker = worker(&store, work, ClaimMode::Lease, 1, false);
-    worker.run(after(Duration::from_secs(29))).await.expect("memory does not fail");
+    worker.run(&ALONE, after(Duration::from_secs(29))).await.expect("memory does not fail");
     assert_eq!((store.ended(), store.released.lock().expect("unpoisoned").clone()), (vec![], vec![]));
 }
 
@@ -122,7 +138,7 @@ async fn work_that_cannot_be_renewed_is_dropped_before_a_rescue_gives_it_away() 
 async fn a_lost_lease_stops_its_work_at_the_next_heartbeat() {
     let store = Arc::new(MemoryStore { renewals: Renewals::SayLost, ..MemoryStore::with_jobs(1) });
     let worker = worker(&store, Work::Take(Duration::from_secs(100)), ClaimMode::Lease, 1, false);
-    worker.run(after(Duration::from_secs(11))).await.expect("memory does not fail");
+    worker.run(&ALONE, after(Duration::from_secs(11))).await.expect("memory does not fail");
     assert_eq!(store.ended(), vec![]);
 }
 
@@ -139,7 +155,7 @@ async fn a_graceful_stop_gives_back_what_five_seconds_could_not_finish() {
     let worker =
         worker(&store, Work::TakeAndIgnoreCancel(Duration::from_mins(1)), ClaimMode::Lease, 1, false);
     let began = Instant::now();
-    worker.run(after(Duration::from_secs(1))).await.expect("memory does not fail");
+    worker.run(&ALONE, after(Duration::from_secs(1))).await.expect("memory does not fail");
     let released = store.released.lock().expect("unpoisoned").clone();
     assert_eq!((store.ended(), released), (vec![], vec![JobId(1)]));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
@@ -150,7 +166,7 @@ async fn a_graceful_stop_lets_what_is_quick_finish() {
     let store = Arc::new(MemoryStore::with_jobs(1));
     let worker =
         worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(4)), ClaimMode::Lease, 1, false);
-    let summary = worker.run(after(Duration::from_secs(1))).await.expect("memory does not fail");
+    let summary = worker.run(&ALONE, after(Duration::from_secs(1))).await.expect("memory does not fail");
     assert_eq!(summary.completed, 1);
 }
 
@@ -200,6 +216,92 @@ async fn a_job_queued_by_this_process_does_not_wait_for_the_poll() {
         queue.add(1, Duration::ZERO);
         wake.notify_waiters();
     });
-    worker.run(after(Duration::from_millis(20))).await.expect("memory does not fail");
+    worker.run(&ALONE, after(Duration::from_millis(20))).await.expect("memory does not fail");
+    assert_eq!(store.ended().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn among_others_jobs_are_leased_and_only_what_ran_out_is_taken_back() {
+    let store = Arc::new(MemoryStore { rescued_at_start: 1, ..MemoryStore::with_jobs(3) });
+    let worker = worker(&store, Work::Succeed, ClaimMode::Peek, 1, false);
+    worker.run(&AMONG_OTHERS, after(Duration::from_secs(20))).await.expect("memory does not fail");
+    let modes: Vec<_> = store.claims.lock().expect("unpoisoned").iter().map(|(mode, _)| *mode).collect();
+    assert!(modes.iter().all(|mode| *mode == ClaimMode::Lease), "{modes:?}");
+    let rescues = store.rescues.lock().expect("unpoisoned").clone();
+    assert!(rescues.len() > 5 && rescues.iter().all(|rescue| *rescue == Rescue::Expired), "{rescues:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_have_the_duty_takes_nothing_back_until_its_holder_is_gone() {
+    let store = Arc::new(MemoryStore::default());
+    let dead = (WorkerId(-1), Instant::now() + Duration::from_secs(30));
+    *store.duty.lock().expect("unpoisoned") = Some(dead);
+    let early = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
+    early.run(&AMONG_OTHERS, after(Duration::from_secs(25))).await.expect("memory does not fail");
+    assert_eq!(store.rescues.lock().expect("unpoisoned").len(), 0);
+
+    let later = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
+    later.run(&AMONG_OTHERS, after(Duration::from_secs(10))).await.expect("memory does not fail");
+
+    assert!(!store.rescues.lock().expect("unpoisoned").is_empty());
+    assert_eq!(*store.duty.lock().expect("unpoisoned"), None, "the next need not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_reports_what_it_does_and_leaves_when_it_ends() {
+    let store = Arc::new(MemoryStore::with_jobs(5));
+    let worker = worker(&store, Work::Take(Duration::from_secs(15)), ClaimMode::Lease, 3, false);
+    let id = worker.options.identity.id;
+    worker.run(&ALONE, after(Duration::from_secs(25))).await.expect("memory does not fail");
+    let reports = store.reports.lock().expect("unpoisoned");
+    let facts: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            let running: u64 = report.running.iter().map(|running| running.jobs).sum();
+            (running, report.completed, report.stopping)
+        })
+        .collect();
+    assert_eq!(facts, [(0, 0, false), (5, 0, false), (0, 5, false), (0, 5, true)]);
+    assert!(reports.iter().all(|report| report.id == id && report.kinds == [JobKind::ALL[0]]));
+    assert_eq!(*store.left.lock().expect("unpoisoned"), [id]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_schema_became_newer_ends_its_work_and_stops_with_that_error() {
+    let store = Arc::new(MemoryStore { schema_newer_from: Some(2), ..MemoryStore::with_jobs(3) });
+    let worker = worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(12)), ClaimMode::Lease, 1, false);
+    let ended = worker.run(&AMONG_OTHERS, CancellationToken::new()).await;
+    assert!(matches!(ended, Err(RunError::Store(StoreError::SchemaNewer { .. }))), "{ended:?}");
+    // Two were in flight and had time to end; the third was never claimed.
+    assert_eq!((store.ended().len(), store.waiting()), (2, vec![3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_meets_a_newer_schema_at_its_start_touches_nothing() {
+    let store = Arc::new(MemoryStore { schema_newer_from: Some(1), ..MemoryStore::with_jobs(3) });
+    let worker = worker(&store, Work::Succeed, ClaimMode::Lease, 1, true);
+    let ended = worker.run(&ALONE, CancellationToken::new()).await;
+    assert!(matches!(ended, Err(RunError::Store(StoreError::SchemaNewer { .. }))), "{ended:?}");
+    assert_eq!((store.waiting().len(), store.rescues.lock().expect("unpoisoned").len()), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_asks_for_no_kind_but_those_of_its_handlers() {
+    let store = Arc::new(MemoryStore::with_jobs(3));
+    drain(&store, Work::Succeed, ClaimMode::Lease, 1).await;
+    assert_eq!(*store.kinds_asked.lock().expect("unpoisoned"), [JobKind::ALL[0]].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_queued_by_another_process_does_not_wait_for_the_poll() {
+    let store = Arc::new(MemoryStore::default());
+    let worker = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
+    let queue = store.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        queue.add(1, Duration::ZERO);
+        queue.heard.notify_waiters();
+    });
+    worker.run(&AMONG_OTHERS, after(Duration::from_millis(20))).await.expect("memory does not fail");
     assert_eq!(store.ended().len(), 1);
 }

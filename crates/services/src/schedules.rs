@@ -1,0 +1,68 @@
+//! Recurring work: what is done when, and the runner that does it in every worker process.
+
+mod runner;
+mod tasks;
+mod timing;
+
+use hostatlas_domain::{Schedule, ScheduleRule, ScheduleTask};
+
+pub(crate) use runner::run;
+pub(crate) use tasks::PRUNE_BATCH;
+
+use crate::{Error, Permission, Services};
+
+/// Recurring work, as people see it.
+#[derive(Clone)]
+pub struct Schedules {
+    services: Services,
+}
+
+impl Schedules {
+    pub(crate) fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    /// All of it, with when it is done next and how it went.
+    pub async fn list(&self) -> Result<Vec<Schedule>, Error> {
+        self.services.authorize(Permission::ViewHosts)?;
+        Ok(self.services.store().schedules_list().await?)
+    }
+
+    /// Gives a task another rule, from now on. A rule that is none or that never comes is refused.
+    pub async fn change(&self, task: ScheduleTask, rule: &str) -> Result<(), Error> {
+        self.services.authorize(Permission::Administer)?;
+        let rule: ScheduleRule = rule.parse().map_err(|error: hostatlas_domain::InvalidScheduleRule| {
+            Error::invalid(error.to_string(), "the fields of cron are minute, hour, day, month and weekday, in UTC")
+        })?;
+        let next_in = timing::next_in(&rule, self.services.now())
+            .map_err(|error| Error::invalid(error.to_string(), "nothing was changed"))?;
+        self.services.store().schedule_change(task, rule, next_in).await?;
+        self.services.schedules_changed();
+        Ok(())
+    }
+
+    /// Does a task no more, until it is resumed or asked for. What is under way goes on.
+    pub async fn pause(&self, task: ScheduleTask) -> Result<(), Error> {
+        self.set_paused(task, true).await
+    }
+
+    /// Takes a task up again; what was missed in the meantime is done at once, and once.
+    pub async fn resume(&self, task: ScheduleTask) -> Result<(), Error> {
+        self.set_paused(task, false).await
+    }
+
+    async fn set_paused(&self, task: ScheduleTask, paused: bool) -> Result<(), Error> {
+        self.services.authorize(Permission::Administer)?;
+        self.services.store().schedule_pause(task, paused).await?;
+        self.services.schedules_changed();
+        Ok(())
+    }
+
+    /// Has a task done now by whichever worker comes first, even while it is paused.
+    pub async fn run_now(&self, task: ScheduleTask) -> Result<(), Error> {
+        self.services.authorize(Permission::Administer)?;
+        self.services.store().schedule_ask(task).await?;
+        self.services.schedules_changed();
+        Ok(())
+    }
+}
