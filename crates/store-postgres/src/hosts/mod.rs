@@ -1,0 +1,392 @@
+//! Reading hosts: lists, one host, its history, selections.
+
+mod filter;
+mod plan;
+mod row;
+mod select;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    Address, Coordinate, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, Place,
+    PlaceId, PortNumber, Precision, Protocol, ProviderName, Service, ServiceChange, Timestamp,
+    escape_control,
+};
+use hostatlas_store::{
+    HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
+};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+
+pub(crate) use self::select::select;
+use self::{filter::Shape, plan::FoundPage, row::HOST_COLUMNS};
+use crate::{PostgresStore, error::engine, rows};
+
+/// Most services and changes that one host page shows.
+const MOST_ROWS: i64 = 50;
+/// Ports that a row of the list shows.
+const PORTS_SHOWN: usize = 8;
+/// Hosts that counting tests before it gives up being exact.
+const COUNT_LIMIT: u64 = 200_000;
+
+#[async_trait]
+impl HostStore for PostgresStore {
+    async fn hosts_search(&self, params: SearchHosts) -> Result<Page<HostSummary>, StoreError> {
+        let params = Arc::new(params);
+        self.database
+            .read(move |connection, now| {
+                let params = Arc::clone(&params);
+                Box::pin(async move { search(connection, now, &params).await })
+            })
+            .await
+    }
+
+    async fn hosts_count(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u64,
+    ) -> Result<HostCount, StoreError> {
+        let filter = Arc::new(filter);
+        self.database
+            .read(move |connection, now| {
+                let filter = Arc::clone(&filter);
+                Box::pin(async move { count(connection, now, &filter, max_age, cap).await })
+            })
+            .await
+    }
+
+    async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError> {
+        self.database
+            .read(move |connection, now| {
+                Box::pin(async move { get(connection, now, address, max_age).await })
+            })
+            .await
+    }
+
+    async fn host_history(&self, address: Address) -> Result<HostHistory, StoreError> {
+        self.database
+            .read(move |connection, _| Box::pin(async move { history(connection, address).await }))
+            .await
+    }
+
+    async fn hosts_select(&self, params: SelectHosts) -> Result<Vec<SelectedHost>, StoreError> {
+        let params = Arc::new(params);
+        self.database
+            .read(move |connection, now| {
+                let params = Arc::clone(&params);
+                Box::pin(async move {
+                    select(connection, now, &params.selection, params.after, params.limit).await
+                })
+            })
+            .await
+    }
+
+    async fn hosts_located(
+        &self,
+        after: Option<Address>,
+        limit: u32,
+    ) -> Result<Vec<LocatedHost>, StoreError> {
+        self.database.read(move |connection, _| Box::pin(select::located(connection, after, limit))).await
+    }
+}
+
+async fn search(
+    connection: &mut PgConnection,
+    now: i64,
+    params: &SearchHosts,
+) -> Result<Page<HostSummary>, StoreError> {
+    let sort = if params.filter.is_empty() { params.sort } else { HostSort::Address };
+    if sort != HostSort::Address {
+        return search_by_time(connection, now, sort, params).await;
+    }
+    let after = params.cursor.as_ref().map(|cursor| cursor.key(0)).transpose()?;
+    let resolved = filter::resolve(connection, now, &params.filter, params.max_age).await?;
+    let FoundPage { hosts, next } = plan::page(connection, &resolved, after, params.limit).await?;
+    let ids = hosts.iter().map(|host| host.id.0).collect::<Vec<_>>();
+    Ok(Page {
+        items: summaries(connection, now, params.max_age, &ids).await?,
+        next_cursor: next.map(|key| Cursor::new(vec![key.to_vec()]).to_string()),
+    })
+}
+
+/// Hosts by a time, latest first. Those that were never located come after all others, by id.
+async fn search_by_time(
+    connection: &mut PgConnection,
+    now: i64,
+    sort: HostSort,
+    params: &SearchHosts,
+) -> Result<Page<HostSummary>, StoreError> {
+    plan::walk_by_index(connection).await?;
+    let column = sort.slug();
+    let limit = params.limit as usize;
+    let cursor =
+        params.cursor.as_ref().map(|cursor| Ok::<_, StoreError>((cursor.number(0)?, cursor.number(1)?)));
+    let (time, id) = cursor.transpose()?.unwrap_or((i64::MAX, i64::MAX));
+    let mut found: Vec<(i64, i64)> = Vec::new();
+    if time >= 0 {
+        let sql = format!(
+            "SELECT {column}, id FROM host WHERE ({column}, id) < ($1, $2) ORDER BY {column} DESC, id DESC LIMIT $3"
+        );
+        found = time_rows(connection, sql, &[time, id, i64::from(params.limit) + 1]).await?;
+    }
+    if found.len() <= limit && sort == HostSort::LocatedAt {
+        let below = if time < 0 { id } else { i64::MAX };
+        let missing = i64::try_from(limit + 1 - found.len()).unwrap_or(i64::MAX);
+        let sql = "SELECT -1::bigint, id FROM host WHERE located_at IS NULL AND id < $1 \
+                   ORDER BY located_at DESC, id DESC LIMIT $2"
+            .to_owned();
+        found.extend(time_rows(connection, sql, &[below, missing]).await?);
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|(time, id)| {
+        Cursor::new(vec![time.to_be_bytes().to_vec(), id.to_be_bytes().to_vec()]).to_string()
+    });
+    let ids = found.iter().map(|(_, id)| *id).collect::<Vec<_>>();
+    Ok(Page { items: summaries(connection, now, params.max_age, &ids).await?, next_cursor })
+}
+
+async fn time_rows(
+    connection: &mut PgConnection,
+    sql: String,
+    numbers: &[i64],
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut query = sqlx::query_as(AssertSqlSafe(sql));
+    for number in numbers {
+        query = query.bind(*number);
+    }
+    query.fetch_all(connection).await.map_err(engine)
+}
+
+/// The list rows of these hosts, in this order.
+async fn summaries(
+    connection: &mut PgConnection,
+    now: i64,
+    max_age: Duration,
+    ids: &[i64],
+) -> Result<Vec<HostSummary>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {HOST_COLUMNS} WHERE host.id = ANY($1)");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(&mut *connection).await.map_err(engine)?;
+    let ports: Vec<(i64, Vec<i32>)> = sqlx::query_as(
+        "SELECT host, array_agg(port ORDER BY port) FROM service WHERE host = ANY($1) AND state = 1 GROUP BY host",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await
+    .map_err(engine)?;
+    let ports: HashMap<i64, Vec<i32>> = ports.into_iter().collect();
+    let mut by_id: HashMap<i64, HostSummary> = rows
+        .iter()
+        .map(|row| {
+            let mut summary = row::summary(row, Timestamp::from_millis(now), max_age);
+            let id: i64 = row.get("id");
+            if let Some(ports) = ports.get(&id) {
+                summary.open_ports = u32::try_from(ports.len()).unwrap_or(u32::MAX);
+                summary.ports = ports.iter().filter_map(|port| port_number(*port)).collect();
+                summary.ports.dedup();
+                summary.ports.truncate(PORTS_SHOWN);
+            }
+            (id, summary)
+        })
+        .collect();
+    Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    now: i64,
+    filter: &HostFilter,
+    max_age: Duration,
+    cap: u64,
+) -> Result<HostCount, StoreError> {
+    let only_state = HostFilter { state: filter.state, ..HostFilter::default() } == *filter;
+    if only_state {
+        let hosts = match filter.state {
+            Some(state) => plan::hosts_in_state(connection, state).await?,
+            None => plan::total_hosts(connection).await?,
+        };
+        return Ok(HostCount { hosts, exact: true });
+    }
+    let resolved = filter::resolve(connection, now, filter, max_age).await?;
+    if resolved.is_places_alone() {
+        let hosts = match &resolved.countries {
+            Some(countries) => filter::hosts_in(connection, countries).await?,
+            None => resolved.place_hosts,
+        };
+        return Ok(HostCount { hosts, exact: true });
+    }
+    plan::walk_by_index(connection).await?;
+    let conditions = resolved.all_conditions(Shape::EachHost);
+    let (first, last) = resolved.range;
+    let block = format!("BETWEEN {} AND {}", filter::literal(first), filter::literal(last));
+    let walked = format!("FROM host WHERE address {block} ORDER BY address LIMIT");
+    let rows = format!("SELECT FROM (SELECT * {walked} {COUNT_LIMIT}) AS host WHERE true{conditions}");
+    let hosts = plan::count_to(connection, &rows, cap + 1).await?;
+    let walked_all = plan::total_hosts(connection).await? <= COUNT_LIMIT || {
+        let rows = format!("SELECT FROM host WHERE address {block} ORDER BY address");
+        plan::count_to(connection, &rows, COUNT_LIMIT + 1).await? <= COUNT_LIMIT
+    };
+    Ok(HostCount { hosts: hosts.min(cap), exact: hosts <= cap && walked_all })
+}
+
+async fn get(
+    connection: &mut PgConnection,
+    now: i64,
+    address: Address,
+    max_age: Duration,
+) -> Result<Host, StoreError> {
+    let sql = format!("SELECT {HOST_COLUMNS} WHERE host.address = $1");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(address.to_key().to_vec())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(engine)?
+        .ok_or(StoreError::UnknownHost(address))?;
+    let services = sqlx::query(
+        "SELECT port, protocol, state, service, banner, first_seen, last_seen FROM service WHERE host = $1 \
+         ORDER BY port, protocol",
+    )
+    .bind(found.get::<i64, _>("id"))
+    .fetch_all(connection)
+    .await
+    .map_err(engine)?;
+    let mut host = row::host(&found, Timestamp::from_millis(now), max_age);
+    host.services = services.iter().filter_map(service).collect();
+    Ok(host)
+}
+
+fn service(row: &PgRow) -> Option<Service> {
+    let (port, protocol) = port_of(row)?;
+    Some(Service {
+        port,
+        protocol,
+        state: state_word(row.get("state")),
+        service: row.get("service"),
+        banner: row.get::<Option<Vec<u8>>, _>("banner").map(|bytes| escape_control(&bytes)),
+        first_seen: Timestamp::from_millis(row.get("first_seen")),
+        last_seen: Timestamp::from_millis(row.get("last_seen")),
+    })
+}
+
+fn port_of(row: &PgRow) -> Option<(PortNumber, Protocol)> {
+    let protocol = Protocol::try_from(u8::try_from(row.get::<i16, _>("protocol")).ok()?).ok()?;
+    Some((port_number(row.get("port"))?, protocol))
+}
+
+fn port_number(number: i32) -> Option<PortNumber> {
+    PortNumber::try_from(u16::try_from(number).ok()?).ok()
+}
+
+fn state_word(state: i16) -> String {
+    if state == 1 { "open".to_owned() } else { "closed".to_owned() }
+}
+
+async fn history(connection: &mut PgConnection, address: Address) -> Result<HostHistory, StoreError> {
+    let id: i64 = sqlx::query_scalar("SELECT id FROM host WHERE address = $1")
+        .bind(address.to_key().to_vec())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(engine)?
+        .ok_or(StoreError::UnknownHost(address))?;
+    let locations = sqlx::query(
+        "SELECT c.at, c.provider, \
+         f.latitude_e5 AS from_latitude, f.longitude_e5 AS from_longitude, f.precision AS from_precision, \
+         f.city AS from_city, f.region AS from_region, f.country_code AS from_country, \
+         t.latitude_e5 AS to_latitude, t.longitude_e5 AS to_longitude, t.precision AS to_precision, \
+         t.city AS to_city, t.region AS to_region, t.country_code AS to_country \
+         FROM location_change AS c JOIN place AS f ON f.id = c.from_place JOIN place AS t ON t.id = c.to_place \
+         WHERE c.host = $1 ORDER BY c.id DESC LIMIT $2",
+    )
+    .bind(id)
+    .bind(MOST_ROWS)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let services = sqlx::query(
+        "SELECT port, protocol, state, at FROM service_change WHERE host = $1 ORDER BY id DESC LIMIT $2",
+    )
+    .bind(id)
+    .bind(MOST_ROWS)
+    .fetch_all(connection)
+    .await
+    .map_err(engine)?;
+    Ok(HostHistory {
+        locations: locations.iter().filter_map(location_change).collect(),
+        services: services
+            .iter()
+            .filter_map(|row| {
+                let (port, protocol) = port_of(row)?;
+                let at = Timestamp::from_millis(row.get("at"));
+                Some(ServiceChange { at, port, protocol, state: state_word(row.get("state")) })
+            })
+            .collect(),
+    })
+}
+
+fn location_change(row: &PgRow) -> Option<LocationChange> {
+    let from = row::place(row, "from_")?;
+    let to = row::place(row, "to_")?;
+    let provider = u8::try_from(row.get::<i16, _>("provider")).ok().and_then(ProviderName::from_number);
+    Some(LocationChange {
+        at: Timestamp::from_millis(row.get("at")),
+        distance_km: from.coordinate.distance_km(to.coordinate),
+        from,
+        to,
+        provider: provider.map_or("unknown", ProviderName::name).to_owned(),
+    })
+}
+
+/// How many matching hosts stand on each place.
+pub(crate) async fn places_matching(
+    connection: &mut PgConnection,
+    now: i64,
+    filter: &HostFilter,
+    max_age: Duration,
+) -> Result<Vec<(PlaceId, u64)>, StoreError> {
+    let resolved = filter::resolve(connection, now, filter, max_age).await?;
+    let sql = if resolved.is_places_alone() {
+        let of_place = match (&resolved.countries, &resolved.places) {
+            (Some(countries), _) => format!("country_code IN ({countries})"),
+            (None, Some(places)) => format!("id = ANY({})", places.list),
+            (None, None) => "false".to_owned(),
+        };
+        format!(
+            "SELECT id, hosts + coalesce(n, 0) FROM place LEFT JOIN \
+             (SELECT place, sum(n)::bigint AS n FROM place_delta GROUP BY place) AS delta ON delta.place = place.id \
+             WHERE hosts + coalesce(n, 0) > 0 AND {of_place}"
+        )
+    } else {
+        let block = if resolved.has_range {
+            let (first, last) = resolved.range;
+            format!(" AND host.address BETWEEN {} AND {}", filter::literal(first), filter::literal(last))
+        } else {
+            String::new()
+        };
+        format!(
+            "SELECT place, count(*) FROM host WHERE place IS NOT NULL{block}{} GROUP BY place",
+            resolved.all_conditions(Shape::WholeSet)
+        )
+    };
+    // Compiling such a statement takes longer than running it.
+    sqlx::raw_sql("SET LOCAL jit = off").execute(&mut *connection).await.map_err(engine)?;
+    let found: Vec<(i64, i64)> =
+        sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await.map_err(engine)?;
+    Ok(found.into_iter().map(|(place, hosts)| (PlaceId(place), rows::count(hosts))).collect())
+}
+
+/// A place of these columns' values; none where the stored point is not on earth.
+fn place_of((latitude, longitude): (i32, i32), precision: i16, names: [String; 3]) -> Option<Place> {
+    let [city, region, country] = names;
+    let present = |text: String| (!text.is_empty()).then_some(text);
+    Some(Place {
+        coordinate: Coordinate::from_units(latitude, longitude).ok()?,
+        precision: u8::try_from(precision).ok().and_then(Precision::from_number)?,
+        city: present(city),
+        region: present(region),
+        country: country.parse().ok(),
+    })
+}
