@@ -191,3 +191,8 @@ pub(crate) async fn finish(store: &dyn Store, ends: Vec<Finished>) -> Vec<hostat
 pub(crate) fn done() -> Settled {
     Settled::Completed("done".to_owned())
 }
+
+/// Whether a worker of this store may read jobs without marking them running.
+pub(crate) async fn peeks(store: &dyn Store) -> bool {
+    store.worker_role().await.expect("the worker role").is_exclusive()
+}

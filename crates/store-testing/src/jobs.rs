@@ -83,6 +83,11 @@ pub async fn the_oldest_first_share_ignores_priority(test: &TestStore) {
 /// Peeking leaves a job waiting; finishing it under that fence counts one attempt, once.
 pub async fn a_peeked_job_still_waits(test: &TestStore) {
     record(&**test, &[up("8.8.8.1"), up("8.8.8.2")]).await;
+    if !peeks(&**test).await {
+        let refused = test.jobs_claim(claim(1, ClaimMode::Peek)).await;
+        assert!(matches!(refused, Err(hostatlas_store::StoreError::NotSupported { .. })), "{refused:?}");
+        return;
+    }
     let peeked = test.jobs_claim(claim(1, ClaimMode::Peek)).await.expect("a peek").remove(0);
     assert_eq!(state(test, peeked.id).await, JobState::Available);
     let except = ClaimJobs { except: vec![peeked.id], ..claim(5, ClaimMode::Peek) };

@@ -5,6 +5,8 @@
 
 #![allow(clippy::wildcard_imports, reason = "the factory is the vocabulary of every case")]
 
+pub mod caps;
+pub mod copying;
 mod factory;
 pub mod hosts;
 pub mod imports;
@@ -15,7 +17,9 @@ pub mod pins;
 pub mod providers;
 pub mod races;
 pub mod runs;
+pub mod schedules;
 pub mod sites;
+pub mod workers;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -148,6 +152,35 @@ macro_rules! conformance {
             a_filtered_map_counts_matching_hosts,
             every_change_moves_its_topic,
         );
+        $crate::conformance!(@cases $open, caps:
+            a_capped_kind_runs_no_more_than_its_cap,
+            a_cap_holds_no_other_kind_back,
+            four_claimers_never_exceed_a_cap,
+            a_cap_counts_what_was_peeked,
+        );
+        $crate::conformance!(@cases $open, workers:
+            a_worker_reports_and_leaves,
+            a_silent_worker_is_shown_and_then_forgotten,
+            a_duty_has_one_holder,
+            a_duty_passes_on,
+        );
+        $crate::conformance!(@cases $open, schedules:
+            the_four_tasks_are_there,
+            each_occurrence_goes_to_one_of_eight,
+            an_occurrence_whose_lease_ran_out_is_done_again,
+            a_renewed_occurrence_is_not_taken,
+            asked_for_while_it_runs_it_runs_again,
+            a_paused_task_runs_when_it_is_asked_for,
+            an_end_is_remembered,
+            a_changed_rule_moves_the_next_time,
+        );
+        $crate::conformance!(@pairs $open, copying:
+            every_table_is_read_row_by_row,
+            a_copy_is_equal_and_works,
+            a_copy_goes_on_where_it_was_interrupted,
+            a_target_that_is_not_empty_is_refused,
+            half_a_copy_belongs_to_its_source,
+        );
         $crate::conformance!(@cases $open, races:
             no_job_is_claimed_twice,
             imports_and_finishes_of_the_same_hosts_agree,
@@ -163,6 +196,21 @@ macro_rules! conformance {
                     let report = test.store.check().await.expect("the check runs");
                     assert_eq!(report.findings, [], "the store is true to itself afterwards");
                     test.store.close().await;
+                }
+            )+
+        }
+    };    (@pairs $open:path, $noun:ident: $($case:ident,)+) => {
+        mod $noun {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let (one, other) = ($open().await, $open().await);
+                    $crate::$noun::$case(&one, &other).await;
+                    for test in [one, other] {
+                        let report = test.store.check().await.expect("the check runs");
+                        assert_eq!(report.findings, [], "the store is true to itself afterwards");
+                        test.store.close().await;
+                    }
                 }
             )+
         }
