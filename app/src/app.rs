@@ -11,7 +11,7 @@ use crate::{
     components::Sprite,
     pages::{
         CoveragePage, DatabasesPage, HostPage, HostsPage, JobPage, JobsPage, MapPage, NotFoundPage,
-        ProvidersPage,
+        ProvidersPage, SchedulesPage, WorkersPage,
     },
 };
 
@@ -59,6 +59,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/jobs") view=JobsPage ssr=SsrMode::Async />
                 <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
                 <Route path=path!("/providers") view=ProvidersPage ssr=SsrMode::Async />
+                <Route path=path!("/workers") view=WorkersPage ssr=SsrMode::Async />
+                <Route path=path!("/schedules") view=SchedulesPage ssr=SsrMode::Async />
                 <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async />
             </Routes>
         </Router>

@@ -24,6 +24,8 @@ export async function everyPage(atlas: Atlas): Promise<Record<string, string>> {
     'jobs-nothing': '/jobs?state=discarded',
     job: `/jobs/${jobs.items[0]?.id}`,
     providers: '/providers',
+    workers: '/workers',
+    schedules: '/schedules',
     databases: '/databases',
     'not-found': '/nowhere',
     problem: '/hosts?q=prot%3A443',

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{config, db, geolocate, hosts, import, jobs, lookup, mmdb, providers, serve, stats, worker},
+    commands::{
+        config, db, geolocate, hosts, import, jobs, lookup, mmdb, providers, schedules, serve, stats, worker,
+    },
     configuration::Flags,
     printer::OutputArguments,
 };
@@ -58,6 +60,10 @@ pub enum Command {
     /// See and change the queue
     #[command(subcommand)]
     Jobs(jobs::Action),
+    /// The processes that run jobs, on all machines, and what each is doing
+    Workers,
+    /// Recurring work: refresh, prune, check, backup
+    Schedules(schedules::Arguments),
     /// Figures for people and monitoring
     #[command(subcommand)]
     Stats(stats::Action),

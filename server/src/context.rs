@@ -81,6 +81,7 @@ impl<'a> Context<'a> {
             provider_problems: made.providers,
             sites: self.configuration.sites.clone(),
             mmdb_dir: self.configuration.mmdb_dir.clone(),
+            backup_dir: self.configuration.backup_dir.clone(),
         };
         Ok(Services::new(store, made.locator, config))
     }

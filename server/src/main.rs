@@ -61,6 +61,8 @@ async fn run(context: &Context<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Providers(arguments) => commands::providers::run(context, arguments).await,
         Command::Hosts(action) => commands::hosts::run(context, action).await,
         Command::Jobs(action) => commands::jobs::run(context, action).await,
+        Command::Workers => commands::workers::run(context).await,
+        Command::Schedules(arguments) => commands::schedules::run(context, arguments).await,
         Command::Stats(action) => commands::stats::run(context, action).await,
         Command::Doctor => commands::doctor::run(context).await,
         Command::Config(action) => commands::config::run(context, &action),

@@ -148,6 +148,19 @@ pub async fn pause_kind(kind: JobKind) -> Result<(), ApiError> {
     Ok(services()?.jobs().pause(kind).await?)
 }
 
+/// Bounds how many jobs of a kind run at once over all processes; empty for no bound.
+#[server(prefix = "/api/fn", endpoint = "jobs/cap")]
+pub async fn cap_kind(kind: JobKind, #[server(default)] cap: String) -> Result<(), ApiError> {
+    authorize(Permission::ManageJobs)?;
+    let cap = match cap.trim() {
+        "" => None,
+        number => Some(number.parse().map_err(|_| {
+            ApiError::new(ProblemCode::InvalidRequest, "the cap is no number: leave it empty for no bound")
+        })?),
+    };
+    Ok(services()?.jobs().cap(kind, cap).await?)
+}
+
 /// Lets a kind run again.
 #[server(prefix = "/api/fn", endpoint = "jobs/resume")]
 pub async fn resume_kind(kind: JobKind) -> Result<(), ApiError> {

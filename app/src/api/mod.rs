@@ -12,8 +12,10 @@ pub mod jobs;
 pub mod map;
 pub mod providers;
 pub mod runs;
+pub mod schedules;
 #[cfg(feature = "ssr")]
 pub mod told;
+pub mod workers;
 
 #[cfg(feature = "ssr")]
 mod context {

@@ -99,14 +99,18 @@ pub fn TopBar(
     }
 }
 
-/// Brings a page to life: it follows these topics, separated by blanks.
+/// Brings a page to life: it follows these topics, separated by blanks, and looks again every so many seconds where what
+/// it shows has no topic.
 #[component]
 pub fn Live(
     /// The topics.
     topics: &'static str,
+    /// How often to look again, in seconds.
+    #[prop(optional)]
+    every: Option<u32>,
 ) -> impl IntoView {
     view! {
-        <div id="live" data-topics=topics hidden></div>
+        <div id="live" data-topics=topics data-every=every hidden></div>
         <LivePage />
     }
 }

@@ -32,6 +32,8 @@ mod providers;
 #[cfg(feature = "ssr")]
 mod query_chips;
 #[cfg(feature = "ssr")]
+mod queue_tabs;
+#[cfg(feature = "ssr")]
 mod shortcuts;
 #[cfg(feature = "ssr")]
 mod table;
@@ -56,6 +58,7 @@ pub use self::{
     position::{position_accuracy, position_name},
     providers::{ProviderList, WhoSaw},
     query_chips::QueryChips,
+    queue_tabs::{QueueTab, QueueTabs},
     shortcuts::ShortcutsDialog,
     table::{Column, DataTable},
     time::Ago,

@@ -1,4 +1,4 @@
-use hostatlas_domain::ProblemCode;
+use hostatlas_domain::{ProblemCode, ScheduleTask};
 use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_router::hooks::use_query_map;
 
@@ -64,6 +64,17 @@ pub fn FormNotice() -> impl IntoView {
     let asked = query.get("asked").map(|_| {
         done("All providers were asked".to_owned(), Some("What they say stands under the map.".to_owned()))
     });
+    let scheduled = query.get("scheduled").zip(query.get("task")).and_then(|(what, task)| {
+        let task: ScheduleTask = task.parse().ok()?;
+        let (text, detail) = match what.as_str() {
+            "changed" => ("has a new rule", None),
+            "paused" => ("is paused", Some("What is under way goes on.")),
+            "resumed" => ("is taken up again", None),
+            "asked" => ("is asked for", Some("The next free worker does it, even while it is paused.")),
+            _ => return None,
+        };
+        Some(done(format!("{task} {text}"), detail.map(str::to_owned)))
+    });
     // The region stays and its content is exchanged, so that it is read out.
     view! {
         <div class="notice" role="status">
@@ -72,6 +83,7 @@ pub fn FormNotice() -> impl IntoView {
                 {changed}
                 {fixed}
                 {asked}
+                {scheduled}
                 {refused}
             </div>
         </div>

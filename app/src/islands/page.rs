@@ -61,9 +61,20 @@ pub fn LivePage() -> impl IntoView {
         });
     };
     Effect::new(move |_| {
-        let topics =
-            browser::document().get_element_by_id("live").and_then(|live| live.get_attribute("data-topics"));
-        let topics = topics.unwrap_or_default();
+        let told = |name: &str| {
+            browser::document().get_element_by_id("live").and_then(|live| live.get_attribute(name))
+        };
+        let topics = told("data-topics").unwrap_or_default();
+        if let Some(seconds) = told("data-every").and_then(|every| every.parse::<i32>().ok()) {
+            spawn_local(async move {
+                loop {
+                    browser::sleep(seconds.saturating_mul(1_000)).await;
+                    if !browser::document().hidden() {
+                        refresh();
+                    }
+                }
+            });
+        }
         for topic in topics.split_ascii_whitespace() {
             browser::on_document(&browser::topic_event(topic), refresh);
         }

@@ -10,7 +10,7 @@ use crate::{
         jobs::{get_job_kinds, list_jobs},
         services,
     },
-    components::{Ago, Chrome, FormNotice, Icon, JobTable, Live, Tab, job_signs},
+    components::{Ago, Chrome, FormNotice, Icon, JobTable, Live, QueueTab, QueueTabs, Tab, job_signs},
     format::{address, counted, grouped},
 };
 
@@ -87,6 +87,7 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
                 {format!("{} waiting, {} running", grouped(waiting), grouped(running))}
                 {oldest.map(|at| view! { ", oldest waiting " <Ago at now /> })}
             </p>
+            <QueueTabs current=QueueTab::Jobs />
         </div>
         <div class="kinds">{kinds.into_iter().map(|kind| view! { <Kind kind now /> }).collect_view()}</div>
         <QueueForm />
@@ -107,7 +108,7 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
 
 #[component]
 fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
-    let KindStatus { kind, counts, paused_at, served, oldest_waiting, cap: _ } = kind;
+    let KindStatus { kind, counts, paused_at, served, oldest_waiting, cap } = kind;
     let slug = kind.slug();
     let (action, icon, word) = if paused_at.is_some() {
         ("/api/fn/jobs/resume", "play", "Resume")
@@ -147,7 +148,40 @@ fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
                     })} <p>{waiting} {oldest_waiting.map(|at| view! { ", oldest " <Ago at now /> })}</p>
                 {(!served).then(|| view! { <p class="sub">"No worker serves this kind yet."</p> })}
             </div>
+            {served.then(|| view! { <Cap slug cap /> })}
         </section>
+    }
+}
+
+/// How many of a kind may run at once over all processes, and the form that changes it.
+#[component]
+fn Cap(slug: &'static str, #[prop(optional_no_strip)] cap: Option<u32>) -> impl IntoView {
+    let shown = cap.map_or_else(
+        || "As many at once as workers like".to_owned(),
+        |cap| format!("At most {} at once", grouped(cap.into())),
+    );
+    view! {
+        <details class="kind__cap" id=format!("cap-{slug}") data-live>
+            <summary>{shown}</summary>
+            <form method="post" action="/api/fn/jobs/cap" data-swap>
+                <input type="hidden" name="kind" value=slug />
+                <label for=format!("cap-{slug}-number")>"At most"</label>
+                <input
+                    class="input"
+                    id=format!("cap-{slug}-number")
+                    name="cap"
+                    type="number"
+                    min="1"
+                    max="4294967295"
+                    placeholder="any"
+                    value=cap
+                />
+                <span>"at once, over all processes"</span>
+                <button type="submit" class="btn btn--sm" id=format!("cap-{slug}-save") aria-label=format!("Bound {slug}")>
+                    "Save"
+                </button>
+            </form>
+        </details>
     }
 }
 

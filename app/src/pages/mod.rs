@@ -10,6 +10,8 @@ mod map;
 mod not_found;
 mod problem;
 mod providers;
+mod schedules;
+mod workers;
 
 pub use coverage::CoveragePage;
 pub use databases::DatabasesPage;
@@ -20,6 +22,8 @@ pub use jobs::JobsPage;
 pub use map::MapPage;
 pub use not_found::NotFoundPage;
 pub use providers::ProvidersPage;
+pub use schedules::SchedulesPage;
+pub use workers::WorkersPage;
 
 use std::future::Future;
 

@@ -71,7 +71,6 @@ impl FromStr for ScheduleTask {
 /// When something is done again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub enum ScheduleRule {
     /// So long after it last ended: `every 15m`. At least 10 seconds, at most 366 days.
     Every(Duration),
@@ -157,6 +156,7 @@ pub struct Schedule {
     /// What is done.
     pub task: ScheduleTask,
     /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub rule: ScheduleRule,
     /// When next, unless it is paused.
     pub next_at: Timestamp,

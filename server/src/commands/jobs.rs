@@ -62,6 +62,14 @@ pub enum Action {
         /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
     },
+    /// Bound how many jobs of a kind run at once, over all processes and machines
+    Cap {
+        /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
+        kind: JobKind,
+        /// How many, from 1; `none` for as many as they like
+        #[arg(value_name = "N|none", value_parser = cap)]
+        cap: Cap,
+    },
     /// Delete finished jobs that are old enough
     Prune {
         /// Completed and cancelled ones after so many days
@@ -117,6 +125,20 @@ impl TargetArguments {
                 .with_hint("give numbers, or --state, --kind or --ip, or --all for every job"));
         }
         Ok(JobTargets::Matching(filter))
+    }
+}
+
+/// How many jobs of a kind may run at once; none for as many as they like.
+#[derive(Clone, Copy, Debug)]
+pub struct Cap(Option<u32>);
+
+fn cap(text: &str) -> Result<Cap, String> {
+    match text {
+        "none" => Ok(Cap(None)),
+        _ => match text.parse() {
+            Ok(cap) if cap > 0 => Ok(Cap(Some(cap))),
+            _ => Err("neither a number from 1 nor `none`; to run none, pause the kind".to_owned()),
+        },
     }
 }
 
@@ -227,6 +249,15 @@ async fn act(context: &Context<'_>, services: &Services, action: Action) -> Resu
         Action::Resume { kind } => {
             jobs.resume(kind).await?;
             context.printer.note(&format!("`{kind}` is taken up again"));
+            Ok(Exit::Done)
+        }
+        Action::Cap { kind, cap: Cap(cap) } => {
+            jobs.cap(kind, cap).await?;
+            let bound = cap.map_or_else(
+                || "as many as their workers like".to_owned(),
+                |cap| format!("at most {}", count(cap.into())),
+            );
+            context.printer.note(&format!("`{kind}` jobs run {bound} at once"));
             Ok(Exit::Done)
         }
         Action::Prune { completed_after_days, discarded_after_days } => {

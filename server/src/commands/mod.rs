@@ -10,8 +10,10 @@ pub mod jobs;
 pub mod lookup;
 pub mod mmdb;
 pub mod providers;
+pub mod schedules;
 pub mod serve;
 pub mod stats;
 pub mod worker;
+pub mod workers;
 
 mod addresses;

@@ -80,7 +80,7 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
 async fn work(services: Services, shutdown: CancellationToken) {
     let mut said = None;
     while !shutdown.is_cancelled() {
-        let options = WorkerOptions { concurrency: DEFAULT_CONCURRENCY, kinds: None, drain: false };
+        let options = WorkerOptions { command: "serve", concurrency: DEFAULT_CONCURRENCY, kinds: None, drain: false };
         match services.worker(options).run(shutdown.clone()).await {
             Ok(_) => said = None,
             Err(Error::WorkerRoleHeld { holder }) => {
@@ -88,6 +88,11 @@ async fn work(services: Services, shutdown: CancellationToken) {
                     info!("Serving without a worker: another process is the worker ({holder})");
                     said = Some(holder);
                 }
+            }
+            Err(error) if error.is_schema_newer() => {
+                let hint = error.hint().unwrap_or_default();
+                error!("No jobs are run here any more: {error}; {hint}, and restart this server with it");
+                return;
             }
             Err(error) => {
                 error!(

@@ -43,8 +43,12 @@ struct Drained {
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let services = context.services(Mode::Create).await?;
     let shutdown = Shutdown::listen()?;
-    let options =
-        WorkerOptions { concurrency: arguments.concurrency, kinds: arguments.kinds, drain: arguments.drain };
+    let options = WorkerOptions {
+        command: "worker",
+        concurrency: arguments.concurrency,
+        kinds: arguments.kinds,
+        drain: arguments.drain,
+    };
     if !arguments.drain {
         info!(database = %context.configuration.database.display(), "Worker runs; Ctrl-C stops it in good order");
     }

@@ -16,6 +16,8 @@ pub enum Key {
     Providers,
     /// Folder of the location databases.
     MmdbDir,
+    /// Folder for the backups that are made by schedule.
+    BackupDir,
     /// Databases of places; replaces the folder.
     MmdbCity,
     /// Databases of networks; replaces the folder.
@@ -92,13 +94,14 @@ pub const fn is_custom(provider: ProviderName) -> bool {
     )
 }
 
-const PLAIN: [Key; 17] = [
+const PLAIN: [Key; 18] = [
     Key::DatabaseUrl,
     Key::Listen,
     Key::AllowedHosts,
     Key::Site,
     Key::Providers,
     Key::MmdbDir,
+    Key::BackupDir,
     Key::MmdbCity,
     Key::MmdbAsn,
     Key::MaxAgeDays,
@@ -180,6 +183,7 @@ impl Key {
             Self::Site => "site",
             Self::Providers => "providers",
             Self::MmdbDir => "mmdb_dir",
+            Self::BackupDir => "backup_dir",
             Self::MmdbCity => "mmdb_city",
             Self::MmdbAsn => "mmdb_asn",
             Self::MaxAgeDays => "max_age_days",

@@ -52,6 +52,8 @@ pub struct Configuration {
     pub sites: Vec<Site>,
     /// Folder of location databases.
     pub mmdb_dir: PathBuf,
+    /// Folder for the backups that are made by schedule.
+    pub backup_dir: PathBuf,
     /// Databases of places, instead of the folder.
     pub mmdb_city: Vec<PathBuf>,
     /// Databases of networks, instead of the folder.
@@ -121,6 +123,8 @@ impl Configuration {
         providers.retain(|provider| named.insert(*provider));
         let mmdb_dir = mmdb_folder(&database);
         let mmdb_dir = reader.one(Key::MmdbDir, Some(&mmdb_dir.to_string_lossy()), path)?;
+        let backup_dir = database.parent().unwrap_or_else(|| Path::new("")).join("backups");
+        let backup_dir = reader.one(Key::BackupDir, Some(&backup_dir.to_string_lossy()), path)?;
         let mmdb_city = reader.list(Key::MmdbCity, "", path)?;
         let mmdb_asn = reader.list(Key::MmdbAsn, "", path)?;
         let default_days = (DEFAULT_MAX_AGE.as_secs() / SECONDS_OF_A_DAY).to_string();
@@ -145,6 +149,7 @@ impl Configuration {
             cache_missed_for,
             sites,
             mmdb_dir,
+            backup_dir,
             mmdb_city,
             mmdb_asn,
             max_age,

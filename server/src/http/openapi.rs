@@ -3,7 +3,10 @@ use utoipa::OpenApi;
 
 use super::{
     AppState,
-    api::{coverage, databases, events, export, health, hosts, imports, jobs, map, places, providers, runs},
+    api::{
+        coverage, databases, events, export, health, hosts, imports, jobs, map, places, providers, runs,
+        schedules, workers,
+    },
 };
 
 /// What REST offers.
@@ -48,6 +51,13 @@ use super::{
         jobs::cancel,
         jobs::pause,
         jobs::resume,
+        jobs::cap,
+        workers::list,
+        schedules::list,
+        schedules::change,
+        schedules::pause,
+        schedules::resume,
+        schedules::run,
         imports::list,
         imports::show,
         events::listen,

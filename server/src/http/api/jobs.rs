@@ -25,6 +25,7 @@ pub fn router() -> Router<AppState> {
         .route("/jobs/{id}", get(show))
         .route("/jobs/kinds/{kind}/pause", post(pause))
         .route("/jobs/kinds/{kind}/resume", post(resume))
+        .route("/jobs/kinds/{kind}/cap", post(cap))
 }
 
 /// Which page of which jobs.
@@ -238,6 +239,40 @@ pub async fn resume(
 ) -> Result<StatusCode, Refusal> {
     services.authorize(Permission::ManageJobs)?;
     services.jobs().resume(read_kind(&kind)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many jobs of a kind may run at once.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CapBody {
+    /// From 1; null for as many as their workers like. Has to be given.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    cap: Option<Option<u32>>,
+}
+
+/// A null that was sent is no field that was left out.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Bounds how many jobs of a kind run at once, over all processes; what runs goes on.
+#[utoipa::path(post, path = "/api/v1/jobs/kinds/{kind}/cap", tag = "jobs", params(("kind" = JobKind, Path)), request_body = CapBody, responses(
+    (status = 204, description = "bounded"),
+    (status = 400, description = "no such kind, or no cap", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn cap(
+    State(services): State<Services>,
+    Path(kind): Path<String>,
+    extract::Json(body): extract::Json<CapBody>,
+) -> Result<StatusCode, Refusal> {
+    services.authorize(Permission::ManageJobs)?;
+    let kind = read_kind(&kind)?;
+    let Some(cap) = body.cap else {
+        return Err(Refusal::invalid("no cap is given", "send `cap`: a number from 1, or null for none"));
+    };
+    services.jobs().cap(kind, cap).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

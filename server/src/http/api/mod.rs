@@ -12,6 +12,8 @@ pub mod map;
 pub mod places;
 pub mod providers;
 pub mod runs;
+pub mod schedules;
+pub mod workers;
 
 use axum::{Router, routing::any};
 
@@ -29,6 +31,8 @@ pub fn router() -> Router<AppState> {
         .merge(map::router())
         .merge(coverage::router())
         .merge(jobs::router())
+        .merge(workers::router())
+        .merge(schedules::router())
         .merge(imports::router())
         .merge(events::router());
     Router::new()

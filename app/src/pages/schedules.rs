@@ -1,0 +1,204 @@
+use hostatlas_domain::{Schedule, ScheduleOutcome, ScheduleState, ScheduleTask, Timestamp};
+use hostatlas_services::Permission;
+use leptos::prelude::*;
+
+use super::page;
+use crate::{
+    ApiError,
+    api::{authorize, schedules::list_schedules, services},
+    components::{Ago, Chrome, FormNotice, Icon, Live, QueueTab, QueueTabs, Tab},
+};
+
+struct Loaded {
+    schedules: Vec<Schedule>,
+    now: Timestamp,
+}
+
+async fn load() -> Result<Loaded, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(Loaded { schedules: list_schedules().await?, now: services()?.now() })
+}
+
+/// Recurring work: what is done when, how it went, and the forms that change that.
+#[component]
+pub fn SchedulesPage() -> impl IntoView {
+    let content = page(load(), sheet);
+    view! {
+        <Chrome title="Schedules" tab=Tab::Jobs>
+            <FormNotice />
+            {content}
+        </Chrome>
+        <Live topics="" every=2 />
+    }
+}
+
+fn sheet(Loaded { schedules, now }: Loaded) -> impl IntoView {
+    view! {
+        <div class="pagehead">
+            <h1>"Schedules"</h1>
+            <p class="lede">"Done by one worker each time, however many run."</p>
+            <QueueTabs current=QueueTab::Schedules />
+        </div>
+        <ul class="card scheds">
+            {schedules.into_iter().map(|schedule| view! { <Item schedule now /> }).collect_view()}
+        </ul>
+        <p class="hint" id="rule-hint">
+            "A rule is " <code>"every 15m"</code> " (s, m, h or d, counted from the end of the last time) or five cron fields in UTC: minute, hour, day, month, weekday, as in "
+            <code>"30 3 * * 1"</code> "."
+        </p>
+    }
+}
+
+/// Name and purpose.
+const fn words(task: ScheduleTask) -> (&'static str, &'static str) {
+    match task {
+        ScheduleTask::Refresh => {
+            ("Refresh", "Queues a lookup for each host whose location is missing, stale or worth another try.")
+        }
+        ScheduleTask::Prune => {
+            ("Prune", "Deletes finished jobs: completed and cancelled after a day, given up after 30.")
+        }
+        ScheduleTask::Check => ("Check", "Compares every counter with a full count, and the queue with its laws."),
+        ScheduleTask::Backup => ("Backup", "Writes a verified copy of the database, and keeps the newest seven."),
+    }
+}
+
+#[component]
+fn Item(schedule: Schedule, now: Timestamp) -> impl IntoView {
+    let task = schedule.task;
+    let slug = task.slug();
+    let (name, purpose) = words(task);
+    let rule = schedule.rule.to_string();
+    view! {
+        <li aria-labelledby=format!("{slug}-name")>
+            <div>
+                <h2 id=format!("{slug}-name")>{name}</h2>
+                <p class="sub">{purpose}</p>
+            </div>
+            <div id=format!("{slug}-state") class="sched__state" data-live>
+                <State schedule=schedule.clone() now />
+            </div>
+            <div id=format!("{slug}-last") class="sched__last" data-live>
+                <Last schedule=schedule.clone() now />
+            </div>
+            <form
+                class="sched__rule"
+                id=format!("{slug}-rule-form")
+                method="post"
+                action="/api/fn/schedules/change"
+                data-swap
+                data-live
+            >
+                <input type="hidden" name="task" value=slug />
+                <label class="visually-hidden" for=format!("{slug}-rule")>
+                    {format!("When to {slug}")}
+                </label>
+                <input
+                    class="input mono"
+                    id=format!("{slug}-rule")
+                    name="rule"
+                    type="text"
+                    required
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    maxlength="100"
+                    aria-describedby="rule-hint"
+                    value=rule
+                />
+                <button type="submit" class="btn btn--sm" id=format!("{slug}-save") aria-label=format!("Save the rule of {slug}")>
+                    "Save"
+                </button>
+            </form>
+            <Acts schedule />
+        </li>
+    }
+}
+
+#[component]
+fn State(schedule: Schedule, now: Timestamp) -> impl IntoView {
+    let (tone, icon, word) = match schedule.state {
+        ScheduleState::Waiting => ("ok", "scheduled", "Waits"),
+        ScheduleState::Due => ("info", "available", "Due"),
+        ScheduleState::Running => ("info", "running", "Running"),
+        ScheduleState::Paused => ("warn", "pause", "Paused"),
+    };
+    let detail = match schedule.state {
+        ScheduleState::Waiting => view! { "next " <Ago at=schedule.next_at now long=true /> }.into_any(),
+        ScheduleState::Due => "the next free worker takes it".into_any(),
+        ScheduleState::Running => schedule
+            .started_at
+            .map(|at| view! { "since " <Ago at now /> })
+            .into_any(),
+        ScheduleState::Paused => schedule
+            .paused_at
+            .map(|at| view! { "since " <time datetime=at.to_string()>{at.to_date()}</time> })
+            .into_any(),
+    };
+    view! {
+        <span class="badge" data-tone=tone>
+            <Icon name=icon spin=icon == "running" />
+            {word}
+        </span>
+        <p class="sub">{detail}</p>
+    }
+}
+
+/// How it went the last time.
+#[component]
+fn Last(schedule: Schedule, now: Timestamp) -> impl IntoView {
+    let Some((outcome, at)) = schedule.outcome.zip(schedule.finished_at) else {
+        return view! { <p class="sub">"Not done yet"</p> }.into_any();
+    };
+    let (tone, icon, word) = match outcome {
+        ScheduleOutcome::Done => ("ok", "completed", "Done"),
+        ScheduleOutcome::Failed => ("bad", "discarded", "Failed"),
+    };
+    view! {
+        <p>
+            <span class="badge" data-tone=tone>
+                <Icon name=icon />
+                {word}
+            </span>
+            " "
+            <span class="sub">
+                <Ago at now long=true />
+            </span>
+        </p>
+        {schedule.detail.map(|detail| view! { <p class="sub breaks">{detail}</p> })}
+    }
+    .into_any()
+}
+
+#[component]
+fn Acts(schedule: Schedule) -> impl IntoView {
+    let slug = schedule.task.slug();
+    let (action, icon, word) = if schedule.paused_at.is_some() {
+        ("/api/fn/schedules/resume", "play", "Resume")
+    } else {
+        ("/api/fn/schedules/pause", "pause", "Pause")
+    };
+    view! {
+        <div class="btn-row sched__acts">
+            <form method="post" action="/api/fn/schedules/run" data-swap>
+                <input type="hidden" name="task" value=slug />
+                <button type="submit" class="btn btn--sm" id=format!("{slug}-run") aria-label=format!("Run {slug} now")>
+                    <Icon name="play" />
+                    "Run now"
+                </button>
+            </form>
+            <form method="post" action=action id=format!("{slug}-pause-form") data-swap data-live>
+                <input type="hidden" name="task" value=slug />
+                <button
+                    type="submit"
+                    class="btn btn--sm btn--quiet"
+                    id=format!("{slug}-pause")
+                    aria-label=format!("{word} {slug}")
+                >
+                    <Icon name=icon />
+                    {word}
+                </button>
+            </form>
+        </div>
+    }
+}

@@ -1,0 +1,156 @@
+use hostatlas_domain::{RunningJobs, Timestamp, WorkerState, WorkerStatus};
+use hostatlas_services::Permission;
+use leptos::prelude::*;
+
+use super::page;
+use crate::{
+    ApiError,
+    api::{authorize, services, workers::list_workers},
+    components::{Ago, Chrome, Column, Command, DataTable, Icon, Live, QueueTab, QueueTabs, Tab},
+    format::{counted, grouped},
+};
+
+struct Loaded {
+    workers: Vec<WorkerStatus>,
+    now: Timestamp,
+}
+
+async fn load() -> Result<Loaded, ApiError> {
+    authorize(Permission::ViewHosts)?;
+    Ok(Loaded { workers: list_workers().await?, now: services()?.now() })
+}
+
+/// The processes that run jobs, on all machines, and what each is doing.
+#[component]
+pub fn WorkersPage() -> impl IntoView {
+    let content = page(load(), sheet);
+    view! {
+        <Chrome title="Workers" tab=Tab::Jobs>
+            {content}
+        </Chrome>
+        // A worker reports every ten seconds; between two looks nothing is missed.
+        <Live topics="jobs" every=5 />
+    }
+}
+
+fn sheet(Loaded { workers, now }: Loaded) -> impl IntoView {
+    let heard = workers.iter().filter(|worker| worker.state != WorkerState::Silent);
+    let running: u64 = heard.clone().flat_map(|worker| &worker.running).map(|running| running.jobs).sum();
+    let processes = u64::try_from(heard.count()).unwrap_or(0);
+    let mut machines: Vec<_> = workers.iter().map(|worker| worker.host_name.as_str()).collect();
+    machines.dedup();
+    let lede = format!(
+        "{} on {}, {} running",
+        counted(processes, "process", "processes"),
+        counted(u64::try_from(machines.len()).unwrap_or(0), "machine", "machines"),
+        counted(running, "job", "jobs")
+    );
+    let empty = workers.is_empty();
+    view! {
+        <div class="pagehead">
+            <h1>"Workers"</h1>
+            <p class="lede" id="workers-lede" data-live>
+                {if empty { "No process runs jobs".to_owned() } else { lede }}
+            </p>
+            <QueueTabs current=QueueTab::Workers />
+        </div>
+        <div class="table-wrap" id="workers" data-live>
+            {if empty {
+                view! { <Nobody /> }.into_any()
+            } else {
+                view! { <List workers now /> }.into_any()
+            }}
+        </div>
+        <p class="hint">
+            "Each process reports every 10 seconds. One that has not for 30 is silent: its jobs are taken back and run \
+             elsewhere. It is forgotten after an hour."
+        </p>
+    }
+}
+
+#[component]
+fn Nobody() -> impl IntoView {
+    view! {
+        <div class="empty">
+            <h2>"Nobody works"</h2>
+            <p>"What is queued waits until a process runs it. Start one, here or on another machine:"</p>
+            <Command text="hostatlas worker".to_owned() />
+        </div>
+    }
+}
+
+#[component]
+fn List(workers: Vec<WorkerStatus>, now: Timestamp) -> impl IntoView {
+    let columns = vec![
+        Column::text("Machine"),
+        Column::text("State"),
+        Column::text("Running"),
+        Column::text("Serves"),
+        Column::number("Done"),
+        Column::number("Failed"),
+        Column::text("Version"),
+        Column::number("Up for"),
+        Column::number("Heard"),
+    ];
+    view! {
+        <DataTable caption="Processes that run jobs" columns class="table--records workertable" scrolls="Workers">
+            {workers.into_iter().map(|worker| view! { <Row worker now /> }).collect_view()}
+        </DataTable>
+    }
+}
+
+/// Tone, drawing and word of a process.
+const fn signs(worker: &WorkerStatus) -> (&'static str, &'static str, &'static str) {
+    match (worker.state, worker.running.is_empty()) {
+        (WorkerState::Alive, false) => ("info", "running", "Working"),
+        (WorkerState::Alive, true) => ("ok", "completed", "Idle"),
+        (WorkerState::Stopping, _) => ("mute", "pause", "Stopping"),
+        (WorkerState::Silent, _) => ("bad", "warn", "Silent"),
+    }
+}
+
+#[component]
+fn Row(worker: WorkerStatus, now: Timestamp) -> impl IntoView {
+    let (tone, icon, word) = signs(&worker);
+    let silent = worker.state == WorkerState::Silent;
+    let running = |running: &RunningJobs| format!("{} {}", running.kind, grouped(running.jobs));
+    let running: Vec<_> = worker.running.iter().map(running).collect();
+    let served: Vec<_> = worker.kinds.iter().map(|kind| kind.slug()).collect();
+    let at_once = counted(worker.concurrency.into(), "batch", "batches");
+    view! {
+        <tr>
+            <th scope="row">
+                {worker.host_name} " "
+                <span class="sub">{format!("{} {}", worker.command, worker.process_id)}</span>
+            </th>
+            <td class="statecell">
+                <span class="badge" data-tone=tone>
+                    <Icon name=icon spin=icon == "running" />
+                    {word}
+                </span>
+            </td>
+            <td data-label="Running" class="wrap">
+                {if running.is_empty() { "-".to_owned() } else { running.join(", ") }}
+            </td>
+            <td data-label="Serves" class="wrap">
+                {served.join(", ")} " "
+                <span class="sub">{format!("{at_once} each")}</span>
+            </td>
+            <td data-label="Done" class="num">
+                {grouped(worker.completed)}
+            </td>
+            <td data-label="Failed" class="num">
+                {grouped(worker.failed)}
+            </td>
+            <td data-label="Version" class="mono">
+                {worker.version}
+            </td>
+            <td data-label="Up for" class="num">
+                {(!silent).then(|| view! { <Ago at=worker.started_at now /> })}
+            </td>
+            <td data-label="Heard" class="num sub">
+                <Ago at=worker.heard_at now long=true />
+            </td>
+        </tr>
+    }
+}
