@@ -1,0 +1,68 @@
+//! Hosts that are not where providers say: a person pinned them, or a site places their special address.
+
+use hostatlas_domain::{LocationState, ProviderName};
+use hostatlas_store::{Attempt, StoreError};
+use sqlx::PgConnection;
+
+use super::{Answer, Batch, Before, Rule, Write};
+use crate::counters::hour_of;
+
+impl Batch {
+    /// A host that is pinned, or whose address is special.
+    pub(super) fn decide_special(
+        &mut self,
+        write: &Write,
+        before: &Before,
+        answer: Option<Answer>,
+        recent: bool,
+    ) {
+        let by_hand = write.rule == Rule::Any;
+        let is_sited = before.location.is_some_and(|location| location.provider == ProviderName::Site);
+        match (&write.attempt, answer) {
+            (Attempt::NotApplicable, _)
+                if !before.class.is_public() && (by_hand && before.is_pinned || is_sited) =>
+            {
+                self.unsite(before);
+            }
+            (Attempt::NotApplicable, _) => self.applied.summary.ignored += 1,
+            (attempt, _) if before.is_pinned && !by_hand => self.confirm(before, attempt),
+            (Attempt::Located(_), Some(answer)) if by_hand || answer.provider == ProviderName::Site => {
+                self.locate(before, answer, recent);
+            }
+            _ => self.applied.summary.ignored += 1,
+        }
+    }
+
+    /// Notes an attempt about a pinned host, which changes nothing but its times.
+    fn confirm(&mut self, before: &Before, attempt: &Attempt) {
+        self.applied.summary.pinned += 1;
+        match (attempt, before.location) {
+            (Attempt::Located(_), Some(location)) => {
+                if before.class.is_public() {
+                    let coverage = &mut self.applied.coverage;
+                    coverage.located_hour(hour_of(location.located_at), -1);
+                    coverage.located_hour(hour_of(self.attempted_at), 1);
+                }
+                self.confirmed.push(before.host);
+            }
+            _ => self.touched.push(before.host),
+        }
+    }
+
+    fn unsite(&mut self, before: &Before) {
+        self.leave(before, None);
+        self.applied.coverage.state(LocationState::NotApplicable, 1);
+        self.applied.coverage.class(before.class, 1);
+        self.applied.summary.unsited += 1;
+        self.unsited.push(before.host);
+    }
+
+    pub(super) async fn write_special(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let confirm = "UPDATE host SET attempted_at = $2, located_at = $2 WHERE id = ANY($1)";
+        self.write_hosts(connection, confirm, &self.confirmed).await?;
+        let unsite = "UPDATE host SET location_state = 3, place = NULL, network = NULL, provider = NULL, \
+                      accuracy_km = NULL, database_build = NULL, located_at = NULL, attempted_at = $2, pinned = 0 \
+                      WHERE id = ANY($1)";
+        self.write_hosts(connection, unsite, &self.unsited).await
+    }
+}

@@ -1,0 +1,150 @@
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use hostatlas_domain::{Located, Network, Place};
+
+use super::resolve::Answer;
+
+/// How many ids of each table are kept: as many places as the hosts of a large scan stand on, in some 30 MiB.
+const CAPACITY: usize = 1 << 17;
+/// How many whole answers a generation keeps. They live as long as they are in here.
+const GENERATION: usize = 1 << 16;
+
+/// A place that is in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KnownPlace {
+    pub(super) id: i64,
+    pub(super) has_timezone: bool,
+}
+
+/// Ids of places and networks that are already known. Rows of both are never deleted or renumbered, so what is in
+/// here stays true.
+#[derive(Clone, Default)]
+pub(crate) struct Caches {
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+pub(super) struct Known {
+    answers: Answers,
+    pub(super) places: HashMap<Place, KnownPlace>,
+    pub(super) networks: HashMap<Network, i64>,
+}
+
+/// What a transaction looked up or made. It becomes known once the transaction is committed: ids of one that was
+/// rolled back are given to others.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pub(super) answers: Vec<(Arc<Located>, Answer)>,
+    pub(super) places: Vec<(Place, KnownPlace)>,
+    pub(super) networks: Vec<(Network, i64)>,
+}
+
+impl Caches {
+    /// Takes in what a committed transaction learned.
+    pub(crate) fn learn(&self, learned: Learned) {
+        if learned.answers.is_empty() {
+            return;
+        }
+        let mut known = self.known();
+        insert(&mut known.places, learned.places);
+        insert(&mut known.networks, learned.networks);
+        for (located, answer) in learned.answers {
+            known.answers.insert(located, answer);
+        }
+    }
+
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        // Nobody can leave half a change behind: each is one insertion.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The rows of this very answer, compared by where it is in memory: what is in here cannot be freed, so nothing
+    /// else can be there.
+    pub(super) fn answer(&mut self, located: &Arc<Located>) -> Option<Answer> {
+        self.answers.get(located)
+    }
+}
+
+/// Answers in two generations: what is not asked for while the younger one fills is forgotten.
+#[derive(Default)]
+struct Answers {
+    young: HashMap<usize, (Arc<Located>, Answer)>,
+    old: HashMap<usize, (Arc<Located>, Answer)>,
+}
+
+impl Answers {
+    fn get(&mut self, located: &Arc<Located>) -> Option<Answer> {
+        let identity = identity(located);
+        if let Some((_, answer)) = self.young.get(&identity) {
+            return Some(*answer);
+        }
+        let (located, answer) = self.old.remove(&identity)?;
+        self.insert(located, answer);
+        Some(answer)
+    }
+
+    fn insert(&mut self, located: Arc<Located>, answer: Answer) {
+        if self.young.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(identity(&located), (located, answer));
+    }
+}
+
+/// Where an answer is in memory.
+pub(super) fn identity(located: &Arc<Located>) -> usize {
+    Arc::as_ptr(located).addr()
+}
+
+/// Forgets all when full: which are asked for next is not known, and asking the database again is cheap.
+fn insert<K: Eq + Hash, V>(known: &mut HashMap<K, V>, learned: Vec<(K, V)>) {
+    if known.len() + learned.len() > CAPACITY {
+        known.clear();
+    }
+    known.extend(learned.into_iter().take(CAPACITY));
+}
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_domain::{Coordinate, Precision, ProviderName};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_asked_for_survives_any_number_of_others() {
+        let located = |units: i32| {
+            let coordinate = Coordinate::from_units(units, 1).expect("on earth");
+            let place =
+                Place { coordinate, precision: Precision::City, city: None, region: None, country: None };
+            let (network, timezone, provider) = (Network::default(), None, ProviderName::Mmdb);
+            Arc::new(Located { place, network, timezone, provider, accuracy_km: None, database_build: None })
+        };
+        let answer = |place| Answer {
+            place,
+            network: None,
+            units: (0, 1),
+            precision: Precision::City,
+            provider: ProviderName::Mmdb,
+            accuracy_km: None,
+            database_build: None,
+        };
+        let (asked, forgotten) = (located(1), located(2));
+        let mut answers = Answers::default();
+        answers.insert(Arc::clone(&asked), answer(7));
+        answers.insert(Arc::clone(&forgotten), answer(8));
+        for number in 0..3 * GENERATION {
+            answers.insert(located(3), answer(9));
+            if number % 1_000 == 0 {
+                assert_eq!(answers.get(&asked).map(|answer| answer.place), Some(7));
+            }
+        }
+        assert!(answers.get(&forgotten).is_none(), "it would be kept for ever");
+        assert!(answers.young.len() <= GENERATION && answers.old.len() <= GENERATION);
+    }
+}
