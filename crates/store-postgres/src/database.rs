@@ -53,6 +53,21 @@ pub(crate) struct Database {
     pub(crate) listening: Option<PgConnectOptions>,
 }
 
+/// A connection out of the pool. Unless its transaction came to an end it does not go back there: whoever waits for an
+/// operation may stop waiting in the middle, and the next one would go on, and commit, in what was begun.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    is_settled: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
 impl Database {
     /// Connects when first asked.
     pub(crate) fn new(location: &Location, direct: Option<&Location>, clock: ClockOffset) -> Self {
@@ -130,32 +145,28 @@ impl Database {
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
         let begin = self.begin(begin, timeout);
-        let mut connection = self.connection(&begin).await?;
-        let running = self.run(&mut connection, operation);
+        let mut lent = self.connection(&begin).await?;
+        let running = self.run(&mut lent.connection, operation);
         let Ok(answer) = tokio::time::timeout(timeout, running).await else {
-            connection.close_on_drop();
             return Err(other("the server did not answer in time: what it was asked to write may be written"));
         };
-        if let Err(StoreError::Engine(_)) = &answer {
-            // Whatever state it is in, the next one gets a fresh connection. A lost race is the exception, but a rare one.
-            connection.close_on_drop();
-        }
+        // Whatever state it is in after an error of the engine, the next one gets a fresh connection. A lost race is the
+        // exception, but a rare one.
+        lent.is_settled = !matches!(&answer, Err(StoreError::Engine(_)));
         answer
     }
 
     /// A connection in a transaction that was just begun. A dead one is thrown away, since nothing was asked of it yet.
-    async fn connection(&self, begin: &str) -> Result<PoolConnection<Postgres>, StoreError> {
+    async fn connection(&self, begin: &str) -> Result<Lent, StoreError> {
         for _ in 0..=CONNECTIONS {
-            let mut connection = self.acquire().await?;
-            let asked = sqlx::raw_sql(AssertSqlSafe(begin.to_owned())).execute(&mut *connection);
+            let mut lent = Lent { connection: self.acquire().await?, is_settled: false };
+            let asked = sqlx::raw_sql(AssertSqlSafe(begin.to_owned())).execute(&mut *lent.connection);
             match tokio::time::timeout(ACQUIRE_TIMEOUT, asked).await {
-                Ok(Ok(_)) => return Ok(connection),
-                Ok(Err(error)) if error.as_database_error().is_none() => connection.close_on_drop(),
-                Ok(Err(error)) => {
-                    connection.close_on_drop();
+                Ok(Ok(_)) => return Ok(lent),
+                Ok(Err(error)) if error.as_database_error().is_some() => {
                     tracing::debug!(error = %error, "A connection refused to begin");
                 }
-                Err(_) => connection.close_on_drop(),
+                Ok(Err(_)) | Err(_) => {}
             }
         }
         Err(self.gone())
