@@ -1,0 +1,68 @@
+//! Running the database.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
+use sqlx::PgConnection;
+
+use crate::{PostgresStore, check, error::engine, providers, schema, tidy};
+
+/// Every process has it: leases and their tokens keep workers apart.
+struct EveryoneIsWorker;
+
+impl WorkerRole for EveryoneIsWorker {
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl AdminStore for PostgresStore {
+    async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
+        Ok(Box::new(EveryoneIsWorker))
+    }
+
+    async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
+        let (found, engine, bytes) =
+            self.database.read(|connection, _| Box::pin(status(connection))).await?;
+        let location = self.database.location.to_string();
+        Ok(SchemaStatus { location, engine, found, wanted: schema::WANTED, bytes })
+    }
+
+    async fn check(&self) -> Result<CheckReport, StoreError> {
+        check::check(&self.database).await
+    }
+
+    async fn tidy(&self) -> Result<bool, StoreError> {
+        let forgot = providers::forget(&self.database, &self.walk).await?;
+        Ok(tidy::tidy(&self.database).await? || forgot)
+    }
+
+    async fn backup(&self, _to: &Path) -> Result<Backup, StoreError> {
+        Err(StoreError::NotSupported {
+            what: "a PostgreSQL database is not backed up by hostatlas".to_owned(),
+            remedy: "use `pg_dump --format=custom --file=FILE DATABASE`, or the server's continuous archiving; \
+                     docs/OPERATIONS.md has the drill"
+                .to_owned(),
+        })
+    }
+
+    async fn close(&self) {
+        self.listener.stop();
+        self.database.close().await;
+    }
+}
+
+async fn status(connection: &mut PgConnection) -> Result<(i64, String, Option<u64>), StoreError> {
+    let found = schema::version(connection).await?;
+    let (version, bytes): (String, i64) = sqlx::query_as(
+        "SELECT current_setting('server_version'), pg_database_size(current_database())",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(engine)?;
+    // Debian adds its own version in parentheses.
+    let version = version.split(' ').next().unwrap_or_default();
+    Ok((found, format!("PostgreSQL {version}"), u64::try_from(bytes).ok()))
+}

@@ -41,6 +41,18 @@ pub(crate) async fn inspect(connection: &mut PgConnection, location: &str) -> Re
     }
 }
 
+/// The version of a database that was already inspected; 0 for an empty one.
+pub(crate) async fn version(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    let has_version: bool = sqlx::query_scalar("SELECT to_regclass('hostatlas_schema') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(engine)?;
+    if !has_version {
+        return Ok(0);
+    }
+    sqlx::query_scalar("SELECT version FROM hostatlas_schema").fetch_one(connection).await.map_err(engine)
+}
+
 /// What is there, and the migration that was begun and has not ended.
 async fn look(connection: &mut PgConnection, location: &str) -> Result<(Found, Option<i64>), StoreError> {
     // Extensions put their own views into a database; those are nobody's data.
