@@ -23,6 +23,7 @@ mod observations;
 mod open;
 mod packed;
 mod providers;
+mod restore;
 mod rows;
 mod runs;
 mod schedules;
@@ -34,6 +35,7 @@ mod writer;
 
 pub use clock::ClockOffset;
 pub use open::{Mode, OpenOptions};
+pub use restore::{Restore, Restored, restore};
 
 use database::Database;
 

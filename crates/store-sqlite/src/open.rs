@@ -112,7 +112,7 @@ impl SqliteStore {
 }
 
 /// The file that a location names.
-fn path_of(location: &str) -> Result<PathBuf, StoreError> {
+pub(crate) fn path_of(location: &str) -> Result<PathBuf, StoreError> {
     let unreachable =
         |reason: &str| StoreError::Unreachable { location: location.to_owned(), reason: reason.to_owned() };
     let name =
@@ -128,7 +128,7 @@ fn path_of(location: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// Refuses what is certainly not a database before the engine touches it.
-fn check_file(path: &Path, mode: Mode) -> Result<(), StoreError> {
+pub(crate) fn check_file(path: &Path, mode: Mode) -> Result<(), StoreError> {
     let location = || path.display().to_string();
     let unreachable = |reason: String| StoreError::Unreachable { location: location(), reason };
     let directory = path.parent().filter(|directory| directory.is_dir());

@@ -382,4 +382,26 @@ mod tests {
             assert!(!plan.iter().any(|(.., step)| step.starts_with("SCAN job")), "{plan:#?}");
         }
     }
+
+    /// As little may be read for a kind that is capped.
+    #[tokio::test]
+    async fn a_capped_claim_seeks_each_kind_and_priority() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
+        let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
+        sqlx::raw_sql(schema).execute(&mut connection).await.expect("the schema");
+        for (kinds, oldest_first) in (1..16).flat_map(|kinds| [(kinds, false), (kinds, true)]) {
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(format!(
+                "EXPLAIN QUERY PLAN {}",
+                capped_statement(kinds, oldest_first)
+            )))
+            .fetch_all(&mut connection)
+            .await
+            .expect("a plan");
+            let key = "INDEX job_ready (kind=? AND priority=? AND run_at<?)";
+            let seeks = plan.iter().filter(|(.., step)| step.starts_with("SEARCH job USING"));
+            let seeks: Vec<_> = seeks.filter(|(.., step)| step.ends_with(key)).collect();
+            assert_eq!(seeks.len(), 10 * members(kinds).count(), "{plan:#?}");
+            assert!(!plan.iter().any(|(.., step)| step.starts_with("SCAN job")), "{plan:#?}");
+        }
+    }
 }

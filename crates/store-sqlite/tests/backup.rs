@@ -1,0 +1,205 @@
+//! Copies that are made while work goes on, and putting them back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use hostatlas_domain::{ScanFormat, Timestamp};
+use hostatlas_store::{AdminStore, ImportStore, StartImport, StoreError};
+use hostatlas_store_sqlite::{Mode, OpenOptions, Restore, Restored, SqliteStore, restore};
+
+async fn open(path: &Path, mode: Mode) -> SqliteStore {
+    SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await.expect("a store")
+}
+
+async fn import(store: &SqliteStore) -> i64 {
+    let params = StartImport { source: "scan.json".to_owned(), format: ScanFormat::MasscanJson };
+    store.import_start(params).await.expect("an import").0
+}
+
+async fn imports(path: &Path) -> usize {
+    let store = open(path, Mode::Existing).await;
+    let imports = store.imports_list(None, 1000).await.expect("a list").items.len();
+    assert_eq!(store.check().await.expect("a check").findings, []);
+    store.close().await;
+    imports
+}
+
+async fn back(backup: &Path, path: &Path, replace: bool) -> Result<Restored, StoreError> {
+    let location = path.display().to_string();
+    let now = Timestamp::from_secs(1_795_434_087);
+    restore(Restore { backup: backup.to_owned(), location, replace, now }).await
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("the directory");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .filter(|name| !["-lock", "-small", "-bulk", "-worker"].iter().any(|suffix| name.ends_with(suffix)))
+        .collect();
+    names.sort();
+    names
+}
+
+struct Place {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+    backup: PathBuf,
+    directory: PathBuf,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().expect("a directory");
+    let folder = directory.path().to_owned();
+    Place {
+        path: folder.join("hostatlas.db"),
+        backup: folder.join("backup.db"),
+        directory: folder,
+        _directory: directory,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_one_moment_of_a_database_that_is_written() {
+    let place = place();
+    let store = Arc::new(open(&place.path, Mode::Create).await);
+    for _ in 0..10 {
+        import(&store).await;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+        async move {
+            let mut written = 0;
+            while !stop.load(Ordering::Relaxed) {
+                import(&store).await;
+                written += 1;
+            }
+            written
+        }
+    });
+    let backup = store.backup(&place.backup).await.expect("a backup");
+    stop.store(true, Ordering::Relaxed);
+    let written = writer.await.expect("the writer");
+    assert_eq!(backup.path, place.backup);
+    assert_eq!(backup.bytes, fs::metadata(&place.backup).expect("the backup").len());
+    assert!((10..=10 + written).contains(&imports(&place.backup).await));
+    assert_eq!(
+        names(&place.directory),
+        ["backup.db", "hostatlas.db", "hostatlas.db-shm", "hostatlas.db-wal"]
+    );
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_overwrites_nothing_and_a_failure_leaves_nothing() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    fs::write(&place.backup, "precious").expect("a file");
+    let refused = store.backup(&place.backup).await.expect_err("a refusal");
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
+    assert_eq!(fs::read(&place.backup).expect("the file"), b"precious");
+    let nowhere = place.directory.join("missing/backup.db");
+    assert!(matches!(store.backup(&nowhere).await, Err(StoreError::NotWritable { .. })));
+    fs::remove_file(&place.backup).expect("removed");
+    // What an attempt left behind that was killed is taken over.
+    fs::write(place.directory.join("backup.db.part"), "half").expect("a file");
+    store.backup(&place.backup).await.expect("a backup");
+    store.close().await;
+    assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db"]);
+}
+
+#[tokio::test]
+async fn a_restore_moves_the_database_aside_with_its_log() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    import(&store).await;
+    store.backup(&place.backup).await.expect("a backup");
+    import(&store).await;
+    // As after a kill: the last commit stands in the log alone.
+    let killed = place.directory.join("killed.db");
+    for suffix in ["", "-wal"] {
+        let from = format!("{}{suffix}", place.path.display());
+        fs::copy(from, format!("{}{suffix}", killed.display())).expect("a copy");
+    }
+    store.close().await;
+
+    let refused = back(&place.backup, &killed, false).await.expect_err("a refusal");
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
+    let before = fs::read(&place.backup).expect("the backup");
+    let restored = back(&place.backup, &killed, true).await.expect("restored");
+    assert_eq!((restored.path.as_path(), restored.migration), (killed.as_path(), 3));
+    assert_eq!(imports(&killed).await, 1);
+    assert_eq!(fs::read(&place.backup).expect("the backup"), before);
+    let aside = restored.aside.expect("the database before");
+    assert_eq!(aside, place.directory.join("killed.db.before-restore-20261123114127UTC"));
+    assert_eq!(imports(&aside).await, 2);
+
+    // A second one in the same second loses nothing either; into an empty place nothing has to be moved.
+    let again = back(&place.backup, &killed, true).await.expect("restored").aside.expect("the one before");
+    assert_ne!(again, aside);
+    let fresh = back(&place.backup, &place.directory.join("fresh.db"), false).await.expect("restored");
+    assert_eq!(fresh.aside, None);
+}
+
+#[tokio::test]
+async fn a_restored_database_is_shared_as_any_other() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    store.backup(&place.backup).await.expect("a backup");
+    store.close().await;
+    back(&place.backup, &place.path, true).await.expect("restored");
+    let store = open(&place.path, Mode::Existing).await;
+    import(&store).await;
+    assert!(names(&place.directory).contains(&"hostatlas.db-wal".to_owned()), "it writes a log again");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_or_no_backup_is_refused_and_nothing_changes() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    for _ in 0..500 {
+        import(&store).await;
+    }
+    store.backup(&place.backup).await.expect("a backup");
+    let live = back(&place.path, &place.directory.join("other.db"), false).await.expect_err("a refusal");
+    assert!(matches!(live, StoreError::Conflict(_)), "{live:?}");
+    store.close().await;
+    let before = fs::read(&place.path).expect("the database");
+
+    let good = fs::read(&place.backup).expect("the backup");
+    let mut damaged = good.clone();
+    let middle = good.len() / 4096 / 2 * 4096;
+    damaged[middle..middle + 4096].fill(0x5a);
+    let cases: [(&str, &[u8]); 4] =
+        [("damaged", &damaged), ("cut", &good[..good.len() / 2]), ("empty", b""), ("text", b"[{\"ip\":1}]")];
+    for (name, bytes) in cases {
+        let bad = place.directory.join(name);
+        fs::write(&bad, bytes).expect("a file");
+        let error = back(&bad, &place.path, true).await.expect_err("a refusal");
+        let of_it = matches!(&error, StoreError::NotADatabase { location, .. } if location.ends_with(name));
+        assert!(of_it, "{name}: {error:?}");
+    }
+    let missing = back(&place.directory.join("missing"), &place.path, true).await;
+    assert!(matches!(missing, Err(StoreError::Unreachable { .. })), "{missing:?}");
+    assert_eq!(fs::read(&place.path).expect("the database"), before);
+    assert!(!names(&place.directory).iter().any(|name| name.contains("restore")));
+}
+
+#[tokio::test]
+async fn nothing_is_restored_under_a_worker() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    store.backup(&place.backup).await.expect("a backup");
+    let role = store.worker_role().await.expect("the role");
+    let refused = back(&place.backup, &place.path, true).await.expect_err("a refusal");
+    assert!(matches!(refused, StoreError::WorkerRoleHeld { .. }), "{refused:?}");
+    drop(role);
+    store.close().await;
+}
