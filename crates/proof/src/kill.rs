@@ -22,8 +22,10 @@ use crate::{
 const RESUMES_WITHIN: Duration = Duration::from_secs(1);
 /// How often progress is looked for.
 const LOOK: Duration = Duration::from_millis(2);
-/// One kill in so many meets the import.
-const IMPORTS_KILLED: u32 = 8;
+/// While lists are imported, one kill in so many meets the import.
+const IMPORTS_KILLED: u32 = 4;
+/// How long a worker is not started while nothing is there for it to do.
+const WAITS_FOR_WORK: Duration = Duration::from_millis(500);
 /// One kill in so many comes before the worker has done anything.
 const EARLY_KILLS: u32 = 5;
 
@@ -36,10 +38,9 @@ struct Plan {
 
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
-    let plan = options.form.pick(
-        Plan { jobs: 1_000_000, lists: 40, kills: 200 },
-        Plan { jobs: 4_000, lists: 4, kills: 6 },
-    );
+    let plan = options
+        .form
+        .pick(Plan { jobs: 1_000_000, lists: 40, kills: 200 }, Plan { jobs: 4_000, lists: 4, kills: 6 });
     let mut report = Report::new("kill", options);
     let installation = Installation::new(options)?;
     let lists = write_lists(&installation, &plan)?;
@@ -87,17 +88,24 @@ impl Importing {
         self.next >= self.lists.len()
     }
 
-    /// Goes on to the next list where one has ended.
-    fn advance(&mut self, installation: &Installation, report: &mut Report) -> anyhow::Result<()> {
+    /// Goes on to the next list where one has ended, but not beyond `lists`.
+    async fn advance(
+        &mut self,
+        lists: u64,
+        installation: &Installation,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
         if let Some(import) = &mut self.running {
-            let Some(status) = import.ended_within(Duration::ZERO)? else { return Ok(()) };
+            let Some(status) = import.ended_within(Duration::ZERO).await? else { return Ok(()) };
             report.require(status.success(), || {
                 format!("an import that nobody killed ended with {status}: {}", import.said())
             });
             self.running = None;
             self.next += 1;
         }
-        if let Some(list) = self.lists.get(self.next) {
+        if let Some(list) = self.lists.get(self.next)
+            && (self.next as u64) < lists
+        {
             self.running = Some(installation.start(&["import", &list.to_string_lossy()])?);
         }
         Ok(())
@@ -132,9 +140,11 @@ impl Killing {
     async fn rounds(&mut self, report: &mut Report) -> anyhow::Result<()> {
         while self.rounds < self.plan.kills {
             self.rounds += 1;
-            self.import.advance(&self.installation, report)?;
+            // The lists come as the kills do, so that there is something to import at all of them.
+            let lists = self.plan.lists * u64::from(self.rounds) / u64::from(self.plan.kills) + 1;
+            self.import.advance(lists, &self.installation, report).await?;
             if !self.import.is_over() && self.random.random_ratio(1, IMPORTS_KILLED) {
-                let delay = self.random.random_range(0..200);
+                let delay = self.random.random_range(0..100);
                 tokio::time::sleep(Duration::from_millis(delay)).await;
                 if self.import.kill()? {
                     self.check_file(report).await?;
@@ -150,7 +160,7 @@ impl Killing {
     async fn kill_worker(&mut self, report: &mut Report) -> anyhow::Result<()> {
         let mut probe = Probe::reading(&self.installation.database()).await?;
         let done = u64::try_from(probe.completed().await?).unwrap_or(0);
-        let waiting = probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await? > 0;
+        let waiting = wait_for_work(&mut probe).await?;
         let began = Instant::now();
         let mut worker = self.installation.start(&["worker"])?;
         if self.random.random_ratio(1, EARLY_KILLS) {
@@ -178,12 +188,16 @@ impl Killing {
 
     /// Lets the worker go on until a random number of jobs, so that those left suffice for the kills to come.
     async fn let_it_work(&mut self, probe: &mut Probe, done: u64) -> anyhow::Result<()> {
-        let left = self.plan.jobs.saturating_sub(done);
+        let left =
+            u64::try_from(probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await?)?;
+        let left = left.max(self.plan.jobs.saturating_sub(done) / u64::from(self.plan.kills));
         let kills = u64::from(self.plan.kills.saturating_sub(self.rounds)) + 1;
         let share = self.random.random_range(0..=2 * left / (kills + 1));
         let patience = Duration::from_millis(self.random.random_range(1..1_500));
         let began = Instant::now();
-        while began.elapsed() < patience && u64::try_from(probe.completed().await?).unwrap_or(0) < done + share {
+        while began.elapsed() < patience
+            && u64::try_from(probe.completed().await?).unwrap_or(0) < done + share
+        {
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
@@ -204,7 +218,7 @@ impl Killing {
     /// Imports what is left and lets the queue run empty, undisturbed.
     async fn finish(&mut self, report: &mut Report) -> anyhow::Result<()> {
         while !self.import.is_over() {
-            self.import.advance(&self.installation, report)?;
+            self.import.advance(u64::MAX, &self.installation, report).await?;
             tokio::time::sleep(LOOK).await;
         }
         self.installation.run_well(&["worker", "--drain"])?;
@@ -240,10 +254,25 @@ impl Killing {
         report.number("lost", lost);
         report.number("applied_twice", twice);
         report.number("resumes_measured", self.resumed.len());
-        report.number("resume_median_ms", milliseconds(self.resumed.get(self.resumed.len() / 2).copied().unwrap_or_default()));
+        report.number(
+            "resume_median_ms",
+            milliseconds(self.resumed.get(self.resumed.len() / 2).copied().unwrap_or_default()),
+        );
         report.number("resume_slowest_ms", milliseconds(slowest));
         Ok(())
     }
+}
+
+/// Whether there is something to do, as soon as there is.
+async fn wait_for_work(probe: &mut Probe) -> anyhow::Result<bool> {
+    let began = Instant::now();
+    while began.elapsed() < WAITS_FOR_WORK {
+        if probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await? > 0 {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(false)
 }
 
 /// How long after `began` more than `done` jobs are done.

@@ -21,6 +21,9 @@ struct Arguments {
     /// The `hostatlas` to prove [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
+    /// What the proof starts itself with, for the part that has to die or to have a file system of its own
+    #[arg(long, hide = true)]
+    inside: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -31,6 +34,10 @@ fn main() -> anyhow::Result<ExitCode> {
         binary: arguments.binary.map_or_else(beside, |path| Ok(std::path::absolute(path)?))?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(path) = arguments.inside {
+        runtime.block_on(arguments.proof.inside(&options, &path))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     announce(&options);
     let mut report = runtime.block_on(arguments.proof.run(&options))?;
     print(&report.to_json());

@@ -80,6 +80,11 @@ impl Probe {
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.0).await?)
     }
 
+    /// A column of numbers.
+    pub(crate) async fn list(&mut self, sql: &'static str) -> anyhow::Result<Vec<i64>> {
+        Ok(sqlx::query_scalar(sql).fetch_all(&mut self.0).await?)
+    }
+
     /// Counts everything, in full.
     pub(crate) async fn count(&mut self) -> anyhow::Result<Counted> {
         Ok(Counted {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
@@ -91,7 +91,7 @@ impl Process {
     }
 
     /// How it ended, if it did within `patience`.
-    pub(crate) fn ended_within(&mut self, patience: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    pub(crate) async fn ended_within(&mut self, patience: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -101,18 +101,8 @@ impl Process {
             if Instant::now() >= deadline {
                 return Ok(None);
             }
-            std::thread::sleep(LOOK);
+            tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// What it wrote to standard output; only after its end, and only where that is piped.
-    pub(crate) fn output(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(stdout) = &mut self.child.stdout {
-            // What cannot be read is missed by whoever parses it.
-            let _ = stdout.read_to_string(&mut text);
-        }
-        text
     }
 
     fn read_rest(&mut self) {

@@ -94,6 +94,18 @@ impl Report {
         }
     }
 
+    /// Takes over what a part of the proof found in a process of its own.
+    pub fn adopt(&mut self, other: &Value) {
+        self.numbers.extend(other["numbers"].as_object().cloned().unwrap_or_default());
+        for violation in other["violations"].as_array().into_iter().flatten() {
+            self.violation(violation.as_str().unwrap_or_default());
+        }
+        if let Some(reason) = other["not_run"].as_str() {
+            self.not_run(reason);
+        }
+        self.require(self.holds == (other["holds"] == true), || "a part of the proof did not end".to_owned());
+    }
+
     /// Says that this machine does not allow the proof: nothing was shown.
     pub fn not_run(&mut self, reason: impl Into<String>) {
         self.holds = false;
@@ -113,7 +125,8 @@ impl Report {
     /// The report as one line.
     pub fn to_json(&mut self) -> String {
         self.seconds = (self.began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"holds\":false,\"error\":\"{error}\"}}"))
+        serde_json::to_string(self)
+            .unwrap_or_else(|error| format!("{{\"holds\":false,\"error\":\"{error}\"}}"))
     }
 }
 
@@ -149,6 +162,9 @@ mod tests {
         let mut report = Report::new("kill", &options());
         (0..100).for_each(|number| report.violation(format!("violation {number}")));
         let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
-        assert_eq!((json["violation_count"].clone(), json["violations"].as_array().map(Vec::len)), (100.into(), Some(20)));
+        assert_eq!(
+            (json["violation_count"].clone(), json["violations"].as_array().map(Vec::len)),
+            (100.into(), Some(20))
+        );
     }
 }

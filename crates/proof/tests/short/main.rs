@@ -24,3 +24,33 @@ fn holds(name: &str) {
 fn killed_at_random_it_loses_nothing_and_applies_nothing_twice() {
     holds("kill");
 }
+
+#[test]
+fn jobs_that_kill_their_worker_take_no_neighbour_along() {
+    holds("poison");
+}
+
+#[test]
+fn a_flood_of_urgent_jobs_starves_nobody() {
+    holds("starvation");
+}
+
+#[test]
+fn a_worker_that_is_asked_to_stop_gives_back_what_it_has() {
+    holds("sigterm");
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_heals() {
+    holds("full-disk");
+}
+
+#[test]
+fn the_log_is_bounded_behind_a_long_reader_and_cut_afterwards() {
+    holds("long-reader");
+}
+
+#[test]
+fn nothing_grows_under_load() {
+    holds("soak");
+}

@@ -1,0 +1,176 @@
+//! Nine minutes at seventy percent of what the machine can do: nothing may grow.
+//!
+//! The server runs jobs at a steady rate. Finished jobs are deleted soon, as they are after a day, so that the tables
+//! have a size to stay at. Memory, descriptors and sizes of the last third are compared with those of the middle one.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hostatlas_store::{PrunePolicy, Store};
+
+use crate::{
+    Options, Report,
+    installation::Installation,
+    long_reader::Feed,
+    probe::Probe,
+    process::{open_descriptors, resident_bytes},
+    workbench,
+};
+
+/// The share of its capacity at which the machine runs.
+const LOAD: f64 = 0.7;
+/// Requests in a second.
+const TICKS: u32 = 4;
+/// How much of a batch of deletes is done at once.
+const PRUNED_AT_ONCE: u32 = 5_000;
+/// By how much memory and files may be larger at the end: noise of the allocator and of the log, not growth.
+const TOLERATED: f64 = 1.10;
+/// Bytes below which a difference means nothing.
+const NOISE: u64 = 16 << 20;
+
+struct Plan {
+    duration: Duration,
+    hosts: u64,
+    kept_for: Duration,
+    /// Jobs with which the capacity is measured.
+    measured: u32,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sample {
+    resident: u64,
+    descriptors: u64,
+    file: u64,
+    log: u64,
+    jobs: u64,
+}
+
+/// Runs it.
+pub async fn run(options: &Options) -> anyhow::Result<Report> {
+    let plan = options.form.pick(
+        Plan {
+            duration: Duration::from_mins(9),
+            hosts: 200_000,
+            kept_for: Duration::from_secs(20),
+            measured: 100_000,
+        },
+        Plan {
+            duration: Duration::from_secs(9),
+            hosts: 4_000,
+            kept_for: Duration::from_secs(1),
+            measured: 2_000,
+        },
+    );
+    let mut report = Report::new("soak", options);
+    let installation = Installation::new(options)?;
+    installation.import(0..plan.hosts)?;
+    installation.run_well(&["worker", "--drain"])?;
+    let (server, _) = installation.serve()?;
+    let store = workbench::open(&installation.database()).await?;
+    let mut probe = Probe::reading(&installation.database()).await?;
+    let mut feed = Feed::new(&store);
+    let capacity = capacity(&plan, &mut feed, &mut probe).await?;
+
+    let samples = soak(&plan, &mut feed, &mut probe, capacity, &installation.database(), server.id()).await?;
+    let left = probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate of jobs is small and positive"
+    )]
+    let second = (capacity * LOAD * 5.0) as i64;
+    report.require(left <= second.max(1_000), || format!("{left} jobs are behind: the load was too much"));
+    judge(&samples, options, &mut report);
+    report.number("seconds_under_load", plan.duration.as_secs());
+    report.number("capacity_jobs_a_second", capacity.round());
+    report.number("jobs", feed.queued);
+    report.number("waiting_at_the_end", left);
+    probe.close().await?;
+    store.close().await;
+    Ok(report)
+}
+
+/// Jobs in a second, queueing included.
+async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut Probe) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let before = probe.completed().await?;
+    feed.queue(plan.measured).await?;
+    let queued = feed.queued;
+    while probe.completed().await? < before + queued {
+        anyhow::ensure!(began.elapsed() < Duration::from_mins(2), "the server does not work");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(f64::from(plan.measured) / began.elapsed().as_secs_f64())
+}
+
+async fn soak(
+    plan: &Plan,
+    feed: &mut Feed,
+    probe: &mut Probe,
+    capacity: f64,
+    database: &Path,
+    server: u32,
+) -> anyhow::Result<Vec<Sample>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate of jobs is small and positive"
+    )]
+    let each = (capacity * LOAD / f64::from(TICKS)).max(1.0) as u32;
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / TICKS);
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    while began.elapsed() < plan.duration {
+        tick.tick().await;
+        feed.queue(each).await?;
+        prune(&feed.store(), plan.kept_for).await?;
+        samples.push(sample(probe, database, server).await?);
+    }
+    Ok(samples)
+}
+
+async fn prune(store: &Arc<dyn Store>, kept_for: Duration) -> anyhow::Result<()> {
+    let policy = PrunePolicy { completed_after: kept_for, discarded_after: kept_for, limit: PRUNED_AT_ONCE };
+    while store.jobs_prune(policy).await? == u64::from(PRUNED_AT_ONCE) {}
+    Ok(())
+}
+
+async fn sample(probe: &mut Probe, database: &Path, server: u32) -> anyhow::Result<Sample> {
+    let bytes = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    Ok(Sample {
+        resident: resident_bytes(server).unwrap_or(0),
+        descriptors: open_descriptors(server).unwrap_or(0) as u64,
+        file: bytes(database),
+        log: bytes(&database.with_extension("db-wal")),
+        jobs: u64::try_from(probe.number("SELECT coalesce(sum(n), 0) FROM job_count").await?)?,
+    })
+}
+
+/// The largest of each third that counts.
+fn judge(samples: &[Sample], options: &Options, report: &mut Report) {
+    let third = samples.len() / 3;
+    let most = |samples: &[Sample], of: fn(&Sample) -> u64| samples.iter().map(of).max().unwrap_or(0);
+    let (middle, end) = (&samples[third..2 * third], &samples[2 * third..]);
+    let measures: [(&str, fn(&Sample) -> u64, u64); 5] = [
+        ("resident_bytes", |sample| sample.resident, NOISE),
+        ("descriptors", |sample| sample.descriptors, 8),
+        ("file_bytes", |sample| sample.file, NOISE),
+        ("log_bytes", |sample| sample.log, NOISE),
+        ("jobs_in_the_table", |sample| sample.jobs, 2_000),
+    ];
+    for (name, of, noise) in measures {
+        let (before, after) = (most(middle, of), most(end, of));
+        report.number(&format!("{name}_middle"), before);
+        report.number(&format!("{name}_end"), after);
+        report.require(after > 0 || name == "log_bytes", || format!("{name} was never seen"));
+        #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+        let grew = after as f64 > before as f64 * TOLERATED && after > before + noise;
+        // A few seconds only show that the measures work.
+        let counts = options.form == crate::Form::Full || name == "descriptors";
+        report.require(!(grew && counts), || format!("{name} grew from {before} to {after}"));
+    }
+}
