@@ -1,0 +1,209 @@
+//! Taking jobs to run.
+
+use std::{fmt::Write, time::Duration};
+
+use hostatlas_domain::{
+    Address, HostId, JobId, JobKind, JobState, LeaseToken, PortNumber, Priority, Protocol, Topic,
+};
+use hostatlas_store::{ClaimJobs, ClaimedJob, StoreError};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+
+use super::{kind_of, later, rooms::rooms, state_of};
+use crate::{
+    counters::JobDelta,
+    database::touch,
+    error::{corrupt, engine},
+};
+
+/// Marks jobs as running.
+pub(super) async fn lease(
+    connection: &mut PgConnection,
+    now: i64,
+    params: &ClaimJobs,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    if params.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let rooms = rooms(connection, &params.kinds, params.limit).await?;
+    if rooms.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Planned anew each time: a plan that was made while the table was small reads all of it when it has grown, and a
+    // limit that the planner does not know is guessed as a tenth of the table.
+    let row = sqlx::query(AssertSqlSafe(statement(&rooms, params)))
+        .bind(now)
+        .bind(later(now, params.lease))
+        .bind(params.worker.0)
+        .bind(params.except.iter().map(|job| job.0).collect::<Vec<_>>())
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(engine)?;
+    let Some(before) = row.try_get::<Option<Vec<i16>>, _>("before").map_err(engine)? else {
+        return Ok(Vec::new());
+    };
+    let mut counts = JobDelta::default();
+    for before in before {
+        counts.moved(kind_of(before >> 3)?, state_of(before & 7)?, JobState::Running);
+    }
+    counts.write(connection).await?;
+    touch(connection, &[Topic::Jobs]).await?;
+    claimed(&row)
+}
+
+fn claimed(row: &PgRow) -> Result<Vec<ClaimedJob>, StoreError> {
+    let longs = |name: &str| row.try_get::<Vec<i64>, _>(name).map_err(engine);
+    let numbers = |name: &str| row.try_get::<Vec<i32>, _>(name).map_err(engine);
+    let smalls = |name: &str| row.try_get::<Vec<i16>, _>(name).map_err(engine);
+    let (ids, tokens, hosts) = (longs("ids")?, longs("tokens")?, longs("hosts")?);
+    let (kinds, protocols, forces) = (smalls("kinds")?, smalls("protocols")?, smalls("forces")?);
+    let (ports, attempts) = (numbers("ports")?, numbers("attempts")?);
+    let (most, crashes) = (numbers("most_attempts")?, numbers("crashes")?);
+    let satisfied: Vec<bool> = row.try_get("satisfied").map_err(engine)?;
+    let keys: &[u8] = row.try_get("keys").map_err(engine)?;
+    let (keys, rest) = keys.as_chunks::<16>();
+    if !rest.is_empty() || keys.len() != ids.len() {
+        return Err(corrupt("an address"));
+    }
+    let count = |number: i32| u32::try_from(number).map_err(|_| corrupt("a count of a job"));
+    (0..ids.len())
+        .map(|at| {
+            Ok(ClaimedJob {
+                id: JobId(ids[at]),
+                token: LeaseToken(tokens[at]),
+                kind: kind_of(kinds[at])?,
+                host: HostId(hosts[at]),
+                address: Address::from_key(keys[at]),
+                port: port(ports[at], protocols[at])?,
+                attempt: count(attempts[at])?,
+                max_attempts: count(most[at])?,
+                force: forces[at] != 0,
+                crash_count: count(crashes[at])?,
+                satisfied: satisfied[at],
+            })
+        })
+        .collect()
+}
+
+/// The port and protocol of a job, which are 0 where they do not apply.
+pub(super) fn port(port: i32, protocol: i16) -> Result<Option<(PortNumber, Protocol)>, StoreError> {
+    if port == 0 {
+        return Ok(None);
+    }
+    let port = u16::try_from(port).ok().and_then(|port| PortNumber::try_from(port).ok());
+    let protocol = u8::try_from(protocol).ok().and_then(|protocol| Protocol::try_from(protocol).ok());
+    port.zip(protocol).map(Some).ok_or_else(|| corrupt("a port of a job"))
+}
+
+/// The statement for kinds and their rooms: $1 now, $2 the end of the lease, $3 the worker, $4 what is left out.
+///
+/// What is found is locked where it is found, so that others skip it; never more than the limit of each kind and
+/// priority. Jobs whose worker died while they ran with others are never mixed with the rest, since one of them may be
+/// the reason: those that died once come in a small group, those that died again alone. What is locked and not taken
+/// is free again at the commit. A job whose worker died during its last attempt is attempted once more, but never
+/// counted beyond the most.
+fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs) -> String {
+    let limit = params.limit;
+    let (source, order) = if params.oldest_first {
+        (oldest(rooms, limit), "run_at, id")
+    } else {
+        (most_urgent(rooms, limit), "priority, run_at, id")
+    };
+    let crashed = params.crashed_limit.max(1);
+    format!(
+        "WITH due AS MATERIALIZED ({source}),
+         first AS MATERIALIZED (SELECT least(crash_count, 2) AS class FROM due ORDER BY {order} LIMIT 1),
+         taken AS MATERIALIZED (
+             SELECT id, kind, state FROM due WHERE least(crash_count, 2) = (SELECT class FROM first) ORDER BY {order}
+             LIMIT (SELECT CASE class WHEN 0 THEN {limit} WHEN 1 THEN least({crashed}, {limit}) ELSE 1 END FROM first)),
+         run AS (
+             UPDATE job SET state = 3, lease_token = lease_token + 1, attempt = least(attempt + 1, max_attempts),
+                 leased_until = $2, claimed_by = $3, started_at = $1
+             WHERE id = ANY(ARRAY(SELECT id FROM taken))
+             RETURNING id, lease_token, kind, host, port, protocol, priority, run_at, attempt, max_attempts, force,
+                 crash_count, created_at)
+         SELECT (SELECT array_agg((kind * 8 + state)::smallint) FROM taken) AS before,
+             array_agg(id) AS ids, array_agg(lease_token) AS tokens, array_agg(kind) AS kinds,
+             array_agg(host) AS hosts, string_agg(address, ''::bytea) AS keys, array_agg(port) AS ports,
+             array_agg(protocol) AS protocols, array_agg(attempt) AS attempts, array_agg(max_attempts) AS most_attempts,
+             array_agg(force) AS forces, array_agg(crash_count) AS crashes, array_agg(satisfied) AS satisfied
+         FROM (
+             SELECT run.*, h.address, h.satisfied FROM run CROSS JOIN LATERAL (
+                 SELECT address, location_state = 1 AND coalesce(located_at > run.created_at, false) AS satisfied
+                 FROM host WHERE host.id = run.host OFFSET 0) AS h
+             ORDER BY {order}) AS claimed"
+    )
+}
+
+const COLUMNS: &str = "id, kind, priority, run_at, state, crash_count";
+
+/// The due jobs of one kind at `level.priority`: one seek. `ORDER BY priority, run_at` over several levels would read
+/// and sort all that waits.
+fn seek((kind, room): &(JobKind, u32)) -> String {
+    format!(
+        "SELECT * FROM (SELECT {COLUMNS} FROM job WHERE state < 3 AND kind = {} AND priority = level.priority \
+         AND run_at <= $1 AND id <> ALL($4) ORDER BY run_at, id LIMIT {room} FOR UPDATE SKIP LOCKED) AS due_{}",
+        kind.number(),
+        kind.number(),
+    )
+}
+
+fn levels() -> String {
+    let (first, last) = (Priority::FIRST.get(), Priority::LAST.get());
+    format!("(SELECT generate_series({first}, {last})::smallint AS priority OFFSET 0) AS level")
+}
+
+/// Level after level; the limit ends it before the levels that are not needed are looked at.
+fn most_urgent(rooms: &[(JobKind, u32)], limit: u32) -> String {
+    let seeks = rooms.iter().map(seek).collect::<Vec<_>>();
+    let of_level = if seeks.len() == 1 {
+        seeks.concat()
+    } else {
+        format!("SELECT * FROM ({}) AS kinds ORDER BY run_at, id LIMIT {limit}", seeks.join(" UNION ALL "))
+    };
+    format!("SELECT found.* FROM {} CROSS JOIN LATERAL ({of_level}) AS found LIMIT {limit}", levels())
+}
+
+fn oldest(rooms: &[(JobKind, u32)], limit: u32) -> String {
+    let seeks = rooms.iter().map(seek).collect::<Vec<_>>().join(" UNION ALL ");
+    format!(
+        "SELECT found.* FROM {} CROSS JOIN LATERAL ({seeks}) AS found ORDER BY run_at, id LIMIT {limit}",
+        levels()
+    )
+}
+
+/// How long until a job of these kinds is due.
+pub(super) async fn next_due(
+    connection: &mut PgConnection,
+    now: i64,
+    kinds: &[JobKind],
+) -> Result<Option<Duration>, StoreError> {
+    let open: Vec<i16> =
+        sqlx::query_scalar("SELECT kind FROM job_kind WHERE kind = ANY($1) AND paused_at IS NULL ORDER BY kind")
+            .bind(super::numbers(kinds))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(engine)?;
+    let mut heads = String::new();
+    for kind in open {
+        for priority in Priority::FIRST.get()..=Priority::LAST.get() {
+            let union = if heads.is_empty() { "" } else { " UNION ALL " };
+            // Writing to a string cannot fail.
+            let _ = write!(
+                heads,
+                "{union}(SELECT run_at FROM job WHERE state < 3 AND kind = {kind} AND priority = {priority} \
+                 ORDER BY run_at LIMIT 1)"
+            );
+        }
+    }
+    if heads.is_empty() {
+        return Ok(None);
+    }
+    let earliest: Option<i64> =
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT min(run_at) FROM ({heads}) AS heads")))
+            .persistent(false)
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    Ok(earliest.map(|at| Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0))))
+}

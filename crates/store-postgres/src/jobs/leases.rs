@@ -1,0 +1,203 @@
+//! Keeping leases, giving them back, and taking those of the dead.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use hostatlas_domain::{JobId, JobKind, JobState, LeaseToken, Topic};
+use hostatlas_store::{Attempt, RenewJobs, Rescue, Rescued, StoreError};
+use sqlx::PgConnection;
+
+use super::{
+    finish::{Geolocations, POISON, settle_counts},
+    kind_of, later,
+};
+use crate::{
+    counters::JobDelta,
+    database::touch,
+    error::engine,
+    listen::announce,
+    locations::{Caches, Rule, Write, apply_to, lock_hosts, one_of_each_host},
+};
+
+/// A job is given up with this many crashes: one among many, one in a small group, three alone.
+const CRASHES_MOST: i32 = 5;
+/// So many jobs are taken back in one transaction.
+const RESCUED_AT_ONCE: usize = 2_000;
+
+/// What [`renew`] and [`release`] have in common: an update of the running jobs whose token is still theirs, in the
+/// order of their ids. See `finish::END`.
+macro_rules! fenced {
+    ($set:literal, $answer:literal) => {
+        concat!(
+            "UPDATE job SET ",
+            $set,
+            " FROM (SELECT wanted.* FROM unnest($1::bigint[], $2::bigint[]) AS wanted (id, token)
+                CROSS JOIN LATERAL (SELECT 1 FROM job AS held
+                    WHERE held.id = wanted.id AND held.lease_token = wanted.token AND held.state = 3 OFFSET 0) AS found
+                ORDER BY wanted.id OFFSET 0) AS x
+            WHERE job.id = x.id AND job.lease_token = x.token AND job.state + 0 = 3 RETURNING ",
+            $answer
+        )
+    };
+}
+
+fn columns(jobs: &[(JobId, LeaseToken)]) -> (Vec<i64>, Vec<i64>) {
+    let jobs: HashMap<i64, i64> = jobs.iter().map(|(id, token)| (id.0, token.0)).collect();
+    jobs.into_iter().unzip()
+}
+
+/// Extends leases; answers the jobs whose lease was lost.
+pub(super) async fn renew(
+    connection: &mut PgConnection,
+    now: i64,
+    params: &RenewJobs,
+) -> Result<Vec<JobId>, StoreError> {
+    let (ids, tokens) = columns(&params.jobs);
+    let renewed: Vec<i64> = sqlx::query_scalar(fenced!("leased_until = $3", "job.id"))
+        .bind(ids)
+        .bind(tokens)
+        .bind(later(now, params.lease))
+        .fetch_all(connection)
+        .await
+        .map_err(engine)?;
+    let renewed: HashSet<i64> = renewed.into_iter().collect();
+    Ok(params.jobs.iter().map(|(id, _)| *id).filter(|id| !renewed.contains(&id.0)).collect())
+}
+
+/// Gives jobs back that were not worked on.
+pub(super) async fn release(
+    connection: &mut PgConnection,
+    jobs: &[(JobId, LeaseToken)],
+) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let (ids, tokens) = columns(jobs);
+    // What was to run again has not run at all yet: one run answers both requests.
+    let released: Vec<i16> = sqlx::query_scalar(fenced!(
+        "state = 0, attempt = greatest(attempt - 1, 0), leased_until = NULL, claimed_by = NULL, rerun = 0",
+        "kind"
+    ))
+    .bind(ids)
+    .bind(tokens)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
+    if released.is_empty() {
+        return Ok(());
+    }
+    let mut counts = JobDelta::default();
+    for kind in released {
+        counts.moved(kind_of(kind)?, JobState::Running, JobState::Available);
+    }
+    counts.write(connection).await?;
+    touch(connection, &[Topic::Jobs]).await?;
+    announce(connection).await
+}
+
+/// A running job whose worker is gone: id, kind, host, crashes, whether it is to run again.
+type Orphan = (i64, i16, i64, i32, i16);
+
+/// Takes back some running jobs whose worker is gone; answers whether those were the last.
+///
+/// Jobs that somebody is just working on, such as their late finish, are left for the next time.
+pub(super) async fn rescue(
+    connection: &mut PgConnection,
+    now: i64,
+    rescue: Rescue,
+    caches: &Caches,
+) -> Result<(Rescued, bool), StoreError> {
+    let expired = match rescue {
+        Rescue::Expired => now,
+        Rescue::All => i64::MAX,
+    };
+    // Giving up says something about the host, and hosts are locked before jobs: so who may be given up is asked first.
+    let doomed: Vec<i64> = sqlx::query_scalar(
+        "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 LIMIT $3",
+    )
+    .bind(expired)
+    .bind(CRASHES_MOST - 1)
+    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let hosts = lock_hosts(connection, &doomed).await?;
+    let locked: HashSet<i64> = doomed.into_iter().collect();
+    let orphans: Vec<Orphan> = sqlx::query_as(
+        "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 \
+         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(expired)
+    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let is_last = orphans.len() < RESCUED_AT_ONCE;
+    let (mut back, mut given_up, mut counts) = (Vec::new(), Vec::new(), JobDelta::default());
+    let (mut geolocations, mut writes) = (Geolocations::default(), Vec::new());
+    for (id, kind, host, crashes, rerun) in orphans {
+        let kind = kind_of(kind)?;
+        if crashes + 1 < CRASHES_MOST || rerun != 0 {
+            counts.moved(kind, JobState::Running, JobState::Available);
+            back.push(id);
+            continue;
+        }
+        if !locked.contains(&host) {
+            continue;
+        }
+        counts.moved(kind, JobState::Running, JobState::Discarded);
+        given_up.push(id);
+        if kind == JobKind::Geolocation {
+            geolocations.live.insert(host);
+            if hosts.is_pending(host) {
+                geolocations.ended.push(host);
+            }
+            let attempt = Attempt::Unlocated { reason: POISON.0, database_build: None };
+            writes.push(Write { host, attempt, rule: Rule::Pending });
+        }
+    }
+    let rescued = Rescued { rescued: back.len() as u64, discarded: given_up.len() as u64 };
+    if rescued == Rescued::default() {
+        return Ok((rescued, true));
+    }
+    let writes = one_of_each_host(writes);
+    let applied = apply_to(connection, now, Duration::ZERO, &writes, &hosts, caches).await?;
+    write_rescued(connection, now, back, given_up).await?;
+    settle_counts(connection, applied, &geolocations, counts).await?;
+    announce(connection).await?;
+    Ok((rescued, is_last))
+}
+
+async fn write_rescued(
+    connection: &mut PgConnection,
+    now: i64,
+    back: Vec<i64>,
+    given_up: Vec<i64>,
+) -> Result<(), StoreError> {
+    // A request to run again is a new one, with all its attempts; but what killed its worker still runs alone.
+    sqlx::query(
+        "UPDATE job SET state = 0, crash_count = CASE rerun WHEN 0 THEN crash_count + 1 ELSE crash_count END, \
+         attempt = CASE rerun WHEN 0 THEN attempt ELSE 0 END, rerun = 0, leased_until = NULL, claimed_by = NULL \
+         WHERE id = ANY($1)",
+    )
+    .bind(back)
+    .execute(&mut *connection)
+    .await
+    .map_err(engine)?;
+    if given_up.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE job SET state = 6, crash_count = crash_count + 1, leased_until = NULL, claimed_by = NULL, \
+         finished_at = $2, last_error = $3, result = NULL WHERE id = ANY($1)",
+    )
+    .bind(given_up)
+    .bind(now)
+    .bind(POISON.1)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    Ok(())
+}

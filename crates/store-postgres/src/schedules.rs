@@ -1,0 +1,245 @@
+//! Recurring work.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hostatlas_domain::{
+    LeaseToken, Schedule, ScheduleOutcome, ScheduleRule, ScheduleState, ScheduleTask, Timestamp,
+    truncate_bytes,
+};
+use hostatlas_store::{ClaimedSchedule, FinishSchedule, ScheduleStore, StoreError, WorkerId};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use crate::{
+    PostgresStore,
+    error::{corrupt, engine},
+    rows::storable,
+};
+
+/// What an occurrence says of itself is cut to so much.
+const DETAIL_BYTES: usize = 1024;
+
+/// A row whose turn it is at $1, and which is no newer version's. A lease that ran out is an occurrence that did not
+/// end: it is done again whatever its time, and also if the task was paused meanwhile.
+macro_rules! is_due {
+    () => {
+        "task BETWEEN 0 AND 3 AND CASE WHEN leased_until IS NULL \
+         THEN asked_at IS NOT NULL OR paused_at IS NULL AND next_at <= $1 ELSE leased_until <= $1 END"
+    };
+}
+
+#[async_trait]
+impl ScheduleStore for PostgresStore {
+    async fn schedules_list(&self) -> Result<Vec<Schedule>, StoreError> {
+        self.database.read(|connection, now| Box::pin(list(connection, now))).await
+    }
+
+    async fn schedule_change(
+        &self,
+        task: ScheduleTask,
+        rule: ScheduleRule,
+        next_in: Duration,
+    ) -> Result<(), StoreError> {
+        let rule: Arc<str> = rule.to_string().into();
+        self.database
+            .write(move |connection, now| {
+                let rule = Arc::clone(&rule);
+                Box::pin(async move {
+                    sqlx::query("UPDATE schedule SET rule = $2, next_at = $3 WHERE task = $1")
+                        .bind(code(task))
+                        .bind(&*rule)
+                        .bind(later(now, next_in))
+                        .execute(connection)
+                        .await
+                        .map_err(engine)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
+        let statement = "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1";
+        self.database
+            .write(move |connection, now| {
+                Box::pin(async move {
+                    let query = sqlx::query(statement).bind(code(task)).bind(paused).bind(now);
+                    query.execute(connection).await.map_err(engine)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn schedule_ask(&self, task: ScheduleTask) -> Result<(), StoreError> {
+        let statement = "UPDATE schedule SET asked_at = coalesce(asked_at, $2) WHERE task = $1";
+        self.database
+            .write(move |connection, now| {
+                Box::pin(async move {
+                    let query = sqlx::query(statement).bind(code(task)).bind(now);
+                    query.execute(connection).await.map_err(engine)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn schedule_claim(
+        &self,
+        worker: WorkerId,
+        lease: Duration,
+    ) -> Result<Option<ClaimedSchedule>, StoreError> {
+        // Workers ask every second, and nearly always in vain: that costs no write.
+        if !self.database.read(|connection, now| Box::pin(is_any_due(connection, now))).await? {
+            return Ok(None);
+        }
+        self.database.write(move |connection, now| Box::pin(claim(connection, now, worker, lease))).await
+    }
+
+    async fn schedule_renew(
+        &self,
+        task: ScheduleTask,
+        token: LeaseToken,
+        lease: Duration,
+    ) -> Result<(), StoreError> {
+        self.database.write(move |connection, now| Box::pin(renew(connection, now, task, token, lease))).await
+    }
+
+    async fn schedule_finish(&self, end: FinishSchedule) -> Result<(), StoreError> {
+        let end = Arc::new(end);
+        self.database
+            .write(move |connection, now| {
+                let end = Arc::clone(&end);
+                Box::pin(async move { finish(connection, now, &end).await })
+            })
+            .await
+    }
+}
+
+fn later(now: i64, duration: Duration) -> i64 {
+    Timestamp::from_millis(now).plus(duration).as_millis()
+}
+
+fn code(task: ScheduleTask) -> i16 {
+    i16::try_from(task.code()).unwrap_or(i16::MAX)
+}
+
+async fn list(connection: &mut PgConnection, now: i64) -> Result<Vec<Schedule>, StoreError> {
+    let rows =
+        sqlx::query("SELECT * FROM schedule ORDER BY task").fetch_all(connection).await.map_err(engine)?;
+    rows.iter().filter_map(|row| schedule(row, now).transpose()).collect()
+}
+
+/// None for a task that a newer version made.
+fn schedule(row: &PgRow, now: i64) -> Result<Option<Schedule>, StoreError> {
+    let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(engine);
+    let moment = |name: &str| Ok::<_, StoreError>(number(name)?.map(Timestamp::from_millis));
+    let task: i16 = row.try_get("task").map_err(engine)?;
+    let Some(task) = ScheduleTask::from_code(task.into()) else { return Ok(None) };
+    let rule: String = row.try_get("rule").map_err(engine)?;
+    let next_at: i64 = row.try_get("next_at").map_err(engine)?;
+    let paused_at = moment("paused_at")?;
+    let state = match (number("leased_until")?, number("asked_at")?) {
+        (Some(until), _) if until > now => ScheduleState::Running,
+        (Some(_), _) | (None, Some(_)) => ScheduleState::Due,
+        (None, None) if paused_at.is_some() => ScheduleState::Paused,
+        (None, None) if next_at <= now => ScheduleState::Due,
+        (None, None) => ScheduleState::Waiting,
+    };
+    let outcome = match row.try_get::<Option<i16>, _>("outcome").map_err(engine)? {
+        None => None,
+        Some(0) => Some(ScheduleOutcome::Failed),
+        Some(1) => Some(ScheduleOutcome::Done),
+        Some(_) => return Err(corrupt("an outcome of a schedule")),
+    };
+    Ok(Some(Schedule {
+        task,
+        rule: rule.parse().map_err(|_| corrupt("a rule of a schedule"))?,
+        next_at: Timestamp::from_millis(next_at),
+        paused_at,
+        state,
+        started_at: moment("started_at")?,
+        finished_at: moment("finished_at")?,
+        outcome,
+        detail: row.try_get("detail").map_err(engine)?,
+    }))
+}
+
+async fn is_any_due(connection: &mut PgConnection, now: i64) -> Result<bool, StoreError> {
+    sqlx::query_scalar(concat!("SELECT EXISTS (SELECT 1 FROM schedule WHERE ", is_due!(), ")"))
+        .bind(now)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)
+}
+
+/// Of several that ask at once, each skips what another is just taking.
+async fn claim(
+    connection: &mut PgConnection,
+    now: i64,
+    worker: WorkerId,
+    lease: Duration,
+) -> Result<Option<ClaimedSchedule>, StoreError> {
+    let claimed: Option<(i16, String, i64)> = sqlx::query_as(concat!(
+        "WITH due AS MATERIALIZED (SELECT task FROM schedule WHERE ",
+        is_due!(),
+        " ORDER BY coalesce(asked_at, next_at), task LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         UPDATE schedule SET lease_token = lease_token + 1, leased_until = $2, worker = $3, started_at = $1, \
+         asked_at = NULL WHERE task = (SELECT task FROM due) RETURNING task, rule, lease_token"
+    ))
+    .bind(now)
+    .bind(later(now, lease))
+    .bind(worker.0)
+    .fetch_optional(connection)
+    .await
+    .map_err(engine)?;
+    let Some((task, rule, token)) = claimed else { return Ok(None) };
+    Ok(Some(ClaimedSchedule {
+        task: ScheduleTask::from_code(task.into()).ok_or_else(|| corrupt("a schedule"))?,
+        rule: rule.parse().map_err(|_| corrupt("a rule of a schedule"))?,
+        token: LeaseToken(token),
+        now: Timestamp::from_millis(now),
+    }))
+}
+
+async fn renew(
+    connection: &mut PgConnection,
+    now: i64,
+    task: ScheduleTask,
+    token: LeaseToken,
+    lease: Duration,
+) -> Result<(), StoreError> {
+    let renewed = sqlx::query(
+        "UPDATE schedule SET leased_until = $3 WHERE task = $1 AND lease_token = $2 AND leased_until IS NOT NULL",
+    )
+    .bind(code(task))
+    .bind(token.0)
+    .bind(later(now, lease))
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    held(renewed.rows_affected())
+}
+
+async fn finish(connection: &mut PgConnection, now: i64, end: &FinishSchedule) -> Result<(), StoreError> {
+    let is_done = end.outcome.is_ok();
+    let (Ok(detail) | Err(detail)) = &end.outcome;
+    let finished = sqlx::query(
+        "UPDATE schedule SET leased_until = NULL, worker = NULL, finished_at = $3, outcome = $4, detail = $5, \
+         next_at = $6 WHERE task = $1 AND lease_token = $2 AND leased_until IS NOT NULL",
+    )
+    .bind(code(end.task))
+    .bind(end.token.0)
+    .bind(now)
+    .bind(i16::from(is_done))
+    .bind(storable(truncate_bytes(detail, DETAIL_BYTES)))
+    .bind(later(now, end.next_in))
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    held(finished.rows_affected())
+}
+
+fn held(rows: u64) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+}
