@@ -129,15 +129,3 @@ pub(crate) async fn geolocation_live(
     .await
     .map_err(engine)
 }
-
-/// How many of these hosts, which this transaction has locked, are pending.
-pub(crate) async fn pending(connection: &mut PgConnection, hosts: &[i64]) -> Result<i64, StoreError> {
-    if hosts.is_empty() {
-        return Ok(0);
-    }
-    sqlx::query_scalar("SELECT count(*) FROM host WHERE id = ANY($1) AND location_state = 0")
-        .bind(hosts)
-        .fetch_one(connection)
-        .await
-        .map_err(engine)
-}
