@@ -18,10 +18,7 @@ pub async fn list_schedules() -> Result<Vec<Schedule>, ApiError> {
 
 /// Gives a task another rule.
 #[server(prefix = "/api/fn", endpoint = "schedules/change")]
-pub async fn change_schedule(
-    task: ScheduleTask,
-    #[server(default)] rule: String,
-) -> Result<(), ApiError> {
+pub async fn change_schedule(task: ScheduleTask, #[server(default)] rule: String) -> Result<(), ApiError> {
     authorize(Permission::Administer)?;
     services()?.schedules().change(task, &rule).await?;
     leptos_axum::redirect(&format!("/schedules?scheduled=changed&task={task}"));

@@ -157,7 +157,7 @@ fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
 #[component]
 fn Cap(slug: &'static str, #[prop(optional_no_strip)] cap: Option<u32>) -> impl IntoView {
     let shown = cap.map_or_else(
-        || "As many at once as workers like".to_owned(),
+        || "As many at once as the workers like".to_owned(),
         |cap| format!("At most {} at once", grouped(cap.into())),
     );
     view! {
@@ -176,10 +176,11 @@ fn Cap(slug: &'static str, #[prop(optional_no_strip)] cap: Option<u32>) -> impl 
                     placeholder="any"
                     value=cap
                 />
-                <span>"at once, over all processes"</span>
-                <button type="submit" class="btn btn--sm" id=format!("cap-{slug}-save") aria-label=format!("Bound {slug}")>
+                <span>"at once"</span>
+                <button type="submit" class="btn btn--sm" id=format!("cap-{slug}-save") aria-label=format!("Save the bound of {slug}")>
                     "Save"
                 </button>
+                <p class="hint">"Over all processes and machines; empty for as many as they like."</p>
             </form>
         </details>
     }

@@ -52,14 +52,19 @@ fn sheet(Loaded { schedules, now }: Loaded) -> impl IntoView {
 /// Name and purpose.
 const fn words(task: ScheduleTask) -> (&'static str, &'static str) {
     match task {
-        ScheduleTask::Refresh => {
-            ("Refresh", "Queues a lookup for each host whose location is missing, stale or worth another try.")
-        }
+        ScheduleTask::Refresh => (
+            "Refresh",
+            "Queues a lookup for each host whose location is missing, stale or worth another try.",
+        ),
         ScheduleTask::Prune => {
             ("Prune", "Deletes finished jobs: completed and cancelled after a day, given up after 30.")
         }
-        ScheduleTask::Check => ("Check", "Compares every counter with a full count, and the queue with its laws."),
-        ScheduleTask::Backup => ("Backup", "Writes a verified copy of the database, and keeps the newest seven."),
+        ScheduleTask::Check => {
+            ("Check", "Compares every counter with a full count, and the queue with its laws.")
+        }
+        ScheduleTask::Backup => {
+            ("Backup", "Writes a verified copy of the database, and keeps the newest seven.")
+        }
     }
 }
 
@@ -126,10 +131,7 @@ fn State(schedule: Schedule, now: Timestamp) -> impl IntoView {
     let detail = match schedule.state {
         ScheduleState::Waiting => view! { "next " <Ago at=schedule.next_at now long=true /> }.into_any(),
         ScheduleState::Due => "the next free worker takes it".into_any(),
-        ScheduleState::Running => schedule
-            .started_at
-            .map(|at| view! { "since " <Ago at now /> })
-            .into_any(),
+        ScheduleState::Running => schedule.started_at.map(|at| view! { "since " <Ago at now /> }).into_any(),
         ScheduleState::Paused => schedule
             .paused_at
             .map(|at| view! { "since " <time datetime=at.to_string()>{at.to_date()}</time> })

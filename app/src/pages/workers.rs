@@ -142,8 +142,8 @@ fn Row(worker: WorkerStatus, now: Timestamp) -> impl IntoView {
             <td data-label="Failed" class="num">
                 {grouped(worker.failed)}
             </td>
-            <td data-label="Version" class="mono">
-                {worker.version}
+            <td data-label="Version">
+                <span class="mono">{worker.version}</span>
             </td>
             <td data-label="Up for" class="num">
                 {(!silent).then(|| view! { <Ago at=worker.started_at now /> })}

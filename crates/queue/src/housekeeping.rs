@@ -53,7 +53,10 @@ impl Registry {
         match tokio::time::timeout(PATIENCE, self.store.worker_report(self.current())).await {
             Ok(Err(error @ StoreError::SchemaNewer { .. })) => return Err(error),
             Ok(Err(error)) => {
-                warn!(error = &error as &dyn std::error::Error, "The other processes could not be told of this one");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The other processes could not be told of this one"
+                );
             }
             Err(_) => warn!("Telling the other processes of this one took too long"),
             Ok(Ok(())) => {}
@@ -89,7 +92,10 @@ impl Registry {
     pub(crate) async fn leave(&self) {
         let left = tokio::time::timeout(PATIENCE, self.store.worker_leave(self.identity.id)).await;
         if let Ok(Err(error)) = left {
-            warn!(error = &error as &dyn std::error::Error, "The other processes could not be told of the end");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "The other processes could not be told of the end"
+            );
         }
     }
 
@@ -170,7 +176,10 @@ impl Maintenance {
             }
             Ok(_) => {}
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "Leases that ran out could not be looked for");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Leases that ran out could not be looked for"
+                );
             }
         }
     }

@@ -143,7 +143,11 @@ impl QueueWorker {
     /// An exclusive `role` proves that nobody works on the running jobs, so they are all taken back first; with a shared
     /// one they are taken back as their leases run out, by whichever process has the duty. After `shutdown` nothing is
     /// claimed; what is in flight has five seconds, and is then given back without burning the attempt.
-    pub async fn run(self, role: &dyn WorkerRole, shutdown: CancellationToken) -> Result<WorkSummary, RunError> {
+    pub async fn run(
+        self,
+        role: &dyn WorkerRole,
+        shutdown: CancellationToken,
+    ) -> Result<WorkSummary, RunError> {
         let exclusive = role.is_exclusive();
         let shared = Shared {
             leases: Arc::new(Leases::default()),
@@ -151,11 +155,8 @@ impl QueueWorker {
             stop: shutdown.child_token(),
             abort: CancellationToken::new(),
         };
-        let running: Vec<_> = self
-            .handlers
-            .iter()
-            .map(|handler| (handler.kind(), Arc::new(AtomicU64::new(0))))
-            .collect();
+        let running: Vec<_> =
+            self.handlers.iter().map(|handler| (handler.kind(), Arc::new(AtomicU64::new(0)))).collect();
         let registry = Arc::new(Registry {
             store: self.workers.clone(),
             identity: self.options.identity.clone(),

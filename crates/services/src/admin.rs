@@ -14,7 +14,7 @@ const OLD_DATABASE: Duration = Duration::from_hours(45 * 24);
 /// Running the installation.
 #[derive(Clone)]
 pub struct Admin {
-    services: Services,
+    pub(crate) services: Services,
 }
 
 /// How bad a finding is.

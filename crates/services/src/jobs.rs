@@ -252,7 +252,10 @@ impl Jobs {
     pub async fn cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), Error> {
         self.services.authorize(Permission::ManageJobs)?;
         if cap == Some(0) {
-            return Err(Error::invalid("a kind of which none may run is paused", "pause it, or use a cap from 1 on"));
+            return Err(Error::invalid(
+                "a kind of which none may run is paused",
+                "pause it, or use a cap from 1 on",
+            ));
         }
         self.services.store().kind_cap(kind, cap).await?;
         self.services.jobs_changed();

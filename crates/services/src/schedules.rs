@@ -32,7 +32,10 @@ impl Schedules {
     pub async fn change(&self, task: ScheduleTask, rule: &str) -> Result<(), Error> {
         self.services.authorize(Permission::Administer)?;
         let rule: ScheduleRule = rule.parse().map_err(|error: hostatlas_domain::InvalidScheduleRule| {
-            Error::invalid(error.to_string(), "the fields of cron are minute, hour, day, month and weekday, in UTC")
+            Error::invalid(
+                error.to_string(),
+                "the fields of cron are minute, hour, day, month and weekday, in UTC",
+            )
         })?;
         let next_in = timing::next_in(&rule, self.services.now())
             .map_err(|error| Error::invalid(error.to_string(), "nothing was changed"))?;

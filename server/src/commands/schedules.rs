@@ -52,17 +52,8 @@ const COLUMNS: [Column; 7] = [
     Column::new("OUTCOME", "outcome", Show::Text),
     Column::new("DETAIL", "detail", Show::Text),
 ];
-const FIELDS: [&str; 9] = [
-    "task",
-    "rule",
-    "next_at",
-    "paused_at",
-    "state",
-    "started_at",
-    "finished_at",
-    "outcome",
-    "detail",
-];
+const FIELDS: [&str; 9] =
+    ["task", "rule", "next_at", "paused_at", "state", "started_at", "finished_at", "outcome", "detail"];
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let services = context.services_as_they_are(Mode::Existing).await?;
@@ -74,7 +65,11 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
             schedules.change(task, &rule.join(" ")).await?;
             let all = schedules.list().await?;
             if let Some(schedule) = all.iter().find(|schedule| schedule.task == task) {
-                note(format!("`{task}` is done `{}`, next at {}", schedule.rule, schedule.next_at.to_readable()));
+                note(format!(
+                    "`{task}` is done `{}`, next at {}",
+                    schedule.rule,
+                    schedule.next_at.to_readable()
+                ));
             }
         }
         Some(Action::Pause { task }) => {
@@ -87,7 +82,9 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         }
         Some(Action::Run { task }) => {
             schedules.run_now(task).await?;
-            note(format!("`{task}` is asked for: a running `hostatlas serve` or `hostatlas worker` does it at once"));
+            note(format!(
+                "`{task}` is asked for: a running `hostatlas serve` or `hostatlas worker` does it at once"
+            ));
         }
     }
     Ok(Exit::Done)

@@ -10,8 +10,10 @@ mod hosts;
 mod import;
 mod jobs;
 mod lookup;
+mod mixed_versions;
 mod mmdb;
 mod providers;
+mod schedules;
 mod worker;
 
 use support::Ended;

@@ -12,6 +12,8 @@ mod jobs;
 mod map;
 mod providers;
 mod runs;
+mod schedules;
 mod security;
 mod serving;
 mod ssr;
+mod workers;

@@ -91,7 +91,10 @@ fn worker(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32, dra
 }
 
 async fn drain(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32) -> WorkSummary {
-    worker(store, work, mode, batch, true).run(&ALONE, CancellationToken::new()).await.expect("memory does not fail")
+    worker(store, work, mode, batch, true)
+        .run(&ALONE, CancellationToken::new())
+        .await
+        .expect("memory does not fail")
 }
 
 /// A token that fires after `time`.
@@ -269,7 +272,8 @@ async fn a_worker_reports_what_it_does_and_leaves_when_it_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_schema_became_newer_ends_its_work_and_stops_with_that_error() {
     let store = Arc::new(MemoryStore { schema_newer_from: Some(2), ..MemoryStore::with_jobs(3) });
-    let worker = worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(12)), ClaimMode::Lease, 1, false);
+    let worker =
+        worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(12)), ClaimMode::Lease, 1, false);
     let ended = worker.run(&AMONG_OTHERS, CancellationToken::new()).await;
     assert!(matches!(ended, Err(RunError::Store(StoreError::SchemaNewer { .. }))), "{ended:?}");
     // Two were in flight and had time to end; the third was never claimed.

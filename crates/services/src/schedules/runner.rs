@@ -50,7 +50,10 @@ pub(crate) async fn run(services: Services, worker: WorkerId, stop: Cancellation
             Ok(None) => failing = false,
             Err(error) => {
                 if !failing {
-                    warn!(error = &error as &dyn std::error::Error, "What is due by schedule cannot be found out");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "What is due by schedule cannot be found out"
+                    );
                 }
                 failing = true;
             }
@@ -98,7 +101,10 @@ async fn renew_until_lost(store: &Arc<dyn Store>, claimed: &ClaimedSchedule) {
             Ok(()) => renewed = asked,
             Err(StoreError::LeaseLost) => return,
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "The schedule `{}` could not be renewed", claimed.task);
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The schedule `{}` could not be renewed", claimed.task
+                );
                 if renewed.elapsed() >= GIVE_UP_AFTER {
                     return;
                 }
@@ -145,12 +151,18 @@ async fn write(store: &Arc<dyn Store>, finish: FinishSchedule) {
                 return;
             }
             Err(error) if attempt < FINISH_TRIES => {
-                warn!(error = &error as &dyn std::error::Error, "The end of a schedule could not be written yet");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The end of a schedule could not be written yet"
+                );
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
             Err(error) => {
                 let task = finish.task;
-                warn!(error = &error as &dyn std::error::Error, "The end of `{task}` was not written; it is done again");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The end of `{task}` was not written; it is done again"
+                );
             }
         }
     }

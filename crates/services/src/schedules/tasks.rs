@@ -38,12 +38,19 @@ pub(crate) async fn work(services: &Services, task: ScheduleTask, stop: &Cancell
         ScheduleTask::Refresh => refresh(services, stop).await,
         ScheduleTask::Prune => prune(services, stop).await,
         // One long reading each, which is of no use when it is cut short.
-        ScheduleTask::Check => stop.run_until_cancelled(check(services)).await.unwrap_or(Ok(Went::Interrupted)),
-        ScheduleTask::Backup => stop.run_until_cancelled(backup(services)).await.unwrap_or(Ok(Went::Interrupted)),
+        ScheduleTask::Check => {
+            stop.run_until_cancelled(check(services)).await.unwrap_or(Ok(Went::Interrupted))
+        }
+        ScheduleTask::Backup => {
+            stop.run_until_cancelled(backup(services)).await.unwrap_or(Ok(Went::Interrupted))
+        }
     };
     worked.unwrap_or_else(|error| {
         if matches!(error, Error::Internal(_)) {
-            tracing::error!(error = &error as &dyn std::error::Error, "The schedule `{task}` failed: {error}");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "The schedule `{task}` failed: {error}"
+            );
         }
         Went::Wrong(said(&error))
     })
@@ -145,7 +152,8 @@ fn file_name(now: Timestamp) -> String {
 fn is_backup(name: &str) -> bool {
     let stamp = name.strip_prefix("hostatlas-").and_then(|rest| rest.strip_suffix("Z.db"));
     stamp.and_then(|stamp| stamp.split_once('T')).is_some_and(|(day, time)| {
-        let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
         digits(day, 8) && digits(time, 6)
     })
 }
@@ -192,7 +200,8 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
             .collect();
         left.sort_unstable();
-        let mut expected: Vec<_> = mine.map(str::to_owned).into_iter().chain(made[2..].iter().cloned()).collect();
+        let mut expected: Vec<_> =
+            mine.map(str::to_owned).into_iter().chain(made[2..].iter().cloned()).collect();
         expected.sort_unstable();
         assert_eq!((removed, left), (2, expected));
     }

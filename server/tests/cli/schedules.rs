@@ -1,0 +1,52 @@
+use serde_json::json;
+
+use crate::support::Installation;
+
+#[test]
+fn recurring_work_is_listed_and_changed() {
+    let installation = Installation::imported();
+    for arguments in [
+        &["schedules", "set", "check", "every", "12h"][..],
+        &["schedules", "set", "refresh", "30 3 * * 1"],
+        &["schedules", "pause", "refresh"],
+        &["schedules", "resume", "backup"],
+        &["schedules", "run", "prune"],
+    ] {
+        let ended = installation.run(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    }
+    let fields = ["schedules", "--json", "--fields", "task,rule,state"];
+    assert_eq!(
+        installation.run(&fields).json(),
+        json!([
+            {"task": "refresh", "rule": "30 3 * * 1", "state": "paused"},
+            {"task": "prune", "rule": "every 1m", "state": "due"},
+            {"task": "check", "rule": "every 12h", "state": "waiting"},
+            {"task": "backup", "rule": "0 3 * * *", "state": "waiting"},
+        ])
+    );
+}
+
+#[test]
+fn what_is_no_rule_and_no_task_is_a_wrong_command_line() {
+    let installation = Installation::imported();
+    for arguments in [
+        &["schedules", "set", "refresh"][..],
+        &["schedules", "set", "refresh", "daily"],
+        &["schedules", "set", "refresh", "0 0 30 2 *"],
+        &["schedules", "set", "coffee", "every 1d"],
+        &["schedules", "run", "coffee"],
+    ] {
+        let ended = installation.run(arguments);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_drain_does_nothing_by_schedule() {
+    let installation = Installation::imported();
+    assert_eq!(installation.run(&["schedules", "run", "prune"]).code, Some(0));
+    assert_eq!(installation.run(&["worker", "--drain"]).code, Some(0));
+    let states = installation.run(&["schedules", "--json", "--fields", "task,state,finished_at"]).json();
+    assert_eq!(states[1], json!({"task": "prune", "state": "due", "finished_at": null}));
+}
