@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::PgConnection;
 
-use crate::{PostgresStore, check, error::engine, providers, schema, tidy};
+use crate::{PostgresStore, check, copy, error::engine, providers, schema, tidy};
 
 /// Every process has it: leases and their tokens keep workers apart.
 struct EveryoneIsWorker;
@@ -20,6 +20,7 @@ impl WorkerRole for EveryoneIsWorker {
 #[async_trait]
 impl AdminStore for PostgresStore {
     async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
+        copy::refuse_half(&self.database).await?;
         Ok(Box::new(EveryoneIsWorker))
     }
 

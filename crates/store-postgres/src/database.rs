@@ -39,6 +39,9 @@ const ATTEMPTS: u32 = 4;
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// See [`Database::forget_statements`].
+pub(crate) const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
+
 /// One database: a pool of connections and how to make another.
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -146,7 +149,10 @@ impl Database {
     {
         let begin = self.begin(begin, timeout);
         let mut lent = self.connection(&begin).await?;
-        let running = self.run(&mut lent.connection, operation);
+        let running = async {
+            self.forget_statements(&mut lent.connection).await?;
+            self.run(&mut lent.connection, operation).await
+        };
         let Ok(answer) = tokio::time::timeout(timeout, running).await else {
             return Err(other("the server did not answer in time: what it was asked to write may be written"));
         };
@@ -200,6 +206,15 @@ impl Database {
                 Err(error)
             }
         }
+    }
+
+    /// The engine's client prepares every statement under a name that counts from one. Behind a pooler somebody else's
+    /// may be there already, left by whoever had the session before. Said alone: newer poolers know it then.
+    async fn forget_statements(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        if self.is_pooled {
+            sqlx::raw_sql(FORGET_STATEMENTS).execute(connection).await.map_err(engine)?;
+        }
+        Ok(())
     }
 
     /// What begins a transaction: behind a pooler it also says what a session of our own is told once.

@@ -27,6 +27,9 @@ pub(crate) mod code {
 pub(crate) const POOLER_REMEDY: &str =
     "a pooler that shares sessions is between: add `pooler=transaction` to the URL's parameters";
 
+const NO_SERVER: &str =
+    "what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
+
 /// What an error of the engine means to callers.
 pub(crate) fn engine(error: sqlx::Error) -> StoreError {
     match code_of(&error) {
@@ -79,12 +82,11 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
         }
         (_, sqlx::Error::Tls(source)) => tls(&source.to_string()),
         (_, sqlx::Error::Io(source)) if is_about_certificates(source) => tls(&source.to_string()),
+        (_, sqlx::Error::Io(source)) if source.kind() == io::ErrorKind::UnexpectedEof => NO_SERVER.to_owned(),
         (_, sqlx::Error::Io(source)) => {
             format!("{source}: no server answers there; start it, or correct the URL's host and port")
         }
-        (_, sqlx::Error::Protocol(_)) => "what answers there does not speak PostgreSQL's protocol: correct the \
-                                          URL's host and port"
-            .to_owned(),
+        (_, sqlx::Error::Protocol(_)) => NO_SERVER.to_owned(),
         (_, sqlx::Error::PoolTimedOut) => "the server does not answer: start it, or correct the URL".to_owned(),
         _ => return engine(error),
     };

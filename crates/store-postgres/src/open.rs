@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hostatlas_store::StoreError;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -6,8 +6,8 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use crate::{
     PostgresStore,
     clock::ClockOffset,
-    database::{Database, session_settings},
-    error::{POOLER_REMEDY, opening},
+    database::{Database, STATEMENT_TIMEOUT},
+    error::{POOLER_REMEDY, engine, opening},
     listen,
     location::{Location, without_password},
     locations, providers,
@@ -72,8 +72,8 @@ impl PostgresStore {
         let direct: Option<Location> = options.direct_url.as_deref().map(str::parse).transpose()?;
         let database = Database::new(&location, direct.as_ref(), options.clock_offset);
         let mut connection = connect(&database).await?;
-        check_engine(&mut connection, &location).await?;
-        prepare(&mut connection, &location, options.mode).await?;
+        check_engine(&database).await?;
+        prepare(&mut connection, &database, options.mode).await?;
         // A connection that does not end well was only there to look.
         let _ = connection.close().await;
         let listener = listen::Listener::start(database.listening.clone());
@@ -89,37 +89,49 @@ impl PostgresStore {
 
 /// One connection beside the pool, which would hide why it cannot be made.
 async fn connect(database: &Database) -> Result<PgConnection, StoreError> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, database.options.connect()).await {
+    let options = database.options.clone().statement_cache_capacity(0);
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connected) => connected.map_err(|error| opening(&database.location, error)),
         Err(_) => Err(opening(&database.location, sqlx::Error::PoolTimedOut)),
     }
 }
 
-async fn check_engine(connection: &mut PgConnection, location: &Location) -> Result<(), StoreError> {
-    let fail = |error| opening(&location.text, error);
-    let (number, version, encoding, timeout): (i32, String, String, i64) = sqlx::query_as(
-        "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
-                current_setting('server_encoding'),
-                (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout')",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(fail)?;
-    if let Some(error) = too_old(number, &version) {
+/// What a server says of itself.
+#[derive(sqlx::FromRow)]
+struct Server {
+    number: i32,
+    version: String,
+    encoding: String,
+    statement_timeout: i64,
+}
+
+async fn check_engine(database: &Database) -> Result<(), StoreError> {
+    let server = database.read(|connection, _| Box::pin(server(connection))).await?;
+    if let Some(error) = too_old(server.number, &server.version) {
         return Err(error);
     }
     let unreachable =
-        |reason: String| StoreError::Unreachable { location: location.text.clone(), reason };
-    if encoding != "UTF8" {
+        |reason: String| StoreError::Unreachable { location: database.location.to_string(), reason };
+    if server.encoding != "UTF8" {
         let remedy = "make one with `createdb --encoding=UTF8 --template=template0`";
+        let encoding = server.encoding;
         return Err(unreachable(format!("its encoding is {encoding}, which cannot hold every name: {remedy}")));
     }
-    let told = session_settings().into_iter().find(|(name, _)| *name == "statement_timeout");
-    let was_told = told.is_some_and(|(_, value)| value == timeout.to_string());
-    if !location.is_pooled && !was_told {
+    if i64::try_from(STATEMENT_TIMEOUT.as_millis()).ok() != Some(server.statement_timeout) {
         return Err(unreachable(format!("the settings of a session are not kept: {POOLER_REMEDY}")));
     }
     Ok(())
+}
+
+async fn server(connection: &mut PgConnection) -> Result<Server, StoreError> {
+    sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer AS number,
+                current_setting('server_version') AS version, current_setting('server_encoding') AS encoding,
+                (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(engine)
 }
 
 fn too_old(number: i32, version: &str) -> Option<StoreError> {
@@ -127,11 +139,15 @@ fn too_old(number: i32, version: &str) -> Option<StoreError> {
     (number < OLDEST_ENGINE).then_some(StoreError::EngineTooOld { found, wanted: "PostgreSQL 15" })
 }
 
-async fn prepare(connection: &mut PgConnection, location: &Location, mode: Mode) -> Result<(), StoreError> {
+async fn prepare(connection: &mut PgConnection, database: &Database, mode: Mode) -> Result<(), StoreError> {
     if matches!(mode, Mode::Create | Mode::Migrate) {
-        return schema::migrate(connection, &location.text).await;
+        return schema::migrate(connection, &database.location).await;
     }
-    let found = match schema::inspect(connection, &location.text).await? {
+    let inspected = database.read(|connection, _| {
+        let location = Arc::clone(&database.location);
+        Box::pin(async move { schema::inspect(connection, &location).await })
+    });
+    let found = match inspected.await? {
         Found::Version(version) => version,
         Found::Nothing => 0,
     };

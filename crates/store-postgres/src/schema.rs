@@ -3,7 +3,10 @@
 use hostatlas_store::StoreError;
 use sqlx::{Connection, PgConnection};
 
-use crate::error::{code, code_of, engine, opening};
+use crate::{
+    database::FORGET_STATEMENTS,
+    error::{code, code_of, engine, opening},
+};
 
 /// Every migration, its number and its statements.
 const MIGRATIONS: [(i64, &str); 3] = [
@@ -96,15 +99,16 @@ fn incomplete(migration: i64, what: &str) -> StoreError {
 }
 
 /// Brings the database to [`WANTED`]. Several processes may do this at once: all but one find it done.
+///
+/// The connection keeps no prepared statements, so that a pooler may stand between.
 pub(crate) async fn migrate(connection: &mut PgConnection, location: &str) -> Result<(), StoreError> {
-    let (found, migrating) = look(connection, location).await?;
-    if (found, migrating) == (Found::Version(WANTED), None) {
-        return Ok(());
-    }
+    let mut did = false;
     for (number, statements) in MIGRATIONS {
-        apply(connection, location, number, statements).await?;
+        did |= apply(connection, location, number, statements).await?;
     }
-    tracing::info!(database = location, ?found, to = WANTED, "Database schema brought to version {WANTED}");
+    if did {
+        tracing::info!(database = location, to = WANTED, "Database schema brought to version {WANTED}");
+    }
     Ok(())
 }
 
@@ -113,10 +117,10 @@ async fn apply(
     location: &str,
     number: i64,
     statements: &'static str,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     // The mark is committed first, so that nobody works with a schema that is about to change under them.
     if !mark(connection, location, number).await? {
-        return Ok(());
+        return Ok(false);
     }
     let mut transaction = connection.begin().await.map_err(engine)?;
     lock(&mut transaction).await?;
@@ -129,7 +133,8 @@ async fn apply(
             .await
             .map_err(engine)?;
     }
-    transaction.commit().await.map_err(engine)
+    transaction.commit().await.map_err(engine)?;
+    Ok(true)
 }
 
 /// Says that a migration begins; answers whether there is anything to do.
@@ -173,6 +178,7 @@ async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *connection).await.map_err(engine)?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(connection).await.map_err(engine)?;
     Ok(())
 }

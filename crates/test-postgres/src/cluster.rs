@@ -1,6 +1,7 @@
 use std::{
     fs,
     io::{Error, Result},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -114,6 +115,12 @@ impl Cluster {
     pub fn restart_immediate(&self) -> Result<()> {
         self.stop_immediately()?;
         self.start_again()
+    }
+
+    /// Makes a file the server's own, and unreadable for others, as it wants its key.
+    pub fn own(&self, file: &Path) -> Result<()> {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+        self.account.map_or(Ok(()), |account| account.own(file))
     }
 
     /// Lets the server read its settings again, after `change` edited them in the folder of its files.

@@ -1,0 +1,291 @@
+//! What may be opened, and what is said of everything else.
+
+mod support;
+
+use std::{
+    io::{Read, Write}, net::TcpListener, path::Path, process::Command};
+
+use hostatlas_store::{AdminStore, StoreError};
+use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_test_postgres::{Cluster, TestDatabase, psql, server_url};
+
+const ALL_MODES: [Mode; 4] = [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect];
+
+async fn open(url: &str, mode: Mode) -> Result<PostgresStore, StoreError> {
+    PostgresStore::open(OpenOptions::new(url, mode)).await
+}
+
+async fn refusal(url: &str, mode: Mode) -> StoreError {
+    open(url, mode).await.err().expect("a refusal")
+}
+
+/// What is said of a database that cannot be reached.
+async fn why_unreachable(url: &str) -> String {
+    let error = refusal(url, Mode::Existing).await;
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    error.to_string()
+}
+
+/// The part of a URL between its user and its database.
+fn address(url: &str) -> String {
+    let (_, rest) = url.split_once('@').expect("a user");
+    rest.split('/').next().expect("an address").to_owned()
+}
+
+fn with_user(url: &str, user: &str) -> String {
+    let (_, rest) = url.split_once('@').expect("a user");
+    format!("postgres://{user}@{rest}")
+}
+
+fn tables(database: &TestDatabase) -> String {
+    database.run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1").expect("names")
+}
+
+#[tokio::test]
+async fn an_empty_database_is_filled_only_by_those_who_may() {
+    let database = TestDatabase::empty().expect("a database");
+    let error = refusal(&database.url(), Mode::Existing).await;
+    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: 3 }), "{error:?}");
+    let inspected = open(&database.url(), Mode::Inspect).await.expect("an empty database");
+    let status = inspected.schema_status().await.expect("a status");
+    inspected.close().await;
+    assert_eq!((status.found, status.wanted), (0, 3));
+    assert_eq!(tables(&database), "", "looking changed it");
+
+    open(&database.url(), Mode::Migrate).await.expect("a new schema").close().await;
+
+    let store = open(&database.url(), Mode::Existing).await.expect("the database");
+    let status = store.schema_status().await.expect("a status");
+    assert_eq!(status.found, 3);
+    assert!(status.engine.starts_with("PostgreSQL 1"), "{}", status.engine);
+    assert!(status.bytes.is_some_and(|bytes| bytes > 1_000_000));
+    let report = store.check().await.expect("a check");
+    assert_eq!(report.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_processes_may_migrate_at_once() {
+    let database = TestDatabase::empty().expect("a database");
+    let starting: Vec<_> = (0..6)
+        .map(|_| {
+            let url = database.url();
+            tokio::spawn(async move { open(&url, Mode::Migrate).await?.schema_status().await })
+        })
+        .collect();
+    for started in starting {
+        let status = started.await.expect("no panic").expect("a migrated database");
+        assert_eq!(status.found, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_url_of_ours_is_refused_with_an_example() {
+    let said = why_unreachable("mysql://me:secret@db.test/atlas").await;
+    assert!(said.contains("postgres://") && !said.contains("secret"), "{said}");
+    let said = why_unreachable("postgres://me:secret@127.0.0.1:port/atlas").await;
+    assert!(!said.contains("secret"), "{said}");
+    let said = why_unreachable("postgres://me:secret@127.0.0.1/atlas?poler=transaction").await;
+    assert!(said.contains("`poler`") && !said.contains("secret"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+    let said = why_unreachable(&format!("postgres://me:secret@127.0.0.1:{port}/atlas")).await;
+    assert!(said.contains(&format!("127.0.0.1:{port}")) && said.contains("no server answers"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[tokio::test]
+async fn something_else_that_listens_there_is_not_taken_for_a_database() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // What is unread when it is closed would cut the answer off.
+            let _ = stream.read(&mut [0; 1024]);
+            // Who hangs up first does not matter.
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let said = why_unreachable(&format!("postgres://me@127.0.0.1:{port}/atlas?sslmode=disable")).await;
+    assert!(said.contains("does not speak"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let said = why_unreachable(&format!("postgres://me@127.0.0.1:{port}/atlas")).await;
+    assert!(said.contains("does not answer"), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_missing_is_named_with_how_to_make_it() {
+    let url = format!("postgres://postgres@{}/hostatlas_never_made", address(&server_url()));
+    let said = why_unreachable(&url).await;
+    assert!(said.contains("hostatlas_never_made") && said.contains("createdb"), "{said}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_never_repeated() {
+    let cluster = Cluster::start().expect("a server");
+    psql(&cluster.url(), "CREATE ROLE me LOGIN PASSWORD 'right-one'").expect("a role");
+    let rules = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+    cluster.reload(|data| std::fs::write(data.join("pg_hba.conf"), rules)).expect("rules");
+    // The server reads its rules a moment after it was asked to; by then it asks for passwords.
+    let url = with_user(&cluster.url(), "me");
+    for _ in 0..100 {
+        if psql(&url, "SELECT 1").is_err() {
+            break;
+        }
+    }
+
+    let said = why_unreachable(&with_user(&cluster.url(), "me:wrong-one")).await;
+    assert!(said.contains("password") && said.contains("correct the user"), "{said}");
+    assert!(!said.contains("wrong-one"), "{said}");
+    let none = why_unreachable(&url).await;
+    assert!(none.contains("password"), "{none}");
+    assert!(open(&with_user(&cluster.url(), "me:right-one"), Mode::Inspect).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_without_encryption_is_refused_where_a_certificate_is_asked_for() {
+    for sslmode in ["require", "verify-ca", "verify-full"] {
+        let said = why_unreachable(&format!("{}?sslmode={sslmode}", server_url())).await;
+        assert!(said.contains("encryption") && said.contains("sslmode"), "{said}");
+    }
+}
+
+fn certificate(folder: &Path, name: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-batch", "-subj"])
+        .arg(format!("/CN={name}"))
+        .args(["-addext", &format!("subjectAltName=DNS:{name}")])
+        .arg("-keyout")
+        .arg(folder.join("server.key"))
+        .arg("-out")
+        .arg(folder.join("server.crt"))
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let cluster = Cluster::start().expect("a server");
+    certificate(&cluster.data(), "db.test");
+    cluster.own(&cluster.data().join("server.key")).expect("a key of the server's");
+    psql(&cluster.url(), "ALTER SYSTEM SET ssl = on").expect("a setting");
+    cluster.restart_immediate().expect("a server");
+
+    assert!(open(&format!("{}?sslmode=require", cluster.url()), Mode::Inspect).await.is_ok());
+    let said = why_unreachable(&format!("{}?sslmode=verify-full", cluster.url())).await;
+    assert!(said.contains("certificate") && said.contains("sslrootcert"), "{said}");
+
+    let authority = cluster.data().join("server.crt");
+    let known = format!("{}?sslmode=verify-full&sslrootcert={}", cluster.url(), authority.display());
+    let said = why_unreachable(&known).await;
+    assert!(said.contains("certificate"), "its name is not the host's: {said}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_whatever_is_asked() {
+    let database = support::migrated();
+    database.run("UPDATE hostatlas_schema SET version = 999").expect("an update");
+    for mode in ALL_MODES {
+        let error = refusal(&database.url(), mode).await;
+        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: 3 }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_schema_is_opened_only_to_look_or_to_migrate() {
+    let database = support::migrated();
+    // As version 2 left it.
+    database
+        .run(
+            "DROP TABLE worker, duty, schedule, copying; ALTER TABLE job_kind DROP COLUMN cap; \
+             UPDATE hostatlas_schema SET version = 2",
+        )
+        .expect("an older schema");
+    let error = refusal(&database.url(), Mode::Existing).await;
+    assert!(matches!(error, StoreError::SchemaBehind { found: 2, wanted: 3 }), "{error:?}");
+    let store = open(&database.url(), Mode::Inspect).await.expect("the database");
+    assert_eq!(store.schema_status().await.expect("a status").found, 2);
+    store.close().await;
+
+    open(&database.url(), Mode::Migrate).await.expect("a newer schema").close().await;
+    assert!(open(&database.url(), Mode::Existing).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_migration_that_was_cut_off_is_refused_and_can_be_begun_again() {
+    let database = support::migrated();
+    database
+        .run(
+            "DROP TABLE worker, duty, schedule, copying; ALTER TABLE job_kind DROP COLUMN cap; \
+             UPDATE hostatlas_schema SET version = 2, migrating = 3",
+        )
+        .expect("half a migration");
+    let error = refusal(&database.url(), Mode::Existing).await;
+    assert!(matches!(error, StoreError::SchemaHalf { migration: 3, .. }), "{error:?}");
+    assert!(error.to_string().contains("hostatlas db migrate"), "{error}");
+
+    open(&database.url(), Mode::Migrate).await.expect("the rest").close().await;
+    assert!(open(&database.url(), Mode::Existing).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_backup_that_was_restored_in_part_is_refused() {
+    let database = support::migrated();
+    database.run("DROP TABLE service").expect("less than all");
+    for mode in ALL_MODES {
+        let error = refusal(&database.url(), mode).await;
+        assert!(matches!(error, StoreError::SchemaHalf { .. }), "{error:?}");
+        assert!(error.to_string().contains("`service`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused_and_left_alone() {
+    let database = TestDatabase::empty().expect("a database");
+    database.run("CREATE TABLE bookmark (url text)").expect("a table");
+    for mode in ALL_MODES {
+        let error = refusal(&database.url(), mode).await;
+        assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
+        assert!(error.to_string().contains("createdb"), "{error}");
+    }
+    assert_eq!(tables(&database).trim(), "bookmark");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_make_tables_is_told_what_is_missing() {
+    let cluster = Cluster::start().expect("a server");
+    psql(&cluster.url(), "CREATE ROLE me LOGIN").expect("a role");
+    let error = refusal(&with_user(&cluster.url(), "me"), Mode::Migrate).await;
+    assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
+    assert!(error.to_string().contains("GRANT CREATE"), "{error}");
+}
+
+#[tokio::test]
+async fn an_encoding_that_cannot_hold_names_is_refused() {
+    let cluster = Cluster::start().expect("a server");
+    let statement = "CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    psql(&cluster.url(), statement).expect("a database");
+    let said = why_unreachable(&cluster.url_of("narrow")).await;
+    assert!(said.contains("LATIN1") && said.contains("--encoding=UTF8"), "{said}");
+}
+
+#[tokio::test]
+async fn work_goes_on_by_itself_after_the_server_crashed() {
+    let cluster = Cluster::start().expect("a server");
+    let store = open(&cluster.url(), Mode::Migrate).await.expect("a store");
+    store.schema_status().await.expect("a status");
+    cluster.stop_immediately().expect("a crash");
+    let error = store.schema_status().await.expect_err("nobody is there");
+    assert!(matches!(error, StoreError::Unreachable { .. } | StoreError::Engine(_)), "{error:?}");
+    cluster.start_again().expect("a server");
+    store.schema_status().await.expect("a status");
+}
