@@ -1,23 +1,20 @@
 //! A reader that does not let go, while jobs come at a steady rate.
 //!
 //! On `SQLite` the log cannot begin anew behind it: what matters is how far the log grows, and that it is cut
-//! afterwards.
+//! afterwards. On `PostgreSQL` what is dead cannot be removed while it holds its snapshot: what matters is how much slower
+//! work becomes.
+
+mod snapshot;
 
 use std::{
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use hostatlas_domain::{Address, JobKind};
-use hostatlas_store::{EnqueueJobs, HostSelection, Store};
-
-use crate::{Options, Report, installation::Installation, probe::Probe, workbench};
+use crate::{Options, Report, feed::Feed, installation::Installation, probe::Probe, workbench};
 
 /// Jobs in a second.
 const RATE: u32 = 800;
-/// Requests in a second.
-const TICKS: u32 = 10;
 /// Bytes of log beside a reader that is pinned for a minute.
 const LOG_WHILE_PINNED: u64 = 96 << 20;
 /// Bytes of log soon after.
@@ -30,13 +27,20 @@ struct Plan {
     hosts: u64,
 }
 
-/// Runs it.
+/// Runs it, on both backends.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
+    let mut report = Report::new("long-reader", options);
+    log(options, &mut report).await?;
+    snapshot::run(options, &mut report).await?;
+    Ok(report)
+}
+
+/// How far the log of `SQLite` grows.
+async fn log(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let plan = options.form.pick(
         Plan { pinned: Duration::from_mins(1), hosts: 100_000 },
         Plan { pinned: Duration::from_secs(3), hosts: 5_000 },
     );
-    let mut report = Report::new("long-reader", options);
     let installation = Installation::new(options)?;
     installation.import(0..plan.hosts)?;
     installation.run_well(&["worker", "--drain"])?;
@@ -46,15 +50,16 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let log = installation.path("hostatlas.db-wal");
 
     // The rate before, for comparison.
-    feed.run_for(plan.pinned / 4, &log).await?;
+    feed.run_for(plan.pinned / 4, RATE, || ()).await?;
     let mut reader = Probe::reading(&installation.database()).await?;
     sqlx::raw_sql("BEGIN").execute(&mut reader.0).await?;
     let before = reader.completed().await?;
-    let largest = feed.run_for(plan.pinned, &log).await?;
+    let mut largest = 0;
+    feed.run_for(plan.pinned, RATE, || largest = bytes(&log).max(largest)).await?;
     let still = reader.completed().await?;
     report.require(before == still, || "the reader was not pinned".to_owned());
     sqlx::raw_sql("ROLLBACK").execute(&mut reader.0).await?;
-    feed.run_for(SOON, &log).await?;
+    feed.run_for(SOON, RATE, || ()).await?;
     let afterwards = bytes(&log);
     report.require(largest <= LOG_WHILE_PINNED, || format!("the log grew to {largest} bytes"));
     report.require(afterwards <= LOG_AFTERWARDS, || format!("the log still has {afterwards} bytes"));
@@ -70,62 +75,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     report.number("jobs", expected);
     report.number("log_largest_mib", largest >> 20);
     report.number("log_afterwards_mib", afterwards >> 20);
-    Ok(report)
-}
-
-/// Queues jobs at a steady rate, host after host, as a refresh does.
-pub(crate) struct Feed {
-    store: Arc<dyn Store>,
-    after: Option<Address>,
-    /// Jobs made so far.
-    pub(crate) queued: i64,
-}
-
-impl Feed {
-    pub(crate) fn new(store: &Arc<dyn Store>) -> Self {
-        Self { store: store.clone(), after: None, queued: 0 }
-    }
-
-    /// Where the jobs go.
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
-        self.store.clone()
-    }
-
-    /// Feeds for so long; answers the largest log that was seen.
-    async fn run_for(&mut self, duration: Duration, log: &Path) -> anyhow::Result<u64> {
-        let mut largest = 0;
-        let mut tick = tokio::time::interval(Duration::from_secs(1) / TICKS);
-        let began = Instant::now();
-        while began.elapsed() < duration {
-            tick.tick().await;
-            self.queue(RATE / TICKS).await?;
-            largest = largest.max(bytes(log));
-        }
-        Ok(largest)
-    }
-
-    /// Queues so many jobs that none of them merges into one that is still there.
-    pub(crate) async fn queue(&mut self, jobs: u32) -> anyhow::Result<()> {
-        let mut left = jobs;
-        while left > 0 {
-            let params = EnqueueJobs {
-                selection: HostSelection::All,
-                after: self.after,
-                limit: left,
-                priority: JobKind::Geolocation.default_priority(),
-                force: true,
-            };
-            let made = self.store.jobs_enqueue(params).await?;
-            self.queued += i64::try_from(made.queued)?;
-            self.after = made.next;
-            let considered = u32::try_from(made.considered)?;
-            if considered == 0 && self.after.is_none() && made.queued == 0 {
-                anyhow::bail!("there are no hosts");
-            }
-            left = left.saturating_sub(considered.max(1));
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Waits until so many jobs are done, or none has been for a while; answers how many.

@@ -13,8 +13,8 @@ use hostatlas_store::{PrunePolicy, Store};
 
 use crate::{
     Options, Report,
+    feed::Feed,
     installation::Installation,
-    long_reader::Feed,
     probe::Probe,
     process::{open_descriptors, resident_bytes},
     workbench,

@@ -11,9 +11,14 @@ use std::{
 pub struct ClockOffset(Arc<AtomicI64>);
 
 impl ClockOffset {
-    /// Moves the clock forward; it never goes back.
+    /// Moves the clock forward.
     pub fn advance(&self, duration: Duration) {
         self.0.fetch_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Sets the clock back, as an operator or a time server may; what the store answers never goes back with it.
+    pub fn set_back(&self, duration: Duration) {
+        self.0.fetch_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 }
 

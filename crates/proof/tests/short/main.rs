@@ -54,3 +54,13 @@ fn the_log_is_bounded_behind_a_long_reader_and_cut_afterwards() {
 fn nothing_grows_under_load() {
     holds("soak");
 }
+
+#[test]
+fn a_clock_that_jumps_changes_nothing() {
+    holds("clock-skew");
+}
+
+#[test]
+fn many_workers_on_a_server_that_crashes_lose_nothing() {
+    holds("kill-postgres");
+}

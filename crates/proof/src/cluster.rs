@@ -1,0 +1,138 @@
+//! A `PostgreSQL` server of the proof's own, and what it sees of a database behind the back of who works in it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use hostatlas_test_postgres::{Cluster, psql};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+
+/// How long the server may take to come back.
+const COMES_BACK: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// As for `SQLite`: the second end of a job, or the second write for one job about a host, is what must not happen.
+const EFFECTS: &str = "
+CREATE TABLE job_effect (job bigint PRIMARY KEY, times integer NOT NULL);
+CREATE FUNCTION job_effect_seen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO job_effect (job, times) VALUES (NEW.id, 1)
+    ON CONFLICT (job) DO UPDATE SET times = job_effect.times + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER job_effect_seen AFTER UPDATE OF state ON job FOR EACH ROW
+WHEN (NEW.state = 4) EXECUTE FUNCTION job_effect_seen();
+CREATE TABLE host_effect (host bigint PRIMARY KEY, times integer NOT NULL);
+CREATE FUNCTION host_effect_seen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO host_effect (host, times) VALUES (NEW.id, 1)
+    ON CONFLICT (host) DO UPDATE SET times = host_effect.times + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER host_effect_seen AFTER UPDATE OF attempted_at ON host FOR EACH ROW
+WHEN (NEW.attempted_at IS NOT NULL) EXECUTE FUNCTION host_effect_seen();
+";
+
+/// Starts a server with an empty database; answers it and the database's URL.
+pub(crate) fn start() -> anyhow::Result<(Cluster, String)> {
+    let cluster =
+        Cluster::start().context("PostgreSQL does not start: is Debian's `postgresql` installed?")?;
+    psql(&cluster.url(), "CREATE DATABASE proof")?;
+    let url = cluster.url_of("proof");
+    Ok((cluster, url))
+}
+
+/// A connection of one's own, which comes back after the server did.
+pub(crate) struct PostgresProbe {
+    url: String,
+    connection: Option<PgConnection>,
+}
+
+impl PostgresProbe {
+    pub(crate) fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), connection: None }
+    }
+
+    /// Makes the tables that show what is applied twice.
+    pub(crate) async fn watch_effects(&mut self) -> anyhow::Result<()> {
+        self.run(EFFECTS).await
+    }
+
+    /// Runs statements that answer nothing.
+    pub(crate) async fn run(&mut self, sql: &'static str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let connection = self.connection().await?;
+            match sqlx::raw_sql(sql).execute(connection).await {
+                Ok(_) => return Ok(()),
+                Err(error) => self.again(error, began).await?,
+            }
+        }
+    }
+
+    /// One number.
+    pub(crate) async fn number(&mut self, sql: &'static str) -> anyhow::Result<i64> {
+        let began = Instant::now();
+        loop {
+            let connection = self.connection().await?;
+            match sqlx::query_scalar(sql).fetch_one(connection).await {
+                Ok(number) => return Ok(number),
+                Err(error) => self.again(error, began).await?,
+            }
+        }
+    }
+
+    /// Rows of two numbers, asked for with a list of numbers.
+    pub(crate) async fn pairs(&mut self, sql: &'static str, with: &[i64]) -> anyhow::Result<Vec<(i64, i64)>> {
+        let began = Instant::now();
+        loop {
+            let connection = self.connection().await?;
+            match sqlx::query_as(sql).bind(with).fetch_all(connection).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.again(error, began).await?,
+            }
+        }
+    }
+
+    /// Jobs that are done.
+    pub(crate) async fn completed(&mut self) -> anyhow::Result<i64> {
+        self.number(
+            "SELECT (coalesce((SELECT sum(n) FROM job_count WHERE state = 4), 0)
+                   + coalesce((SELECT sum(n) FROM job_count_delta WHERE state = 4), 0))::bigint",
+        )
+        .await
+    }
+
+    async fn connection(&mut self) -> anyhow::Result<&mut PgConnection> {
+        if self.connection.is_none() {
+            let options: PgConnectOptions = self.url.parse()?;
+            let options = options.application_name("proof").disable_statement_logging();
+            let began = Instant::now();
+            self.connection = loop {
+                match options.connect().await {
+                    Ok(connection) => break Some(connection),
+                    Err(error) if began.elapsed() > COMES_BACK => return Err(error.into()),
+                    Err(_) => tokio::time::sleep(LOOK).await,
+                }
+            };
+        }
+        self.connection.as_mut().context("a connection was just made")
+    }
+
+    /// After an error: a lost connection is made again, for a while.
+    async fn again(&mut self, error: sqlx::Error, began: Instant) -> anyhow::Result<()> {
+        let refused = matches!(&error, sqlx::Error::Database(refusal) if !refusal.code().is_some_and(|code| code.starts_with("57")));
+        if refused || began.elapsed() > COMES_BACK {
+            return Err(error.into());
+        }
+        self.connection = None;
+        tokio::time::sleep(LOOK).await;
+        Ok(())
+    }
+
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self.connection {
+            Some(connection) => Ok(connection.close().await?),
+            None => Ok(()),
+        }
+    }
+}
