@@ -1,13 +1,13 @@
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use hostatlas_services::{
-    Error, Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
+    Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
     ServicesConfig, StoreLedger, locator,
 };
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::Mode;
 use tokio::sync::OnceCell;
 
-use crate::{configuration::Configuration, failure::Failure, printer::Printer};
+use crate::{configuration::Configuration, failure::Failure, printer::Printer, stores};
 
 /// What every command has at hand.
 pub struct Context<'a> {
@@ -55,6 +55,11 @@ impl<'a> Context<'a> {
         self.services.get_or_try_init(|| self.open(mode)).await.cloned()
     }
 
+    /// Where the data is, as it was configured; with its password, if it has one.
+    pub fn database_url(&self) -> String {
+        self.configuration.database.url().into_owned()
+    }
+
     /// Writes what is buffered.
     pub async fn close(&self) {
         if let Some(services) = self.services.get() {
@@ -63,10 +68,9 @@ impl<'a> Context<'a> {
     }
 
     async fn open(&self, mode: Mode) -> Result<Services, Failure> {
-        let location = self.configuration.database.to_string_lossy().into_owned();
-        let store =
-            SqliteStore::open(OpenOptions::new(location.as_str(), mode)).await.map_err(Error::from)?;
-        let store: Arc<dyn hostatlas_services::Store> = Arc::new(store);
+        let configuration = &self.configuration;
+        let direct = configuration.database_direct.as_ref().map(|direct| direct.url());
+        let store = stores::open(&configuration.database.url(), direct.as_deref(), mode).await?;
         let ledger = Arc::new(StoreLedger::new(store.clone()));
         // Checking a new database file takes up to a second, and blocks.
         let made = tokio::task::block_in_place(|| self.make_locator(Some(ledger)));
@@ -74,9 +78,12 @@ impl<'a> Context<'a> {
             max_age: self.configuration.max_age,
             max_workers: self.configuration.max_workers,
             scope: self.configuration.scope.clone(),
-            // On the disk of the database: a temporary folder is often in memory, and small.
-            spill_directory: folder_of(&self.configuration.database).to_owned(),
-            location,
+            spill_directory: self.configuration.spill_dir.clone(),
+            // A file is opened again by whoever copies it; of a server's URL only what may be shown.
+            location: match self.configuration.database.is_server() {
+                true => self.configuration.database.to_string(),
+                false => self.configuration.database.url().into_owned(),
+            },
             providers: self.configuration.providers.clone(),
             provider_problems: made.providers,
             sites: self.configuration.sites.clone(),
@@ -112,10 +119,6 @@ impl<'a> Context<'a> {
             private_copy_dir: self.configuration.cache_dir.clone(),
         }
     }
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn unusable(problem: &ProviderProblem) -> Failure {

@@ -68,6 +68,12 @@ impl Failure {
         Self { message: format!("line {number}: {}", self.message), ..self }
     }
 
+    /// Names the option that it is about.
+    #[must_use]
+    pub fn in_option(self, option: &str) -> Self {
+        Self { message: format!("{option}: {}", self.message), ..self }
+    }
+
     /// Lines below the message.
     pub fn details(&self) -> &[String] {
         &self.details

@@ -13,6 +13,7 @@ mod logging;
 mod printer;
 mod progress;
 mod shutdown;
+mod stores;
 
 use std::{process::ExitCode, time::Duration};
 

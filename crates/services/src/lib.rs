@@ -4,7 +4,9 @@
 
 mod admin;
 mod authorize;
+mod backup;
 mod clock;
+mod copy;
 mod coverage;
 mod error;
 mod events;
@@ -28,6 +30,8 @@ mod workers;
 
 pub use admin::{Admin, Attribution, DoctorFinding, DoctorReport, Severity};
 pub use authorize::Permission;
+pub use clock::now;
+pub use copy::{CopiedTable, CopyPhase, CopyReport, CopyRequest, CopyStep, copy};
 pub use coverage::{CoverageService, EmptyReason};
 pub use error::Error;
 pub use events::{Event, Events};
@@ -50,4 +54,6 @@ pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
 pub use hostatlas_geolocation::{
     AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole, Site,
 };
-pub use hostatlas_store::{ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus, Store};
+pub use hostatlas_store::{
+    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus, Store, StoreError,
+};

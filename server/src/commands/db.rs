@@ -1,3 +1,6 @@
+mod backup;
+mod copy;
+
 use hostatlas_store_sqlite::Mode;
 use serde::Serialize;
 
@@ -15,14 +18,29 @@ pub enum Action {
     Status,
     /// Compare the database with itself: integrity, every counter, the laws of the queue
     Check,
+    /// Write a verified copy of the database to a new file, while work goes on (SQLite)
+    Backup(backup::BackupArguments),
+    /// Verify a backup and put it in the place of the database, which is moved aside (SQLite)
+    Restore(backup::RestoreArguments),
+    /// Move a whole installation to another database, as from SQLite to PostgreSQL, and compare both; interrupted, the
+    /// same command goes on
+    Copy(copy::Arguments),
 }
 
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
     match action {
-        Action::Migrate => status(context, Mode::Create).await,
+        Action::Migrate => status(context, migrating(context)).await,
         Action::Status => status(context, Mode::Inspect).await,
         Action::Check => check(context).await,
+        Action::Backup(arguments) => backup::backup(context, arguments).await,
+        Action::Restore(arguments) => backup::put_back(context, arguments).await,
+        Action::Copy(arguments) => copy::run(context, arguments).await,
     }
+}
+
+/// A database of a server is made by whoever runs the server.
+fn migrating(context: &Context<'_>) -> Mode {
+    if context.configuration.database.is_server() { Mode::Migrate } else { Mode::Create }
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,54 @@
+//! Opening a database of any kind by its URL: the only place that knows which kinds there are.
+
+use std::sync::Arc;
+
+use hostatlas_services::Store;
+use hostatlas_store_postgres::PostgresStore;
+use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+
+use crate::failure::Failure;
+
+/// Whether a URL names a PostgreSQL database.
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// Opens it in `mode`. `direct_url` leads past a pooler, to listen at.
+pub async fn open(
+    url: &str,
+    direct_url: Option<&str>,
+    mode: Mode,
+) -> Result<Arc<dyn Store>, hostatlas_services::Error> {
+    if !is_postgres(url) {
+        return Ok(Arc::new(SqliteStore::open(OpenOptions::new(url, mode)).await?));
+    }
+    let mode = match mode {
+        Mode::Migrate => hostatlas_store_postgres::Mode::Migrate,
+        // Many machines work with it: its schema changes when somebody says so, not when the first is upgraded.
+        Mode::Create | Mode::Existing => hostatlas_store_postgres::Mode::Existing,
+        Mode::Inspect => hostatlas_store_postgres::Mode::Inspect,
+    };
+    let mut options = hostatlas_store_postgres::OpenOptions::new(url, mode);
+    options.direct_url = direct_url.map(str::to_owned);
+    Ok(Arc::new(PostgresStore::open(options).await?))
+}
+
+/// As [`open`] without a pooler, as a failure of a command that names two databases.
+pub async fn open_named(url: &str, flag: &str, mode: Mode) -> Result<Arc<dyn Store>, Failure> {
+    if !is_postgres(url) && url.contains("://") && !url.starts_with("sqlite:") {
+        return Err(Failure::usage(format!("`{flag}` names no database that hostatlas knows"))
+            .with_hint("use sqlite://FILE or postgres://USER@HOST/DATABASE"));
+    }
+    open(url, None, mode).await.map_err(|error| {
+        let is_behind = matches!(
+            error,
+            hostatlas_services::Error::Database(hostatlas_services::StoreError::SchemaBehind { .. })
+        );
+        let failure = Failure::from(error).in_option(flag);
+        if is_behind {
+            failure.with_hint("run `hostatlas --database-url URL db migrate` with its URL first")
+        } else {
+            failure
+        }
+    })
+}

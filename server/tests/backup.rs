@@ -1,0 +1,131 @@
+//! The drill: a backup that is made while an import runs, put back, and checked.
+
+mod support;
+
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use support::{Ended, Installation, PATIENCE};
+
+const HOSTS: u32 = 200_000;
+
+fn exported(installation: &Installation, database: &str) -> Vec<String> {
+    let url = format!("sqlite://{database}");
+    let ended = installation.run(&["--database-url", &url, "hosts", "export", "--format", "ndjson"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout.lines().map(str::to_owned).collect()
+}
+
+fn ok(ended: Ended) -> Ended {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
+fn backup(installation: &Installation, file: &str) -> Ended {
+    installation.run(&["--json", "db", "backup", file])
+}
+
+fn hosts(installation: &Installation) -> u64 {
+    let ended = installation.run(&["--json", "stats", "coverage"]);
+    if ended.code == Some(0) { ended.json()["total"].as_u64().expect("a count") } else { 0 }
+}
+
+/// An import of addresses that come one after the other, until its input is dropped.
+fn import(installation: &Installation) -> (Child, thread::JoinHandle<()>) {
+    let mut child = installation
+        .command(&["import", "--follow", "--format", "plain", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    let writer = thread::spawn(move || {
+        for n in 0..HOSTS {
+            let line = format!("8.{}.{}.{}\n", n >> 16, (n >> 8) & 255, n & 255);
+            if pipe.write_all(line.as_bytes()).is_err() {
+                return;
+            }
+            if n % 2_000 == 0 {
+                // What follows a pipe is stored by the second; so it goes on while the backup is made.
+                thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+    });
+    (child, writer)
+}
+
+#[test]
+fn a_backup_that_is_made_during_an_import_is_restored_and_complete() {
+    let installation = Installation::new();
+    let (mut importing, writer) = import(&installation);
+    let deadline = Instant::now() + PATIENCE;
+    while hosts(&installation) == 0 {
+        assert!(Instant::now() < deadline, "the import stores nothing");
+        thread::yield_now();
+    }
+    let written = ok(backup(&installation, "backup.db")).json();
+    assert!(written["file"].as_str().is_some_and(|file| file.ends_with("/backup.db")), "{written}");
+    let twice = backup(&installation, "backup.db");
+    assert_eq!(twice.code, Some(1), "{twice:?}");
+    assert!(twice.stderr.contains("exists already"), "{twice:?}");
+
+    // Whoever has the database open keeps it.
+    assert!(importing.try_wait().expect("a process").is_none(), "the import went on meanwhile");
+    let refused = installation.run(&["db", "restore", "backup.db", "--force"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("open"), "{refused:?}");
+    writer.join().expect("the writer ends");
+    assert!(importing.wait().expect("the import ends").success());
+
+    let (all, kept) = (exported(&installation, "hostatlas.db"), exported(&installation, "backup.db"));
+    assert_eq!(all.len(), HOSTS as usize);
+    assert!(!kept.is_empty() && kept.len() < all.len(), "{} of {}", kept.len(), all.len());
+
+    let refused = installation.run(&["db", "restore", "backup.db"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("--force"), "{refused:?}");
+    let restored = ok(installation.run(&["--json", "db", "restore", "backup.db", "--force"])).json();
+    let checked = ok(installation.run(&["--table", "db", "check"]));
+    assert!(checked.stdout.contains("0 wrong"), "{checked:?}");
+    assert_eq!(exported(&installation, "hostatlas.db"), kept);
+
+    // And back again: nothing was deleted.
+    let aside = restored["aside"].as_str().expect("the database before").replace("[folder]/", "");
+    assert!(aside.starts_with("hostatlas.db.before-restore-"), "{aside}");
+    assert_eq!(exported(&installation, &aside), all);
+    ok(installation.run(&["worker", "--drain"]));
+    assert!(ok(installation.run(&["--table", "db", "check"])).stdout.contains("0 wrong"));
+}
+
+#[test]
+fn nothing_is_restored_under_a_server() {
+    let installation = Installation::located();
+    ok(backup(&installation, "backup.db"));
+    let server = installation.serve();
+    let refused = installation.run(&["db", "restore", "backup.db", "--force"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("another process is the worker"), "{refused:?}");
+    assert_eq!(server.stop("-TERM"), Some(0));
+    ok(installation.run(&["db", "restore", "backup.db", "--force"]));
+}
+
+#[test]
+fn a_file_that_is_no_backup_is_refused_by_name() {
+    let installation = Installation::located();
+    let before = exported(&installation, "hostatlas.db");
+    let text = installation.write("notes.txt", "not a database at all");
+    for (file, says) in [(text.as_str(), "is not a hostatlas database"), ("missing.db", "no such file")] {
+        let refused = installation.run(&["db", "restore", file, "--force"]);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(
+            refused.stderr.contains(says) && refused.stderr.contains("nothing was changed"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(exported(&installation, "hostatlas.db"), before);
+}

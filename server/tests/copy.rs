@@ -1,0 +1,130 @@
+//! Moving an installation, from one database to another and back.
+
+mod support;
+
+use std::{fs, process::Command};
+
+use hostatlas_test_postgres::{TestDatabase, bin_folder};
+use support::{Ended, Installation};
+
+fn ok(ended: Ended) -> Ended {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
+fn on(installation: &Installation, url: &str, arguments: &[&str]) -> Ended {
+    installation.run(&[&["--database-url", url], arguments].concat())
+}
+
+fn exported(installation: &Installation, url: &str) -> String {
+    let hosts = ok(on(installation, url, &["hosts", "export", "--format", "ndjson"])).stdout;
+    let jobs = ok(on(installation, url, &["jobs", "list", "--ndjson"])).stdout;
+    let imports = ok(on(installation, url, &["import", "list", "--ndjson"])).stdout;
+    format!("{hosts}{jobs}{imports}")
+}
+
+fn copy(installation: &Installation, from: &str, to: &str) -> Ended {
+    installation.run(&["--json", "db", "copy", "--from", from, "--to", to])
+}
+
+fn check(installation: &Installation, url: &str) {
+    let checked = ok(on(installation, url, &["--table", "db", "check"]));
+    assert!(checked.stdout.contains("0 wrong"), "{checked:?}");
+}
+
+const SQLITE: &str = "sqlite://hostatlas.db";
+
+#[test]
+fn an_installation_moves_to_a_new_file_with_all_it_has() {
+    let installation = Installation::located();
+    let before = exported(&installation, SQLITE);
+    let report = ok(copy(&installation, SQLITE, "sqlite://other.db")).json();
+    assert_eq!(report["tables"].as_array().map(Vec::len), Some(17), "{report}");
+    assert!(report["tables"][0]["sha256"].as_str().is_some_and(|digest| digest.len() == 64), "{report}");
+    assert_eq!(exported(&installation, "sqlite://other.db"), before);
+    check(&installation, "sqlite://other.db");
+
+    // A second time there is something, and it stays.
+    let refused = copy(&installation, SQLITE, "sqlite://other.db");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("not empty; nothing was changed"), "{refused:?}");
+    assert_eq!(exported(&installation, "sqlite://other.db"), before);
+    ok(on(&installation, "sqlite://other.db", &["worker", "--drain"]));
+}
+
+#[test]
+fn a_copy_that_makes_no_sense_is_refused_with_the_remedy() {
+    let installation = Installation::located();
+    let same = copy(&installation, SQLITE, "hostatlas.db");
+    assert_eq!(same.code, Some(2), "{same:?}");
+    let missing = copy(&installation, "sqlite://missing.db", "sqlite://other.db");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(missing.stderr.contains("--from"), "{missing:?}");
+    assert!(!installation.path("other.db").exists(), "a target is made for a source alone");
+    let unknown = copy(&installation, SQLITE, "mysql://server/hostatlas");
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    let server = installation.serve();
+    let busy = copy(&installation, SQLITE, "sqlite://other.db");
+    assert_eq!(busy.code, Some(1), "{busy:?}");
+    assert!(busy.stderr.contains("another process is the worker"), "{busy:?}");
+    drop(server);
+}
+
+#[test]
+fn an_installation_moves_to_postgresql_and_back() {
+    let installation = Installation::located();
+    let before = exported(&installation, SQLITE);
+    let target = TestDatabase::empty().expect("a database");
+    let unprepared = copy(&installation, SQLITE, &target.url());
+    assert_eq!(unprepared.code, Some(1), "{unprepared:?}");
+    assert!(unprepared.stderr.contains("db migrate"), "{unprepared:?}");
+    ok(on(&installation, &target.url(), &["db", "migrate"]));
+
+    let there = ok(copy(&installation, SQLITE, &target.url())).json();
+    assert_eq!(exported(&installation, &target.url()), before);
+    check(&installation, &target.url());
+
+    // It is worked with there, and what was done comes back along.
+    let scan = installation.write("more.txt", "193.61.200.1\n8.8.8.9\n");
+    ok(on(&installation, &target.url(), &["import", &scan]));
+    ok(on(&installation, &target.url(), &["worker", "--drain"]));
+    let after = exported(&installation, &target.url());
+    assert_ne!(after, before);
+    let back = ok(copy(&installation, &target.url(), "sqlite://back.db")).json();
+    assert_eq!(there["tables"].as_array().map(Vec::len), back["tables"].as_array().map(Vec::len));
+    assert_eq!(exported(&installation, "sqlite://back.db"), after);
+    check(&installation, "sqlite://back.db");
+}
+
+fn run_tool(name: &str, arguments: &[&str]) {
+    let program = bin_folder().expect("the programs of PostgreSQL").join(name);
+    let output = Command::new(program).args(arguments).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What `docs/OPERATIONS.md` says about backups of PostgreSQL, done.
+#[test]
+fn a_dump_of_postgresql_is_restored_and_complete() {
+    let installation = Installation::located();
+    let (live, restored) =
+        (TestDatabase::empty().expect("a database"), TestDatabase::empty().expect("another"));
+    ok(on(&installation, &live.url(), &["db", "migrate"]));
+    ok(copy(&installation, SQLITE, &live.url()));
+    let before = exported(&installation, &live.url());
+    let refused = on(&installation, &live.url(), &["db", "backup", "backup.db"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("pg_dump"), "{refused:?}");
+    assert!(!installation.path("backup.db").exists());
+    let refused = on(&installation, &live.url(), &["db", "restore", "backup.dump"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("pg_restore"), "{refused:?}");
+
+    let file = installation.path("backup.dump").display().to_string();
+    run_tool("pg_dump", &["--format=custom", "--file", &file, "--dbname", &live.url()]);
+    assert!(fs::metadata(&file).expect("the dump").len() > 0);
+    run_tool("pg_restore", &["--no-owner", "--exit-on-error", "--dbname", &restored.url(), &file]);
+    check(&installation, &restored.url());
+    assert_eq!(exported(&installation, &restored.url()), before);
+    let scan = installation.write("more.txt", "193.61.200.1\n");
+    ok(on(&installation, &restored.url(), &["import", &scan]));
+    ok(on(&installation, &restored.url(), &["worker", "--drain"]));
+    check(&installation, &restored.url());
+}
