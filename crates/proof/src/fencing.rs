@@ -1,0 +1,172 @@
+//! Fencing: whatever the order in which two workers, a clock and people act on two jobs, no job is lost and no effect
+//! is applied twice.
+//!
+//! Three parts. Every interleaving is tried on a model of the queue ([`search`]). Random schedules are replayed on real
+//! databases and compared with the model step by step ([`replay`]). And a proof that cannot fail proves nothing: each
+//! [`Fault`] is built into the model and into the databases, and has to be caught in both.
+
+mod faulty;
+mod laws;
+mod model;
+mod replay;
+mod search;
+mod target;
+
+use std::sync::Arc;
+
+use hostatlas_store::JobStore;
+use serde_json::json;
+
+pub use faulty::Faulty;
+pub use model::{Action, Bounds, Model};
+pub use replay::{Mismatch, Replay, Replayed, replay};
+pub use search::{Counterexample, Searched, search};
+use target::Target;
+pub use target::{Backend, POSTGRES_VARIABLE};
+
+use crate::{Form, Options, Report};
+
+/// A mistake that a queue could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The end of an attempt is written whoever holds the job.
+    FinishWithoutToken,
+    /// A claim leaves the token as it was.
+    ClaimKeepsToken,
+    /// Rescue takes running jobs whose lease holds.
+    RescueIgnoresLease,
+    /// Giving a job back moves its token.
+    ReleaseTouchesToken,
+    /// Retrying a finished job ends the live one of its key to make room.
+    RetryEndsLiveJob,
+    /// A snooze is accepted from a worker that has lost the job.
+    SnoozeWithoutToken,
+    /// A heartbeat extends the lease of whoever holds the job now.
+    RenewWithoutToken,
+    /// A cancelled job can still be finished by the worker that ran it.
+    CancelLeavesLease,
+    /// A forced request that meets a running job is forgotten.
+    MergeForgetsRerun,
+    /// Rescue does not count the crash, so that a job that kills its workers goes on for ever.
+    RescueForgetsCrash,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::FinishWithoutToken,
+        Self::ClaimKeepsToken,
+        Self::RescueIgnoresLease,
+        Self::ReleaseTouchesToken,
+        Self::RetryEndsLiveJob,
+        Self::SnoozeWithoutToken,
+        Self::RenewWithoutToken,
+        Self::CancelLeavesLease,
+        Self::MergeForgetsRerun,
+        Self::RescueForgetsCrash,
+    ];
+}
+
+/// The models that are searched to their end: two keys with a job each, and one key whose finished job may come back
+/// beside its live one. Both have two workers.
+pub const SEARCHED: [(&str, Bounds); 2] = [
+    ("two keys", Bounds { rows: [1, 1], claims: 2, attempts: 2, crashes: 2 }),
+    ("one key, two rows", Bounds { rows: [2, 0], claims: 2, attempts: 2, crashes: 2 }),
+];
+
+/// Distinct states of each model that a short form visits.
+const SHORT_STATES: usize = 60_000;
+/// Distinct states that all models together must have.
+const STATES_LEAST: usize = 1_000_000;
+/// Schedules within which a real database must show a fault that was built in.
+const SCHEDULES_TO_CATCH: usize = 300;
+
+/// Searches the models, then replays schedules on both databases; all faults are to be caught in each.
+pub async fn run(options: &Options) -> anyhow::Result<Report> {
+    let mut report = Report::new("fencing", options);
+    let most = options.form.pick(usize::MAX, SHORT_STATES);
+    explore(&mut report, options.form, most);
+    for backend in Backend::ALL {
+        let schedules = options.form.pick(20_000, SCHEDULES_TO_CATCH);
+        on_database(&mut report, backend, schedules, options.seed).await?;
+    }
+    Ok(report)
+}
+
+/// Visits what can be reached of the sound models, at most `most` states of each, then looks for every fault.
+pub fn explore(report: &mut Report, form: Form, most: usize) {
+    let mut states = 0;
+    for (name, bounds) in SEARCHED {
+        let searched = search(&Model { bounds, fault: None }, most);
+        states += searched.states;
+        report.number(&format!("states of {name}"), searched.states);
+        report.number(&format!("steps of {name}"), searched.steps);
+        if let Some(counterexample) = searched.counterexample {
+            report.violation(format!("{name}: {counterexample}"));
+        } else {
+            report
+                .require(searched.complete || form == Form::Short, || format!("{name}: not all was visited"));
+        }
+    }
+    report.require(states >= STATES_LEAST || form == Form::Short, || format!("{states} states are too few"));
+    let mut caught = Vec::new();
+    for fault in Fault::ALL {
+        let found = SEARCHED.into_iter().find_map(|(name, bounds)| {
+            let counterexample = search(&Model { bounds, fault: Some(fault) }, most).counterexample?;
+            Some(json!({ "fault": format!("{fault:?}"), "model": name, "found": counterexample.to_string() }))
+        });
+        report.require(found.is_some(), || format!("{fault:?} was not caught in the model"));
+        caught.extend(found);
+    }
+    report.number("faults caught in the model", caught);
+}
+
+/// Replays on one kind of database, sound and with each fault.
+pub async fn on_database(
+    report: &mut Report,
+    backend: Backend,
+    schedules: usize,
+    seed: u64,
+) -> anyhow::Result<()> {
+    let name = backend.name();
+    let replayed = replayed(backend, None, schedules, seed).await?;
+    report.number(&format!("{name} schedules"), replayed.schedules);
+    report.number(&format!("{name} operations"), replayed.operations);
+    if let Some(Mismatch { what, schedule, history }) = replayed.mismatch {
+        report.violation(format!("{name}, schedule {schedule}: {what} after {history:?}"));
+    }
+    let mut caught = Vec::new();
+    for fault in Fault::ALL {
+        let replayed = self::replayed(backend, Some(fault), SCHEDULES_TO_CATCH, seed).await?;
+        report.require(replayed.mismatch.is_some(), || format!("{fault:?} was not caught on {name}"));
+        caught.extend(replayed.mismatch.map(|found| {
+            json!({ "fault": format!("{fault:?}"), "found": found.what, "steps": found.history.len() })
+        }));
+    }
+    report.number(&format!("faults caught on {name}"), caught);
+    Ok(())
+}
+
+/// Replays on a new database, which compares itself with itself at the end.
+pub async fn replayed(
+    backend: Backend,
+    fault: Option<Fault>,
+    schedules: usize,
+    seed: u64,
+) -> anyhow::Result<Replayed> {
+    let target = Target::open(backend).await?;
+    let store = Arc::clone(&target.store);
+    let jobs: Arc<dyn JobStore> = match fault {
+        Some(fault) => Arc::new(Faulty::new(Arc::clone(&store), fault)),
+        None => Arc::clone(&store) as Arc<dyn JobStore>,
+    };
+    let mut replayed =
+        replay(&Replay { store, jobs, advance: Arc::clone(&target.advance), schedules, seed }).await?;
+    let check = target.store.check().await?;
+    if let Some(finding) = check.findings.first().filter(|_| replayed.mismatch.is_none()) {
+        let what = format!("{}: {}", finding.check, finding.detail);
+        replayed.mismatch = Some(Mismatch { what, schedule: replayed.schedules, history: Vec::new() });
+    }
+    target.remove().await?;
+    Ok(replayed)
+}
