@@ -183,7 +183,10 @@ macro_rules! conformance {
         );
         $crate::conformance!(@cases $open, races:
             no_job_is_claimed_twice,
+            four_processes_share_the_queue,
             imports_and_finishes_of_the_same_hosts_agree,
+            either_a_finish_or_a_rescue_counts,
+            counters_stay_true_whatever_meets,
         );
     };
     (@cases $open:path, $noun:ident: $($case:ident,)+) => {

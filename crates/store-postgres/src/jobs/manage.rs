@@ -21,8 +21,8 @@ use crate::{
 
 /// How many jobs are read at once.
 const CHUNK: u32 = 2_000;
-/// After so many jobs that cannot be changed a transaction ends, so that hosts are not held for long.
-const EXAMINED_MOST: u64 = 100_000;
+/// After so many jobs that cannot be changed a transaction ends, so that it is short.
+const EXAMINED_MOST: usize = 100_000;
 
 /// Makes jobs available again.
 pub(super) async fn retry(
@@ -56,7 +56,8 @@ fn distinct(ids: &[JobId]) -> u64 {
     ids.iter().collect::<HashSet<_>>().len() as u64
 }
 
-/// Goes through what matches, newest first, until `limit` jobs are changed.
+/// Goes through what matches until `limit` jobs can be changed, and then changes them: all hosts are locked at once, since
+/// those of a second step could come before those of the first.
 async fn retry_matching(
     connection: &mut PgConnection,
     now: i64,
@@ -66,41 +67,28 @@ async fn retry_matching(
     use JobState::{Cancelled, Completed, Discarded, Retryable, Scheduled};
     let wanted = |state: &JobState| filter.state.is_none_or(|wanted| wanted == *state);
     let rare: Vec<_> = [Scheduled, Retryable, Cancelled, Discarded].into_iter().filter(wanted).collect();
-    let (mut sum, mut examined, mut before) = (ChangedJobs::default(), 0, i64::MAX);
-    let done =
-        |sum: &ChangedJobs, examined: u64| sum.changed >= u64::from(limit) || examined >= EXAMINED_MOST;
-    while !rare.is_empty() && !done(&sum, examined) {
-        let found = candidates::rare(connection, filter.kind, &rare, before, CHUNK).await?;
-        let Some(last) = found.last() else { break };
+    let (mut found, mut before) = (Vec::new(), i64::MAX);
+    let is_enough = |found: &[Candidate]| {
+        found.len() >= EXAMINED_MOST || revivable(found).nth(limit.max(1) as usize - 1).is_some()
+    };
+    while !rare.is_empty() && !is_enough(&found) {
+        let chunk = candidates::rare(connection, filter.kind, &rare, before, CHUNK).await?;
+        let Some(last) = chunk.last() else { break };
         before = last.id;
-        examined += retry_chunk(connection, now, &found, limit, &mut sum).await?;
+        found.extend(chunk);
     }
     let mut before = (i64::MAX, i64::MAX);
-    while wanted(&Completed) && !done(&sum, examined) {
-        let found = candidates::completed(connection, filter.kind, before, CHUNK).await?;
-        let Some(last) = found.iter().map(|job| (job.finished_at, job.id)).min() else { break };
+    while wanted(&Completed) && !is_enough(&found) {
+        let chunk = candidates::completed(connection, filter.kind, before, CHUNK).await?;
+        let Some(last) = chunk.iter().map(|job| (job.finished_at, job.id)).min() else { break };
         before = last;
-        examined += retry_chunk(connection, now, &found, limit, &mut sum).await?;
+        found.extend(chunk);
     }
-    Ok(sum)
-}
-
-async fn retry_chunk(
-    connection: &mut PgConnection,
-    now: i64,
-    found: &[Candidate],
-    limit: u32,
-    sum: &mut ChangedJobs,
-) -> Result<u64, StoreError> {
-    let left = usize::try_from(u64::from(limit).saturating_sub(sum.changed)).unwrap_or(usize::MAX);
-    let changed = revive(connection, now, found, left).await?;
-    let examined = found.len() as u64;
-    sum.changed += changed;
+    found.sort_by_key(|job| std::cmp::Reverse(job.id));
+    let changed = revive(connection, now, &found, limit as usize).await?;
     // Where the limit ended it, the rest was not refused but waits for the next transaction.
-    if changed < left as u64 {
-        sum.skipped += examined - changed;
-    }
-    Ok(examined)
+    let skipped = if changed < u64::from(limit) { found.len() as u64 - changed } else { 0 };
+    Ok(ChangedJobs { changed, skipped })
 }
 
 /// Those of these that may be made available, newest first, one a key.
