@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use hostatlas_services::{
-    Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
-    ServicesConfig, StoreLedger, locator,
+    Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services, ServicesConfig,
+    StoreLedger, locator,
 };
 use hostatlas_store_sqlite::Mode;
 use tokio::sync::OnceCell;

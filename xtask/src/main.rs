@@ -12,6 +12,7 @@ mod bench;
 mod borders;
 mod compress;
 mod data;
+mod postgres;
 mod prepare;
 mod site;
 mod steps;
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   data [--offline] [--update]   fetch the default location databases into mmdb/
   prepare [--debug]             everything that `make run` needs: data, server, site, demo database
   test                          everything that `make test` runs
+  postgres -- COMMAND           run a command with a PostgreSQL server of its own, for tests alone
   e2e                           the browser tests alone, on a debug server
   lint                          formatting, clippy for the server and for the browser
   test-mmdb FOLDER              write small invented location databases, for the browser tests
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ["prepare"] => prepare::run(site::Profile::Release),
         ["prepare", "--debug"] => prepare::run(site::Profile::Debug),
         ["test"] => verify::run(),
+        ["postgres", "--", command @ ..] if !command.is_empty() => postgres::run(command),
         ["e2e"] => verify::browser(),
         ["lint"] => verify::lint(),
         ["test-mmdb", folder] => test_mmdb::write(std::path::Path::new(folder)),

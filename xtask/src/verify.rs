@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use hostatlas_test_postgres::SERVER_VARIABLE;
 
 use crate::prepare::{binary, build_server};
 use crate::site::{self, Profile};
 use crate::steps::Steps;
-use crate::{test_mmdb, workspace};
+use crate::{postgres, test_mmdb, workspace};
 
 /// `frontend` is WASM only; `xtask` has its own target directory, so that it never rebuilds the product's crates.
 const PRODUCT: [&str; 5] = ["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
@@ -98,15 +99,26 @@ fn clippy_product() -> Result<()> {
 
 /// Runs with nextest where it is installed, else with Cargo's own runner, which has the documentation tests in it.
 fn rust_tests(steps: &Steps) -> bool {
+    let mut server = None;
+    let started = steps.run("PostgreSQL for the tests", || {
+        postgres::install()?;
+        server = Some(postgres::start()?);
+        Ok(())
+    });
+    // Without a server its tests fail, each with the same words: the step above says it better.
+    let Some(server) = server else { return started };
+    let with_server = |mut command: Command| {
+        command.env(SERVER_VARIABLE, server.url());
+        command
+    };
     let nextest = workspace::cargo()
         .args(["nextest", "--version"])
         .output()
         .is_ok_and(|output| output.status.success());
     let mut passed = if nextest {
         let tests = steps.run("tests", || {
-            workspace::run(
-                workspace::cargo().args(["nextest", "run", "--no-fail-fast", "--locked"]).args(PRODUCT),
-            )
+            let mut nextest = with_server(workspace::cargo());
+            workspace::run(nextest.args(["nextest", "run", "--no-fail-fast", "--locked"]).args(PRODUCT))
         });
         let documentation = steps.run("documentation tests", || {
             workspace::run(workspace::cargo().args(["test", "--doc", "--locked"]).args(PRODUCT))
@@ -114,7 +126,8 @@ fn rust_tests(steps: &Steps) -> bool {
         tests & documentation
     } else {
         steps.run("tests", || {
-            workspace::run(workspace::cargo().args(["test", "--no-fail-fast", "--locked"]).args(PRODUCT))
+            let mut test = with_server(workspace::cargo());
+            workspace::run(test.args(["test", "--no-fail-fast", "--locked"]).args(PRODUCT))
         })
     };
     passed &= steps.run("tests of xtask", || {
@@ -150,16 +163,8 @@ fn install_browser() -> Result<()> {
 }
 
 fn install_chromium() -> Result<()> {
-    let root = workspace::read(Command::new("id").arg("-u"))?.trim() == "0";
-    let mut words = if root { Vec::new() } else { vec!["sudo"] };
-    words.push("apt-get");
-    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"][..]] {
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        workspace::run_logged(&mut command, "chromium")
-            .context("chromium is needed for the browser tests: install it with apt-get")?;
-    }
-    Ok(())
+    workspace::install("chromium", &["chromium"])
+        .context("chromium is needed for the browser tests: install it with apt-get")
 }
 
 /// Runs Playwright against the debug server. The variable has no `HOSTATLAS_` before it: that is the product's own.

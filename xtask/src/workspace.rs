@@ -60,6 +60,23 @@ pub fn run_logged(command: &mut Command, log: &str) -> Result<String> {
     Ok(output)
 }
 
+/// Runs `command` as root: as we are, or by `sudo`.
+pub fn run_as_root(program: &str, arguments: &[&str], log: &str) -> Result<()> {
+    let is_root = read(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut command = Command::new(if is_root { program } else { "sudo" });
+    if !is_root {
+        command.arg(program);
+    }
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    run_logged(&mut command, log).map(drop)
+}
+
+/// Installs Debian's packages.
+pub fn install(log: &str, packages: &[&str]) -> Result<()> {
+    run_as_root("apt-get", &["update"], log)?;
+    run_as_root("apt-get", &[&["install", "--yes", "--no-install-recommends"], packages].concat(), log)
+}
+
 /// Runs `command` and returns what it wrote to stdout.
 pub fn read(command: &mut Command) -> Result<String> {
     let name = describe(command);

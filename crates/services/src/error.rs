@@ -174,11 +174,13 @@ const fn scan_hint(error: &ScanError) -> &'static str {
 
 fn database_hint(error: &StoreError) -> Option<String> {
     let hint = match error {
+        // What is wrong with a server, and what to do about it, is said already.
+        StoreError::Unreachable { location, .. } if location.starts_with("postgres") => return None,
         StoreError::Unreachable { .. } => {
             "check the path and its permissions, or name another with `HOSTATLAS_DATABASE_URL`"
         }
         StoreError::NotADatabase { .. } => {
-            "name the right file with `HOSTATLAS_DATABASE_URL`; this one was not touched"
+            "name the right one with `HOSTATLAS_DATABASE_URL`; this one was not touched"
         }
         StoreError::SchemaNewer { .. } => "use the version of hostatlas that wrote it, or a later one",
         StoreError::SchemaBehind { .. } => "run `hostatlas db migrate`",

@@ -25,8 +25,7 @@ impl AdminStore for PostgresStore {
     }
 
     async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
-        let (found, engine, bytes) =
-            self.database.read(|connection, _| Box::pin(status(connection))).await?;
+        let (found, engine, bytes) = self.database.read(|connection, _| Box::pin(status(connection))).await?;
         let location = self.database.location.to_string();
         Ok(SchemaStatus { location, engine, found, wanted: schema::WANTED, bytes })
     }
@@ -43,9 +42,10 @@ impl AdminStore for PostgresStore {
     async fn backup(&self, _to: &Path) -> Result<Backup, StoreError> {
         Err(StoreError::NotSupported {
             what: "a PostgreSQL database is not backed up by hostatlas".to_owned(),
-            remedy: "use `pg_dump --format=custom --file=FILE DATABASE`, or the server's continuous archiving; \
+            remedy:
+                "use `pg_dump --format=custom --file=FILE DATABASE`, or the server's continuous archiving; \
                      docs/OPERATIONS.md has the drill"
-                .to_owned(),
+                    .to_owned(),
         })
     }
 
@@ -57,12 +57,11 @@ impl AdminStore for PostgresStore {
 
 async fn status(connection: &mut PgConnection) -> Result<(i64, String, Option<u64>), StoreError> {
     let found = schema::version(connection).await?;
-    let (version, bytes): (String, i64) = sqlx::query_as(
-        "SELECT current_setting('server_version'), pg_database_size(current_database())",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(engine)?;
+    let (version, bytes): (String, i64) =
+        sqlx::query_as("SELECT current_setting('server_version'), pg_database_size(current_database())")
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
     // Debian adds its own version in parentheses.
     let version = version.split(' ').next().unwrap_or_default();
     Ok((found, format!("PostgreSQL {version}"), u64::try_from(bytes).ok()))

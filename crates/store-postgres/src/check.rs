@@ -168,12 +168,15 @@ async fn verify_tree(
     use sqlx::Connection;
     // A savepoint: the first damaged tree must not end the whole check.
     let mut attempt = connection.begin().await.map_err(engine)?;
-    let verified = sqlx::query("SELECT bt_index_check($1::oid::regclass)").bind(id).execute(&mut *attempt).await;
+    let verified =
+        sqlx::query("SELECT bt_index_check($1::oid::regclass)").bind(id).execute(&mut *attempt).await;
     attempt.rollback().await.map_err(engine)?;
     report.checked += 1;
     match verified {
         Ok(_) => Ok(()),
-        Err(error) if error.as_database_error().is_some_and(|said| said.code().as_deref() == Some("XX002")) => {
+        Err(error)
+            if error.as_database_error().is_some_and(|said| said.code().as_deref() == Some("XX002")) =>
+        {
             let detail = format!("the index `{name}` is damaged: {error}");
             report.findings.push(Finding { check: "integrity".to_owned(), detail });
             Ok(())

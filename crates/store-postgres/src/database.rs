@@ -80,9 +80,7 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .before_acquire(|connection, metadata| {
-                Box::pin(async move {
-                    Ok(metadata.idle_for < RESTED || connection.ping().await.is_ok())
-                })
+                Box::pin(async move { Ok(metadata.idle_for < RESTED || connection.ping().await.is_ok()) })
             })
             .connect_lazy_with(options.clone());
         let listening = direct.or((!location.is_pooled).then_some(location)).map(settings);
@@ -142,7 +140,12 @@ impl Database {
         self.transact(READ, timeout, &operation).await
     }
 
-    async fn transact<T, F>(&self, begin: &'static str, timeout: Duration, operation: &F) -> Result<T, StoreError>
+    async fn transact<T, F>(
+        &self,
+        begin: &'static str,
+        timeout: Duration,
+        operation: &F,
+    ) -> Result<T, StoreError>
     where
         T: Send,
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
@@ -154,7 +157,9 @@ impl Database {
             self.run(&mut lent.connection, operation).await
         };
         let Ok(answer) = tokio::time::timeout(timeout, running).await else {
-            return Err(other("the server did not answer in time: what it was asked to write may be written"));
+            return Err(other(
+                "the server did not answer in time: what it was asked to write may be written",
+            ));
         };
         // Whatever state it is in after an error of the engine, the next one gets a fresh connection. A lost race is the
         // exception, but a rare one.

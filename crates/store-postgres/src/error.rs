@@ -69,7 +69,9 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
         (Some(code::WRONG_PASSWORD | code::NOT_AUTHORIZED), _) => {
             format!("{}: correct the user and password of the URL, or let them in", said(&error))
         }
-        (Some(code::NO_DATABASE), _) => format!("{}: make it with `createdb`, or correct the URL", said(&error)),
+        (Some(code::NO_DATABASE), _) => {
+            format!("{}: make it with `createdb`, or correct the URL", said(&error))
+        }
         (Some(code::TOO_MANY_CONNECTIONS), _) => {
             format!("{}: raise `max_connections`, or put a pooler before the server", said(&error))
         }
@@ -87,7 +89,9 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
             format!("{source}: no server answers there; start it, or correct the URL's host and port")
         }
         (_, sqlx::Error::Protocol(_)) => NO_SERVER.to_owned(),
-        (_, sqlx::Error::PoolTimedOut) => "the server does not answer: start it, or correct the URL".to_owned(),
+        (_, sqlx::Error::PoolTimedOut) => {
+            "the server does not answer: start it, or correct the URL".to_owned()
+        }
         _ => return engine(error),
     };
     StoreError::Unreachable { location: location.to_owned(), reason }

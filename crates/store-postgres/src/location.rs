@@ -8,8 +8,20 @@ use url::Url;
 
 /// Parameters of a URL that are understood; any other is a mistake that must not pass in silence.
 const PARAMETERS: [&str; 14] = [
-    "host", "hostaddr", "port", "dbname", "user", "password", "sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert",
-    "sslcert", "ssl-cert", "sslkey", "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
 ];
 
 /// A URL that was understood.
@@ -33,7 +45,8 @@ impl FromStr for Location {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let mut url = Url::parse(text).map_err(|error| unreachable(&without_password(text), &error.to_string()))?;
+        let mut url =
+            Url::parse(text).map_err(|error| unreachable(&without_password(text), &error.to_string()))?;
         let shown = without_password(text);
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(unreachable(&shown, "it does not begin with `postgres://`"));
@@ -113,7 +126,8 @@ mod tests {
 
     #[test]
     fn an_unknown_parameter_is_refused_by_its_name() {
-        let error = Location::from_str("postgres://me@db.test/atlas?poler=transaction").expect_err("a mistake");
+        let error =
+            Location::from_str("postgres://me@db.test/atlas?poler=transaction").expect_err("a mistake");
         assert!(error.to_string().contains("`poler`"), "{error}");
     }
 }

@@ -115,7 +115,9 @@ async fn check_engine(database: &Database) -> Result<(), StoreError> {
     if server.encoding != "UTF8" {
         let remedy = "make one with `createdb --encoding=UTF8 --template=template0`";
         let encoding = server.encoding;
-        return Err(unreachable(format!("its encoding is {encoding}, which cannot hold every name: {remedy}")));
+        return Err(unreachable(format!(
+            "its encoding is {encoding}, which cannot hold every name: {remedy}"
+        )));
     }
     if i64::try_from(STATEMENT_TIMEOUT.as_millis()).ok() != Some(server.statement_timeout) {
         return Err(unreachable(format!("the settings of a session are not kept: {POOLER_REMEDY}")));

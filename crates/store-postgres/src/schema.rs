@@ -73,7 +73,8 @@ async fn look(connection: &mut PgConnection, location: &str) -> Result<(Found, O
     if !tables.iter().any(|table| table == "hostatlas_schema") {
         return Err(StoreError::NotADatabase {
             location: location.to_owned(),
-            reason: "it holds tables of another program: make a database for hostatlas alone with `createdb`".to_owned(),
+            reason: "it holds tables of another program: make a database for hostatlas alone with `createdb`"
+                .to_owned(),
         });
     }
     let row: Option<(i64, Option<i64>)> = sqlx::query_as("SELECT version, migrating FROM hostatlas_schema")
@@ -94,7 +95,8 @@ async fn look(connection: &mut PgConnection, location: &str) -> Result<(Found, O
 }
 
 fn incomplete(migration: i64, what: &str) -> StoreError {
-    let reason = format!("{what}, so not all of it was restored: restore a whole backup into an empty database");
+    let reason =
+        format!("{what}, so not all of it was restored: restore a whole backup into an empty database");
     StoreError::SchemaHalf { migration, reason }
 }
 

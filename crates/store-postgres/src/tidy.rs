@@ -124,7 +124,8 @@ impl Load {
     }
 
     fn in_the_way(&self) -> Option<&'static ListIndex> {
-        let is_in_the_way = |index: &&ListIndex| index.moves && self.find(index).is_some_and(|it| it.is_valid);
+        let is_in_the_way =
+            |index: &&ListIndex| index.moves && self.find(index).is_some_and(|it| it.is_valid);
         if self.is_bulk_locating() { INDEXES.iter().find(is_in_the_way) } else { None }
     }
 

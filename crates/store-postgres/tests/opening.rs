@@ -3,7 +3,11 @@
 mod support;
 
 use std::{
-    io::{Read, Write}, net::TcpListener, path::Path, process::Command};
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+    process::Command,
+};
 
 use hostatlas_store::{AdminStore, StoreError};
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
@@ -38,7 +42,9 @@ fn with_user(url: &str, user: &str) -> String {
 }
 
 fn tables(database: &TestDatabase) -> String {
-    database.run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1").expect("names")
+    database
+        .run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+        .expect("names")
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ async fn many_transactions_share_the_sessions_of_a_pooler() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 for _ in 0..10 {
-                    let params = StartImport { source: "scan.json".to_owned(), format: ScanFormat::MasscanJson };
+                    let params =
+                        StartImport { source: "scan.json".to_owned(), format: ScanFormat::MasscanJson };
                     store.import_start(params).await?;
                     store.schema_status().await?;
                 }

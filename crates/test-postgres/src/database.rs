@@ -93,7 +93,8 @@ impl Drop for TestDatabase {
 pub(crate) fn url_of(server: &str, database: &str) -> String {
     let (address, parameters) = server.split_once('?').map_or((server, None), |(a, p)| (a, Some(p)));
     let base = address.rsplit_once('/').map_or(address, |(base, _)| base);
-    parameters.map_or_else(|| format!("{base}/{database}"), |parameters| format!("{base}/{database}?{parameters}"))
+    parameters
+        .map_or_else(|| format!("{base}/{database}"), |parameters| format!("{base}/{database}?{parameters}"))
 }
 
 #[cfg(test)]

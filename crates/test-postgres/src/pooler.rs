@@ -29,7 +29,8 @@ impl Pooler {
             Error::other("pgbouncer is missing: install Debian's `pgbouncer`, or run `make test`, which does")
         })?;
         let address = server.split(['@', '/', '?']).find(|part| part.contains(':') && !part.ends_with(':'));
-        let (host, port) = address.and_then(|address| address.rsplit_once(':')).unwrap_or(("127.0.0.1", "5432"));
+        let (host, port) =
+            address.and_then(|address| address.rsplit_once(':')).unwrap_or(("127.0.0.1", "5432"));
         let account = Account::unprivileged()?;
         let folder = tempfile::Builder::new().prefix("hostatlas-pooler-").tempdir()?;
         let own_port = free_port()?;

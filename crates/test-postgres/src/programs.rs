@@ -21,7 +21,8 @@ pub fn bin_folder() -> Result<PathBuf> {
     let newest = versions.filter(|version| *version >= OLDEST).max();
     let debian = newest.map(|version| Path::new(VERSIONS).join(version.to_string()).join("bin"));
     let paths = env::var_os("PATH").unwrap_or_default();
-    let found = debian.into_iter().chain(env::split_paths(&paths)).find(|folder| folder.join("initdb").exists());
+    let found =
+        debian.into_iter().chain(env::split_paths(&paths)).find(|folder| folder.join("initdb").exists());
     found.ok_or_else(|| Error::other("PostgreSQL 15 or later is missing: install Debian's `postgresql`"))
 }
 

@@ -50,7 +50,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         services.place_sites().await;
     }
     let worker = (!arguments.no_worker).then(|| tokio::spawn(work(services, shutdown.token())));
-    info!(database = %context.configuration.database.display(), "Serving http://{address}");
+    info!(database = %context.configuration.database, "Serving http://{address}");
     context.printer.note(&format!("hostatlas serves http://{address}  (Ctrl-C stops it)"));
     http::serve(listener, router, shutdown.token()).await;
     if let Some(worker) = worker
@@ -80,7 +80,8 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
 async fn work(services: Services, shutdown: CancellationToken) {
     let mut said = None;
     while !shutdown.is_cancelled() {
-        let options = WorkerOptions { command: "serve", concurrency: DEFAULT_CONCURRENCY, kinds: None, drain: false };
+        let options =
+            WorkerOptions { command: "serve", concurrency: DEFAULT_CONCURRENCY, kinds: None, drain: false };
         match services.worker(options).run(shutdown.clone()).await {
             Ok(_) => said = None,
             Err(Error::WorkerRoleHeld { holder }) => {

@@ -50,7 +50,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         drain: arguments.drain,
     };
     if !arguments.drain {
-        info!(database = %context.configuration.database.display(), "Worker runs; Ctrl-C stops it in good order");
+        info!(database = %context.configuration.database, "Worker runs; Ctrl-C stops it in good order");
     }
     let report = services.worker(options).run(shutdown.token()).await?;
     if shutdown.is_requested() {

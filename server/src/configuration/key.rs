@@ -6,6 +6,8 @@ use hostatlas_domain::ProviderName;
 pub enum Key {
     /// Where the data is: `sqlite://FILE`.
     DatabaseUrl,
+    /// The same database past a pooler.
+    DatabaseDirectUrl,
     /// Where `serve` listens.
     Listen,
     /// Under which names a browser may call `serve`.
@@ -94,8 +96,9 @@ pub const fn is_custom(provider: ProviderName) -> bool {
     )
 }
 
-const PLAIN: [Key; 18] = [
+const PLAIN: [Key; 19] = [
     Key::DatabaseUrl,
+    Key::DatabaseDirectUrl,
     Key::Listen,
     Key::AllowedHosts,
     Key::Site,
@@ -178,6 +181,7 @@ impl Key {
     const fn plain_name(self) -> &'static str {
         match self {
             Self::DatabaseUrl => "database_url",
+            Self::DatabaseDirectUrl => "database_direct_url",
             Self::Listen => "listen",
             Self::AllowedHosts => "allowed_hosts",
             Self::Site => "site",

@@ -1,6 +1,7 @@
 //! Settings: defaults, then `hostatlas.toml`, then the environment, then flags. The only module that reads the
 //! environment.
 
+mod database;
 mod key;
 mod provider_settings;
 mod sources;
@@ -19,11 +20,12 @@ use std::{
 use hostatlas_domain::{DEFAULT_MAX_AGE, ProviderName, Scope};
 use hostatlas_services::{CustomConfig, OnlineProviderConfig, Site};
 
+pub use database::Database;
 pub use key::{Key, ProviderField};
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
 use values::{
-    SECONDS_OF_A_DAY, database_file, days, host_name, hours, loopback, path, provider, range, text,
+    SECONDS_OF_A_DAY, database, database_server, days, host_name, hours, loopback, path, provider, range, text,
     without_password, workers,
 };
 
@@ -32,8 +34,10 @@ use crate::failure::Failure;
 /// What the program works with.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// The SQLite file.
-    pub database: PathBuf,
+    /// Where the hosts and the jobs are.
+    pub database: Database,
+    /// The URL of the same PostgreSQL database past a pooler, to listen at for work.
+    pub database_direct: Option<Database>,
     /// Where `serve` listens: a loopback address.
     pub listen: SocketAddr,
     /// Names under which a browser may call, in lower case and without ports.
@@ -64,6 +68,8 @@ pub struct Configuration {
     pub max_workers: NonZeroUsize,
     /// What may be probed.
     pub scope: Scope,
+    /// Where an import sorts what it reads.
+    pub spill_dir: PathBuf,
     /// What is logged.
     pub log: Option<String>,
     /// Where private copies of location databases are kept; losing them costs a copy.
@@ -114,7 +120,8 @@ impl Configuration {
         custom: BTreeMap<ProviderName, CustomConfig>,
     ) -> Result<Self, Failure> {
         let mut reader = Reader { settings, effective: BTreeMap::new() };
-        let database = reader.one(Key::DatabaseUrl, Some("sqlite://hostatlas.db"), database_file)?;
+        let database = reader.one(Key::DatabaseUrl, Some("sqlite://hostatlas.db"), database)?;
+        let database_direct = reader.optional(Key::DatabaseDirectUrl, database_server)?;
         let listen = reader.one(Key::Listen, Some("127.0.0.1:3000"), loopback)?;
         let allowed_hosts = reader.list(Key::AllowedHosts, "localhost,127.0.0.1,[::1]", host_name)?;
         let site = reader.one(Key::Site, Some("target/site"), path)?;
@@ -123,7 +130,7 @@ impl Configuration {
         providers.retain(|provider| named.insert(*provider));
         let mmdb_dir = mmdb_folder(&database);
         let mmdb_dir = reader.one(Key::MmdbDir, Some(&mmdb_dir.to_string_lossy()), path)?;
-        let backup_dir = database.parent().unwrap_or_else(|| Path::new("")).join("backups");
+        let backup_dir = database.folder().unwrap_or_else(|| Path::new("")).join("backups");
         let backup_dir = reader.one(Key::BackupDir, Some(&backup_dir.to_string_lossy()), path)?;
         let mmdb_city = reader.list(Key::MmdbCity, "", path)?;
         let mmdb_asn = reader.list(Key::MmdbAsn, "", path)?;
@@ -138,7 +145,9 @@ impl Configuration {
         let online = provider_settings::read(&mut reader, &providers, custom)?;
         let sites = sites.iter().map(provider_settings::site).collect::<Result<_, _>>()?;
         Ok(Self {
+            spill_dir: spill_folder(&database),
             database,
+            database_direct: database_direct.map(Database::Server),
             listen,
             allowed_hosts,
             site,
@@ -284,11 +293,20 @@ fn invalid(key: Key, given: &Given, reason: &str) -> Failure {
 }
 
 /// `mmdb/` beside the database file, then `hostatlas/mmdb` in the user's data directory; the first if neither exists.
-fn mmdb_folder(database: &Path) -> PathBuf {
-    let beside = database.parent().unwrap_or_else(|| Path::new("")).join("mmdb");
+fn mmdb_folder(database: &Database) -> PathBuf {
+    let beside = database.folder().unwrap_or_else(|| Path::new("")).join("mmdb");
     match user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("hostatlas/mmdb")) {
         Some(folder) if !beside.is_dir() && folder.is_dir() => folder,
         _ => beside,
+    }
+}
+
+/// On the disk of the database file: a temporary folder is often in memory, and small. Beside a server there is none.
+fn spill_folder(database: &Database) -> PathBuf {
+    match database.folder() {
+        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+        Some(folder) => folder.to_owned(),
+        None => env::temp_dir(),
     }
 }
 
@@ -322,7 +340,7 @@ mod tests {
     fn without_any_setting_everything_has_a_default() {
         let configuration =
             Configuration::from_settings(Settings::new(), &[], BTreeMap::new()).expect("defaults are sound");
-        assert_eq!(configuration.database, Path::new("hostatlas.db"));
+        assert_eq!(configuration.database, Database::File(PathBuf::from("hostatlas.db")));
         assert_eq!(configuration.allowed_hosts, ["localhost", "127.0.0.1", "[::1]"]);
         assert_eq!(configuration.max_age, DEFAULT_MAX_AGE);
     }
@@ -338,10 +356,22 @@ mod tests {
         let file = |value| with(Key::DatabaseUrl, value).expect("sound").database;
         assert_eq!(
             ["sqlite://a.db", "sqlite:///var/a.db", "sqlite:a.db", "a.db"].map(file),
-            ["a.db", "/var/a.db", "a.db", "a.db"].map(PathBuf::from)
+            ["a.db", "/var/a.db", "a.db", "a.db"].map(|file| Database::File(PathBuf::from(file)))
         );
-        assert!(refused(Key::DatabaseUrl, "postgres://me:secret@db/x").contains("later version"));
         assert!(!refused(Key::DatabaseUrl, "mysql://me:secret@db/x").contains("secret"));
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_never_shown() {
+        for url in ["postgres://me:secret@db.test/atlas", "postgresql://db.test/atlas?password=secret"] {
+            let configuration = with(Key::DatabaseUrl, url).expect("sound");
+            assert_eq!(configuration.database.url(), url);
+            let shown = format!("{configuration:?}{}", configuration.database);
+            assert!(!shown.contains("secret") && shown.contains("db.test/atlas"), "{shown}");
+        }
+        let direct = with(Key::DatabaseDirectUrl, "postgres://me:secret@db.test/atlas").expect("sound");
+        assert!(!format!("{direct:?}").contains("secret"));
+        assert!(!refused(Key::DatabaseDirectUrl, "mysql://me:secret@db.test/atlas").contains("secret"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, UnknownProvi
 use hostatlas_services::UNLIMITED;
 use secrecy::SecretString;
 
-use super::nearest;
+use super::{Database, nearest};
 
 /// Settings count ages in days.
 pub const SECONDS_OF_A_DAY: u64 = 86_400;
@@ -25,24 +25,43 @@ const MOST_WORKERS: usize = 1_000;
 
 /// A URL as it may be shown: what stands between `//` and `@` may be a password.
 pub fn without_password(value: &str) -> String {
-    match (value.find("://"), value.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}***{}", &value[..scheme + 3], &value[at..]),
-        _ => value.to_owned(),
+    let (address, parameters) = match value.split_once('?') {
+        // A parameter's value may be one, too, and a mistyped name does not make it less of a secret.
+        Some((address, _)) if is_postgres(value) => (address, "?***"),
+        _ => (value, ""),
+    };
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 < at => {
+            format!("{}***{}{parameters}", &address[..scheme + 3], &address[at..])
+        }
+        _ => format!("{address}{parameters}"),
     }
 }
 
-pub fn database_file(value: &str) -> Result<PathBuf, String> {
-    if value.starts_with("postgres://") || value.starts_with("postgresql://") {
-        return Err(
-            "PostgreSQL support comes with a later version\nuse sqlite://FILE, as in sqlite://hostatlas.db"
-                .into(),
-        );
+fn is_postgres(value: &str) -> bool {
+    value.starts_with("postgres://") || value.starts_with("postgresql://")
+}
+
+/// The URL of a server, as it is: the store reads it, and knows what can be in it.
+pub fn database_server(value: &str) -> Result<String, String> {
+    if is_postgres(value) {
+        return Ok(value.to_owned());
+    }
+    Err(format!(
+        "`{}` is no URL of a PostgreSQL database\nuse postgres://USER@HOST:5432/DATABASE",
+        without_password(value)
+    ))
+}
+
+pub fn database(value: &str) -> Result<Database, String> {
+    if is_postgres(value) {
+        return database_server(value).map(Database::Server);
     }
     let file = match value.strip_prefix("sqlite:") {
         Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
         None if value.contains("://") => {
             return Err(format!(
-                "`{}` is no database that hostatlas knows\nuse sqlite://FILE",
+                "`{}` is no database that hostatlas knows\nuse sqlite://FILE or postgres://USER@HOST/DATABASE",
                 without_password(value)
             ));
         }
@@ -51,7 +70,7 @@ pub fn database_file(value: &str) -> Result<PathBuf, String> {
     if file.is_empty() || file.contains('?') || file == ":memory:" {
         return Err(format!("`{value}` names no file\nuse sqlite://FILE, as in sqlite://hostatlas.db"));
     }
-    Ok(PathBuf::from(file))
+    Ok(Database::File(PathBuf::from(file)))
 }
 
 pub fn loopback(value: &str) -> Result<SocketAddr, String> {

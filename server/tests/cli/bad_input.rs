@@ -245,9 +245,20 @@ fn an_unknown_variable() {
 #[test]
 fn a_postgresql_address() {
     let installation = Installation::new();
-    let ended = installation.run(&["stats", "coverage", "--database-url", "postgres://me:secret@db/atlas"]);
-    assert_refused(&ended, 1, "PostgreSQL support comes with a later version");
-    assert!(!ended.stderr.contains("secret") && ended.stderr.contains("sqlite://"));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    for url in [
+        format!("postgres://me:secret@{nobody}/atlas"),
+        format!("postgres://me@{nobody}/atlas?password=secret"),
+        format!("postgres://me:secret@{nobody}/atlas?poler=secret"),
+    ] {
+        for command in [&["stats", "coverage"][..], &["db", "status"], &["db", "migrate"], &["doctor"]] {
+            let ended = installation.run(&[command, &["--database-url", &url]].concat());
+            assert_refused(&ended, 1, "cannot open the database `postgres://");
+            assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+        }
+        let shown = installation.run(&["config", "show", "--database-url", &url]);
+        assert!(shown.stdout.contains("postgres://") && !shown.stdout.contains("secret"), "{}", shown.stdout);
+    }
 }
 
 #[test]

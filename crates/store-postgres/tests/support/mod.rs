@@ -24,9 +24,11 @@ pub fn migrated() -> TestDatabase {
         let url = url.to_owned();
         // A runtime of its own: the caller may be in one already.
         let migrating = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let store = PostgresStore::open(OpenOptions::new(url, Mode::Migrate)).await.expect("a schema");
+                let store =
+                    PostgresStore::open(OpenOptions::new(url, Mode::Migrate)).await.expect("a schema");
                 store.close().await;
             });
         });
