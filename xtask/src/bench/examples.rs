@@ -17,15 +17,29 @@ pub fn queue() -> Result<Value> {
     json("hostatlas-store-sqlite", "queue_speed", &[])
 }
 
-/// The document that an example prints. It is built with the profile that users get.
+/// The document that an example prints.
 fn json(package: &str, example: &str, arguments: &[&str]) -> Result<Value> {
+    documents(package, example, arguments, &[])?
+        .pop()
+        .with_context(|| format!("the example `{example}` printed nothing"))
+}
+
+/// The documents that an example prints. It is built with the profile that users get.
+pub fn documents(
+    package: &str,
+    example: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<Value>> {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--release", "--locked", "--package", package, "--example", example, "--"])
         .args(arguments)
+        .envs(environment.iter().copied())
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
         bail!("the example `{example}` failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("the output of `{example}` is no JSON"))
+    let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    documents.collect::<Result<_, _>>().with_context(|| format!("the output of `{example}` is no JSON"))
 }

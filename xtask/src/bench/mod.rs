@@ -7,6 +7,7 @@ mod examples;
 mod generate;
 mod http;
 mod online;
+mod postgres;
 mod process;
 
 use std::{
@@ -71,6 +72,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         let large = bench.web(MILLION)?;
         note("web", json!({ "100k": small, "1m": large }));
     }
+    postgres::run(wanted, &mut note)?;
     online::run(&bench.binary, wanted, &mut note)?;
     fs::write("target/bench/report.json", serde_json::to_string_pretty(&report)?)?;
     println!("the report is in target/bench/report.json");
