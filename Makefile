@@ -7,6 +7,7 @@
 #   make bench       the benchmarks, as JSON on stdout
 #   make provider-standin  a server that speaks as the online providers do, on loopback, with their limits and faults
 #   make faults      every fault of every provider with 20,000 hosts, as JSON on stdout
+#   make chaos       every proof in its full form against the release build: kills, crashes, full disks, minutes of load
 #   make lint        formatting, clippy for both targets, licences
 #   make clean-demo  removes the demo database
 
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := run
-.PHONY: run test dev e2e bench provider-standin faults lint clean-demo
+.PHONY: run test dev e2e bench provider-standin faults chaos lint clean-demo
 
 # The tools of this build only: a database of one's own is set in the environment as the README says.
 DEMO := HOSTATLAS_DATABASE_URL=sqlite://demo/hostatlas.db HOSTATLAS_MMDB_DIR=mmdb
@@ -68,6 +69,19 @@ provider-standin:
 
 faults:
 	HOSTATLAS_FAULTS_HOSTS=20000 cargo test --quiet --locked --package hostatlas-geolocation --test faults -- --nocapture --test-threads 1
+
+PROOFS := kill kill-postgres fencing power-loss full-disk long-reader poison starvation clock-skew sigterm soak
+
+# One line of JSON for each on stdout. A proof that fails stops none of the others.
+# PROOFS="kill soak" runs these alone; ARGUMENTS="--seed 7", as `proof --help` lists them.
+chaos:
+	cargo build --package server --package hostatlas-proof --locked --release
+	failed=""
+	for proof in $(PROOFS); do
+		echo "==> $$proof" >&2
+		target/release/proof "$$proof" $(ARGUMENTS) || failed="$$failed $$proof"
+	done
+	[ -z "$$failed" ] || { echo "error: these do not hold:$$failed" >&2; exit 1; }
 
 clean-demo:
 	rm -rf demo

@@ -49,7 +49,7 @@ struct Plan {
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let plan = options.form.pick(
         Plan { leased: 50_000, hosts: 20_000, steps: 60, postgres: 50_000 },
-        Plan { leased: 1_000, hosts: 1_000, steps: 4, postgres: 1_000 },
+        Plan { leased: 3_000, hosts: 1_000, steps: 4, postgres: 1_000 },
     );
     let mut report = Report::new("clock-skew", options);
     let mut random = StdRng::seed_from_u64(options.seed);
@@ -96,7 +96,7 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
             clock.advance(length)
         }
         steps += 1;
-        tokio::time::sleep(Duration::from_millis(random.random_range(10..200))).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(10..100))).await;
         let done = probe.completed().await?;
         if done > progressed.1 {
             slowest = slowest.max(progressed.0.elapsed());
@@ -119,7 +119,7 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
 }
 
 async fn work_until(store: Arc<dyn Store>, over: CancellationToken) -> anyhow::Result<()> {
-    workbench::work(&store, Brief, 50, false, over).await?;
+    workbench::work(&store, Brief, 20, false, over).await?;
     Ok(())
 }
 
@@ -129,7 +129,7 @@ struct Brief;
 #[async_trait]
 impl Work for Brief {
     async fn work(&self, jobs: &[ClaimedJob], _cancel: CancellationToken) -> Vec<Outcome> {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         jobs.iter().map(|_| Outcome::Done("done".to_owned())).collect()
     }
 }

@@ -11,7 +11,11 @@ use std::{
 };
 
 use hostatlas_test_postgres::Cluster;
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use rand::{
+    Rng, SeedableRng,
+    rngs::StdRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 
 use self::orphans::Orphans;
 use crate::{
@@ -21,8 +25,10 @@ use crate::{
     process::Process,
 };
 
-/// No event waits longer than this for the work that it is to disturb.
-const EVENT_COMES_WITHIN: Duration = Duration::from_secs(2);
+/// Lists that are imported before they are needed, so that there is work to disturb.
+const LISTS_AHEAD: u64 = 4;
+/// How long a kill waits for somebody who is running jobs.
+const VICTIM_FOUND_WITHIN: Duration = Duration::from_millis(500);
 /// Without any progress for so long, work has stopped for good.
 const STUCK_AFTER: Duration = Duration::from_mins(3);
 const LOOK: Duration = Duration::from_millis(10);
@@ -37,6 +43,8 @@ struct Plan {
     kills: u32,
     restarts: u32,
     terminations: u32,
+    /// No event waits longer than this for the work that it is to disturb.
+    event_comes_within: Duration,
 }
 
 /// What is done to them.
@@ -49,10 +57,25 @@ enum Event {
 
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
-    let plan = options.form.pick(
-        Plan { jobs: 500_000, lists: 50, workers: 8, kills: 150, restarts: 10, terminations: 300 },
-        Plan { jobs: 5_000, lists: 5, workers: 2, kills: 6, restarts: 1, terminations: 10 },
-    );
+    let full = Plan {
+        jobs: 500_000,
+        lists: 50,
+        workers: 8,
+        kills: 150,
+        restarts: 10,
+        terminations: 300,
+        event_comes_within: Duration::from_secs(2),
+    };
+    let short = Plan {
+        jobs: 5_000,
+        lists: 5,
+        workers: 2,
+        kills: 6,
+        restarts: 1,
+        terminations: 10,
+        event_comes_within: Duration::from_millis(200),
+    };
+    let plan = options.form.pick(full, short);
     let mut report = Report::new("kill-postgres", options);
     let (cluster, url) = tokio::task::block_in_place(cluster::start)?;
     let mut installation = Installation::new(options)?;
@@ -110,8 +133,9 @@ impl Killing {
         let total = events.len() as u64 + 1;
         while let Some(event) = events.pop_front() {
             let happened = total - events.len() as u64;
-            self.import_until(self.plan.lists * happened / total, report).await?;
+            let lists = (self.plan.lists * happened).div_ceil(total) + LISTS_AHEAD.min(self.plan.lists / 5);
             self.wait_for_share(self.plan.jobs * happened / (total + 1)).await?;
+            self.import_until(lists.min(self.plan.lists), report).await?;
             match event {
                 Event::Kill => self.kill().await?,
                 Event::Restart => tokio::task::block_in_place(|| self.cluster.restart_immediate())?,
@@ -142,22 +166,46 @@ impl Killing {
     }
 
     async fn wait_for_share(&mut self, jobs: u64) -> anyhow::Result<()> {
+        let size = self.plan.jobs / self.plan.lists;
+        // What the dead hold is done only after its lease; the rest is enough to go on.
+        let enough = i64::try_from(jobs.min(self.listed * size) * 9 / 10)?;
         let began = Instant::now();
-        let jitter = Duration::from_millis(self.random.random_range(0..100));
-        while began.elapsed() < EVENT_COMES_WITHIN && self.probe.completed().await? < i64::try_from(jobs)? {
+        while began.elapsed() < self.plan.event_comes_within && self.probe.completed().await? < enough {
             tokio::time::sleep(LOOK).await;
         }
-        tokio::time::sleep(jitter).await;
         Ok(())
     }
 
     async fn kill(&mut self) -> anyhow::Result<()> {
-        let index = self.random.random_range(0..self.workers.len());
+        let index = self.victim().await?;
         let id = self.workers[index].id();
         self.workers[index].kill()?;
         self.orphans.note(id).await?;
         self.workers[index] = self.installation.start(&["worker"])?;
         Ok(())
+    }
+
+    /// Somebody who is running jobs, if there soon is one, and else anybody.
+    async fn victim(&mut self) -> anyhow::Result<usize> {
+        let ids: Vec<i64> = self.workers.iter().map(|worker| i64::from(worker.id())).collect();
+        let began = Instant::now();
+        while began.elapsed() < VICTIM_FOUND_WITHIN {
+            let running = self
+                .probe
+                .pairs(
+                    "SELECT process_id, count(*) FROM job JOIN worker ON worker.id = job.claimed_by
+                     WHERE state = 3 AND process_id = ANY($1) GROUP BY process_id",
+                    &ids,
+                )
+                .await?;
+            let busy: Vec<usize> = (0..ids.len())
+                .filter(|&index| running.iter().any(|(process, _)| *process == ids[index]))
+                .collect();
+            if let Some(index) = busy.choose(&mut self.random) {
+                return Ok(*index);
+            }
+        }
+        Ok(self.random.random_range(0..self.workers.len()))
     }
 
     /// Cuts one connection of a worker or an import.

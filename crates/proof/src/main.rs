@@ -3,8 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
-use hostatlas_proof::{Form, Options, Proof};
+use clap::{Parser, ValueEnum};
+use hostatlas_proof::{Form, Options, Proof, Report};
 
 /// Shows that hostatlas loses nothing and applies nothing twice, or how it does.
 #[derive(Parser)]
@@ -39,7 +39,15 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     announce(&options);
-    let mut report = runtime.block_on(arguments.proof.run(&options))?;
+    let mut report = match runtime.block_on(arguments.proof.run(&options)) {
+        Ok(report) => report,
+        Err(error) => {
+            let name = arguments.proof.to_possible_value().map(|value| value.get_name().to_owned());
+            let mut report = Report::new(&name.unwrap_or_default(), &options);
+            report.not_run(format!("{error:#}"));
+            report
+        }
+    };
     print(&report.to_json());
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -39,6 +39,7 @@ pub(super) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
     let (cluster, url) = tokio::task::block_in_place(cluster::start)?;
     let mut installation = Installation::new(options)?;
     installation.set("HOSTATLAS_DATABASE_URL", url.clone());
+    installation.run_well(&["db", "migrate"])?;
     installation.import(0..plan.hosts)?;
     installation.run_well(&["worker", "--drain"])?;
     let worker = installation.start(&["worker"])?;
