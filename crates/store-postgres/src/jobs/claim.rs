@@ -207,3 +207,80 @@ pub(super) async fn next_due(
             .map_err(engine)?;
     Ok(earliest.map(|at| Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0))))
 }
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_store::{AdminStore, ClaimMode, WorkerId};
+    use hostatlas_test_postgres::TestDatabase;
+    use sqlx::Connection;
+
+    use super::*;
+    use crate::{Mode, OpenOptions, PostgresStore};
+
+    fn params(limit: u32, oldest_first: bool) -> ClaimJobs {
+        ClaimJobs {
+            kinds: JobKind::ALL.to_vec(),
+            limit,
+            lease: Duration::from_secs(30),
+            worker: WorkerId(1),
+            mode: ClaimMode::Lease,
+            oldest_first,
+            crashed_limit: 50,
+            except: Vec::new(),
+        }
+    }
+
+    async fn plan(connection: &mut PgConnection, statement: &str) -> Vec<String> {
+        let statement = ["$1", "$2", "$3", "$4"]
+            .into_iter()
+            .zip(["9000000000000", "1", "1", "'{}'::bigint[]"])
+            .fold(statement.to_owned(), |statement, (parameter, value)| statement.replace(parameter, value));
+        sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {statement}")))
+            .fetch_all(connection)
+            .await
+            .expect("a plan")
+    }
+
+    /// Behind a million waiting jobs a claim that reads or sorts a whole level takes seconds.
+    #[tokio::test]
+    async fn every_claim_seeks_each_kind_and_priority() {
+        let database = TestDatabase::empty().expect("a database");
+        let store = PostgresStore::open(OpenOptions::new(database.url(), Mode::Create)).await.expect("a store");
+        store.close().await;
+        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
+        for setting in crate::database::session_settings() {
+            let set = format!("SET {} = {}", setting.0, setting.1);
+            sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await.expect("set");
+        }
+        sqlx::raw_sql(
+            "INSERT INTO host (address, first_seen, last_seen, first_import, last_import)
+                 SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, 1, 1 FROM generate_series(1, 60000) AS n;
+             INSERT INTO job (kind, host, priority, state, run_at, created_at, finished_at)
+                 SELECT n % 4, n, n % 10, CASE WHEN n % 2 = 0 THEN 0 ELSE 4 END, n, n, n FROM generate_series(1, 60000) AS n",
+        )
+        .execute(&mut connection)
+        .await
+        .expect("rows");
+        let all: Vec<_> = JobKind::ALL.into_iter().map(|kind| (kind, 1_000)).collect();
+        for analyze in ["SELECT 1", "ANALYZE"] {
+            sqlx::raw_sql(analyze).execute(&mut connection).await.expect("done");
+            for (rooms, oldest_first, limit) in
+                [(&all[2..3], false, 1_000), (&all[..], false, 1_000), (&all[..], true, 1_000), (&all[2..3], false, 1)]
+            {
+                let plan = plan(&mut connection, &statement(rooms, &params(limit, oldest_first))).await;
+                let text = plan.join("\n");
+                assert!(!text.contains("Seq Scan on job") && !text.contains("Seq Scan on host"), "{text}");
+                let seeks = plan.iter().filter(|line| line.contains("using job_ready on job")).count();
+                assert_eq!(seeks, rooms.len(), "{text}");
+                for (at, line) in plan.iter().enumerate().filter(|(_, line)| line.contains("using job_ready")) {
+                    assert!(line.trim_start().starts_with("->  Index Scan using"), "{text}");
+                    let key = &plan[at + 1];
+                    assert!(["kind = ", "priority = ", "run_at <= "].iter().all(|part| key.contains(part)), "{text}");
+                    // What was found may be sorted, since each seek ends at its limit; what a seek reads may not.
+                    assert!(plan[at - 1].contains("LockRows") && plan[at - 2].contains("Limit"), "{text}");
+                }
+            }
+        }
+        connection.close().await.expect("closed");
+    }
+}
