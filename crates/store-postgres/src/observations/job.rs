@@ -74,7 +74,8 @@ async fn locate_new(connection: &mut PgConnection, now: i64, hosts: Vec<i64>) ->
 /// A job for each of these that has no live one; answers which got one.
 ///
 /// They go in by the id of their host: whoever asks for the same jobs meanwhile does the same, and nobody waits in a
-/// circle.
+/// circle. Most have one already when a scan is read again: looking costs less than a conflict, which also uses up a
+/// number.
 async fn locate_known(
     connection: &mut PgConnection,
     now: i64,
@@ -87,6 +88,8 @@ async fn locate_known(
     let made: Vec<i64> = sqlx::query_scalar(
         "INSERT INTO job (kind, host, priority, run_at, created_at)
          SELECT $1, host, $2, $3, $3 FROM unnest($4::bigint[]) AS seen (host)
+         WHERE (SELECT true FROM job WHERE job.host = seen.host AND job.kind = $1 AND job.port = 0
+             AND job.protocol = 0 AND job.state < 4 LIMIT 1) IS NULL
          ON CONFLICT DO NOTHING RETURNING host",
     )
     .bind(i16::from(JobKind::Geolocation.number()))
@@ -117,6 +120,8 @@ async fn probe(
              SELECT kind, host, port, protocol, priority, $6, $6
              FROM unnest($1::smallint[], $2::bigint[], $3::integer[], $4::smallint[], $5::smallint[])
                  AS wanted (kind, host, port, protocol, priority)
+             WHERE (SELECT true FROM job WHERE job.host = wanted.host AND job.kind = wanted.kind
+                 AND job.port = wanted.port AND job.protocol = wanted.protocol AND job.state < 4 LIMIT 1) IS NULL
              ON CONFLICT DO NOTHING RETURNING kind)
          SELECT kind, count(*) FROM made GROUP BY kind",
     )

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use hostatlas_store::{Observation, ObservedBanner, ObservedPort, StoreError};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::host::BatchHost;
 use crate::{
@@ -77,9 +77,10 @@ struct ServiceRow<'b> {
 /// What a batch writes, by the statement that writes it.
 #[derive(Default)]
 struct Batch<'b> {
-    /// Of hosts that the batch made: nothing can conflict.
+    /// What nobody knew. Their hosts are locked, so nothing can conflict.
     new: Vec<ServiceRow<'b>>,
     known: Vec<ServiceRow<'b>>,
+    /// New and known ones.
     with_banner: Vec<ServiceRow<'b>>,
     /// Known ones that opened or closed, and when.
     changes: Vec<(ServiceRow<'b>, i64)>,
@@ -108,15 +109,15 @@ pub(super) async fn record(
             if flips {
                 batch.changes.push((row, last_seen));
             }
-            match (row.written.takes_banner, host.is_new()) {
+            match (row.written.takes_banner, known.is_none()) {
                 (true, _) => batch.with_banner.push(row),
                 (false, true) => batch.new.push(row),
                 (false, false) => batch.known.push(row),
             }
         }
     }
-    write(connection, import, &batch.new, "").await?;
-    write(connection, import, &batch.known, ON_CONFLICT).await?;
+    make(connection, import, &batch.new).await?;
+    refresh(connection, import, &batch.known).await?;
     for rows in by_weight(&batch.with_banner) {
         write_with_banner(connection, import, rows).await?;
     }
@@ -170,12 +171,6 @@ async fn find(
         .collect()
 }
 
-const SET_TIMES: &str = "state = excluded.state, first_seen = excluded.first_seen, last_seen = excluded.last_seen, \
-    import_count = known.import_count + CASE WHEN known.last_import <> excluded.last_import THEN 1 ELSE 0 END, \
-    last_import = excluded.last_import";
-
-const ON_CONFLICT: &str = "ON CONFLICT (host, port, protocol) DO UPDATE SET";
-
 /// The columns that every written service has, as arrays.
 struct Columns {
     hosts: Vec<i64>,
@@ -199,35 +194,61 @@ impl Columns {
     }
 }
 
-async fn write(
+async fn make(connection: &mut PgConnection, import: i64, rows: &[ServiceRow<'_>]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(rows);
+    sqlx::query(
+        "INSERT INTO service (host, port, protocol, state, first_seen, last_seen, first_import, last_import)
+         SELECT host, port, protocol, state, first_seen, last_seen, $7, $7
+         FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[])
+             AS seen (host, port, protocol, state, first_seen, last_seen)",
+    )
+    .bind(columns.hosts)
+    .bind(columns.ports)
+    .bind(columns.protocols)
+    .bind(columns.states)
+    .bind(columns.first_seen)
+    .bind(columns.last_seen)
+    .bind(import)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    Ok(())
+}
+
+/// Writes what changes of known services: found one by one by their keys, as in [`find`], and not by an insertion that
+/// conflicts, which locks each row before it writes it.
+async fn refresh(
     connection: &mut PgConnection,
     import: i64,
     rows: &[ServiceRow<'_>],
-    on_conflict: &str,
 ) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let set = if on_conflict.is_empty() { "" } else { SET_TIMES };
-    let sql = format!(
-        "INSERT INTO service AS known (host, port, protocol, state, first_seen, last_seen, first_import, last_import)
-         SELECT host, port, protocol, state, first_seen, last_seen, $7, $7
+    let columns = Columns::of(rows);
+    sqlx::query(
+        "UPDATE service AS known SET state = seen.state, first_seen = seen.first_seen, last_seen = seen.last_seen,
+             import_count = import_count + CASE WHEN last_import <> $7 THEN 1 ELSE 0 END, last_import = $7
          FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[])
              AS seen (host, port, protocol, state, first_seen, last_seen)
-         {on_conflict} {set}"
-    );
-    let columns = Columns::of(rows);
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(columns.hosts)
-        .bind(columns.ports)
-        .bind(columns.protocols)
-        .bind(columns.states)
-        .bind(columns.first_seen)
-        .bind(columns.last_seen)
-        .bind(import)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
+         CROSS JOIN LATERAL (SELECT service.ctid AS row FROM service
+             WHERE service.host = seen.host AND service.port = seen.port AND service.protocol = seen.protocol
+             OFFSET 0) AS found
+         WHERE known.ctid = found.row",
+    )
+    .bind(columns.hosts)
+    .bind(columns.ports)
+    .bind(columns.protocols)
+    .bind(columns.states)
+    .bind(columns.first_seen)
+    .bind(columns.last_seen)
+    .bind(import)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
     Ok(())
 }
 
@@ -255,15 +276,6 @@ async fn write_with_banner(
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = format!(
-        "INSERT INTO service AS known (host, port, protocol, state, first_seen, last_seen, first_import, last_import,
-             service, banner)
-         SELECT host, port, protocol, state, first_seen, last_seen, $9, $9, service, banner
-         FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[],
-                 $7::text[], $8::bytea[])
-             AS seen (host, port, protocol, state, first_seen, last_seen, service, banner)
-         {ON_CONFLICT} {SET_TIMES}, service = coalesce(excluded.service, known.service), banner = excluded.banner"
-    );
     let columns = Columns::of(rows);
     let banners = || rows.iter().map(|row| row.seen.banner.as_ref());
     let name = |banner: &ObservedBanner| {
@@ -272,19 +284,32 @@ async fn write_with_banner(
     let names: Vec<Option<String>> = banners().map(|banner| banner.and_then(name)).collect();
     let bytes: Vec<Option<&[u8]>> =
         banners().map(|banner| banner.map(|seen| seen.bytes.as_slice())).collect();
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(columns.hosts)
-        .bind(columns.ports)
-        .bind(columns.protocols)
-        .bind(columns.states)
-        .bind(columns.first_seen)
-        .bind(columns.last_seen)
-        .bind(names)
-        .bind(bytes)
-        .bind(import)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
+    sqlx::query(
+        "INSERT INTO service AS known
+             (host, port, protocol, state, first_seen, last_seen, first_import, last_import, service, banner)
+         SELECT host, port, protocol, state, first_seen, last_seen, $9, $9, service, banner
+         FROM unnest($1::bigint[], $2::integer[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[],
+                 $7::text[], $8::bytea[])
+             AS seen (host, port, protocol, state, first_seen, last_seen, service, banner)
+         ON CONFLICT (host, port, protocol) DO UPDATE SET
+             state = excluded.state, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+             import_count = known.import_count
+                 + CASE WHEN known.last_import <> excluded.last_import THEN 1 ELSE 0 END,
+             last_import = excluded.last_import,
+             service = coalesce(excluded.service, known.service), banner = excluded.banner",
+    )
+    .bind(columns.hosts)
+    .bind(columns.ports)
+    .bind(columns.protocols)
+    .bind(columns.states)
+    .bind(columns.first_seen)
+    .bind(columns.last_seen)
+    .bind(names)
+    .bind(bytes)
+    .bind(import)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
     Ok(())
 }
 
