@@ -1,0 +1,140 @@
+//! The built binary on `PostgreSQL`, from an empty database to a search.
+
+mod support;
+
+use std::fmt::Write;
+
+use hostatlas_test_postgres::TestDatabase;
+use serde_json::json;
+use support::{Ended, Installation, SCAN};
+
+/// Hosts of the larger scan: many batches for each of two workers.
+const MANY: u32 = 20_000;
+
+/// A folder, and an empty database beside it.
+struct OnPostgres {
+    installation: Installation,
+    database: TestDatabase,
+}
+
+impl OnPostgres {
+    fn empty() -> Self {
+        let database = TestDatabase::empty().expect("a database");
+        Self { installation: Installation::new(), database }
+    }
+
+    fn migrated() -> Self {
+        let test = Self::empty();
+        test.done(&["db", "migrate"]);
+        test
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        vec![("HOSTATLAS_DATABASE_URL".to_owned(), self.database.url())]
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.installation.run_with(&self.variables(), arguments)
+    }
+
+    /// Runs what is expected to succeed.
+    fn done(&self, arguments: &[&str]) -> Ended {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        ended
+    }
+
+    fn import(&self, scan: &str) {
+        let name = self.installation.write("scan.json", scan);
+        self.done(&["import", &name]);
+    }
+}
+
+#[test]
+fn an_installation_works_from_the_first_import_to_a_search() {
+    let test = OnPostgres::migrated();
+    test.import(SCAN);
+    let drained = test.done(&["worker", "--drain"]);
+    assert_eq!(drained.json()["completed"], json!(5), "{drained:?}");
+
+    let coverage = test.done(&["stats", "coverage", "--json"]).json();
+    let counts =
+        ["total", "located", "unlocated", "pending", "not_applicable"].map(|name| coverage[name].clone());
+    assert_eq!(counts, [json!(6), json!(4), json!(1), json!(0), json!(1)], "{coverage}");
+
+    let found = test.done(&["hosts", "search", "country:GB", "--fields", "ip,city", "--ndjson"]);
+    let mut found: Vec<_> = found.json_lines().iter().map(|host| host["ip"].clone()).collect();
+    found.sort_by_key(ToString::to_string);
+    assert_eq!(found, [json!("193.61.165.138"), json!("193.61.165.139"), json!("193.61.170.1")]);
+
+    let listed = test.done(&["jobs", "list", "--state", "completed", "--ndjson"]);
+    assert_eq!(listed.json_lines().len(), 5, "{listed:?}");
+    test.done(&["db", "check"]);
+    // Nothing is left to migrate, which is no error.
+    test.done(&["db", "migrate"]);
+}
+
+#[test]
+fn two_workers_share_the_queue_and_do_nothing_twice() {
+    let test = OnPostgres::migrated();
+    test.import(&many_hosts());
+    let start = || {
+        let mut command = test.installation.command(&["worker", "--drain"]);
+        command.envs(test.variables()).spawn().expect("the binary runs")
+    };
+    let workers = [start(), start()];
+    let mut completed = 0;
+    for worker in workers {
+        let ended = test.installation.ended(worker.wait_with_output().expect("it ends"));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        completed += ended.json()["completed"].as_u64().expect("a number");
+    }
+    assert_eq!(completed, u64::from(MANY));
+    // Each was claimed once and ended at its first attempt.
+    let others = "SELECT count(*) FROM job WHERE NOT (state = 4 AND attempt = 1 AND lease_token = 1)";
+    assert_eq!(test.database.run(others).expect("a count").trim(), "0");
+    let coverage = test.done(&["stats", "coverage", "--json"]).json();
+    assert_eq!((&coverage["located"], &coverage["pending"]), (&json!(MANY), &json!(0)), "{coverage}");
+    test.done(&["db", "check"]);
+}
+
+#[test]
+fn an_import_before_the_first_migration_says_what_to_do() {
+    let test = OnPostgres::empty();
+    let scan = test.installation.write("scan.json", SCAN);
+    let refused = test.run(&["import", &scan]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("hostatlas db migrate"), "{refused:?}");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(test.database.run(tables).expect("a count").trim(), "0", "nothing was made");
+    // What it says to do helps.
+    test.done(&["db", "migrate"]);
+    test.done(&["import", &scan]);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named_without_its_password() {
+    let installation = Installation::new();
+    let variables = [(
+        "HOSTATLAS_DATABASE_URL".to_owned(),
+        format!("postgres://atlas:{}@127.0.0.1:1/atlas", support::SECRET),
+    )];
+    let refused = installation.run_with(&variables, &["stats", "coverage"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("127.0.0.1:1"), "{refused:?}");
+    assert!(!refused.stderr.contains(support::SECRET), "{refused:?}");
+}
+
+/// A scan of neighbours, all of them in London.
+fn many_hosts() -> String {
+    let mut scan = String::from("[\n");
+    for number in 0..MANY {
+        let (high, low) = (number / 256, number % 256);
+        let end = if number + 1 == MANY { "\n" } else { ",\n" };
+        let line = format!(
+            r#"{{"ip":"193.61.{high}.{low}","timestamp":"1795434001","ports":[{{"port":25,"proto":"tcp","status":"open","reason":"syn-ack","ttl":117}}]}}{end}"#
+        );
+        write!(scan, "{line}").expect("memory");
+    }
+    scan + "]\n"
+}
