@@ -86,7 +86,7 @@ CREATE TABLE place (
     timezone text COLLATE "C" NOT NULL DEFAULT '',
     hosts bigint NOT NULL DEFAULT 0,               -- without what is in `place_delta`
     changed bigint NOT NULL DEFAULT 0              -- the transaction that last changed `hosts`; not indexed
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);                          -- most rows change each time that differences are added up
 CREATE UNIQUE INDEX place_key ON place (latitude_e5, longitude_e5, precision, city, region, country_code);
 CREATE INDEX place_city ON place (lower(city));
 CREATE INDEX place_country ON place (country_code);
