@@ -5,7 +5,7 @@ test('a task is run now, and the page shows how it went', async ({ page }) => {
   const check = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Check' }) });
   await expect(check).toContainText('Not done yet');
 
-  await page.getByRole('button', { name: 'Run check now' }).click();
+  await page.getByRole('button', { name: 'Run now: check' }).click();
 
   await expect(page.getByText('check is asked for')).toBeVisible();
   await expect(check).toContainText('nothing wrong');

@@ -184,7 +184,7 @@ fn Acts(schedule: Schedule) -> impl IntoView {
         <div class="btn-row sched__acts">
             <form method="post" action="/api/fn/schedules/run" data-swap>
                 <input type="hidden" name="task" value=slug />
-                <button type="submit" class="btn btn--sm" id=format!("{slug}-run") aria-label=format!("Run {slug} now")>
+                <button type="submit" class="btn btn--sm" id=format!("{slug}-run") aria-label=format!("Run now: {slug}")>
                     <Icon name="play" />
                     "Run now"
                 </button>

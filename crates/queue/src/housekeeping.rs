@@ -23,6 +23,8 @@ use crate::{
 /// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 30 seconds the
 /// jobs of a dead worker run again within 35, even if it was the one that looked.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(2);
+/// The same for a worker that is alone: all of the dead were found when it started.
+const MAINTENANCE_INTERVAL_ALONE: Duration = Duration::from_secs(5);
 /// A store that hangs must not keep the next report from coming.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -133,6 +135,7 @@ pub(crate) struct Maintenance {
 impl Maintenance {
     /// Does its part whenever it has the duty, until `stop`; then lets the duty go.
     pub(crate) async fn keep(self, stop: CancellationToken) {
+        let interval = if self.exclusive { MAINTENANCE_INTERVAL_ALONE } else { MAINTENANCE_INTERVAL };
         let mut held_since: Option<Instant> = None;
         loop {
             if !self.exclusive && held_since.is_none_or(|since| since.elapsed() >= HEARTBEAT) {
@@ -142,7 +145,7 @@ impl Maintenance {
                 self.rescue().await;
                 self.tidy(&stop).await;
             }
-            let pause = spread(MAINTENANCE_INTERVAL, rand::random());
+            let pause = spread(interval, rand::random());
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }

@@ -174,8 +174,13 @@ const fn scan_hint(error: &ScanError) -> &'static str {
 
 fn database_hint(error: &StoreError) -> Option<String> {
     let hint = match error {
-        // What is wrong with a server, and what to do about it, is said already.
-        StoreError::Unreachable { location, .. } if location.starts_with("postgres") => return None,
+        // What to do about a server is said with what is wrong with it.
+        StoreError::Unreachable { location, .. } if location.starts_with("postgres") => {
+            "`hostatlas config show` says where the URL was set"
+        }
+        StoreError::SchemaHalf { .. } => {
+            "nothing was changed; docs/OPERATIONS.md says how a database is restored"
+        }
         StoreError::Unreachable { .. } => {
             "check the path and its permissions, or name another with `HOSTATLAS_DATABASE_URL`"
         }
@@ -214,14 +219,13 @@ impl From<StoreError> for Error {
             StoreError::RunInProgress(_) => {
                 Self::Conflict { detail, hint: Some("wait for it, or cancel it first".to_owned()) }
             }
-            StoreError::Conflict(_) => Self::Conflict { detail, hint: None },
+            StoreError::Conflict(_) | StoreError::LeaseLost => Self::Conflict { detail, hint: None },
             StoreError::InvalidCursor => {
                 Self::invalid(detail, "leave the cursor out to start from the first page")
             }
             StoreError::NotSupported { what, remedy } => {
                 Self::NotSupported { detail: what, hint: Some(remedy) }
             }
-            StoreError::LeaseLost => Self::Conflict { detail, hint: None },
             StoreError::WorkerRoleHeld { holder } => Self::WorkerRoleHeld { holder },
             StoreError::Engine(source) => Self::Internal(source),
             other => Self::Database(other),

@@ -16,8 +16,8 @@ use crate::{
 
 /// How often a server without the worker role asks for it: its holder may have ended.
 const ROLE_RETRY: Duration = Duration::from_secs(10);
-/// A batch that is being written ends well within this.
-const WORKER_PATIENCE: Duration = Duration::from_secs(4);
+/// Longer than a worker gives what is in flight before it hands it back, so that nothing waits for a lease to run out.
+const WORKER_PATIENCE: Duration = Duration::from_secs(7);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
