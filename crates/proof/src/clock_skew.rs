@@ -87,7 +87,7 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
     let expected = i64::try_from(plan.leased)?;
     let mut progressed = (Instant::now(), 0);
     let mut slowest = Duration::ZERO;
-    while progressed.1 < expected && progressed.0.elapsed() < 2 * GOES_ON_WITHIN {
+    while progressed.1 < expected && progressed.0.elapsed() < 2 * report.form().patience(GOES_ON_WITHIN) {
         let step = random.random_range(-STEP..=STEP);
         let length = Duration::from_secs(step.unsigned_abs());
         if step < 0 {
@@ -109,7 +109,9 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
     let done = probe.number("SELECT count(*) FROM job WHERE kind = 3 AND state = 4").await?;
     report.require(done == expected, || format!("leased work: {done} of {expected} jobs were done"));
     report.require(twice == 0, || format!("leased work: {twice} jobs were done twice"));
-    report.require(slowest <= GOES_ON_WITHIN, || format!("leased work stood still for {slowest:?}"));
+    report.require(slowest <= report.form().patience(GOES_ON_WITHIN), || {
+        format!("leased work stood still for {slowest:?}")
+    });
     report.number("leased_jobs", plan.leased);
     report.number("leased_steps", steps);
     report.number("leased_ms", u64::try_from(began.elapsed().as_millis())?);
@@ -158,11 +160,12 @@ async fn whole_binary(
         shim.set(random.random_range(-STEP..=STEP))?;
         let began = Instant::now();
         let waiting = "SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4";
-        while probe.number(waiting).await? > 0 && began.elapsed() < 2 * GOES_ON_WITHIN {
+        while probe.number(waiting).await? > 0 && began.elapsed() < 2 * options.form.patience(GOES_ON_WITHIN)
+        {
             tokio::time::sleep(LOOK).await;
         }
         slowest = slowest.max(began.elapsed());
-        report.require(began.elapsed() <= GOES_ON_WITHIN, || {
+        report.require(began.elapsed() <= options.form.patience(GOES_ON_WITHIN), || {
             format!("step {step}: jobs still wait after {:?}: {}", began.elapsed(), server.said())
         });
         if !report.holds() {
@@ -208,7 +211,7 @@ async fn machines_apart(
     }
     let expected = i64::try_from(3 * third)?;
     let mut progressed = (Instant::now(), -1);
-    while progressed.1 < expected && progressed.0.elapsed() < GOES_ON_WITHIN {
+    while progressed.1 < expected && progressed.0.elapsed() < options.form.patience(GOES_ON_WITHIN) {
         tokio::time::sleep(LOOK).await;
         let done = probe.completed().await?;
         if done > progressed.1 {

@@ -244,7 +244,9 @@ impl Killing {
 
         self.resumed.sort_unstable();
         let slowest = self.resumed.last().copied().unwrap_or_default();
-        report.require(slowest <= RESUMES_WITHIN, || format!("work resumed only after {slowest:?}"));
+        report.require(slowest <= report.form().patience(RESUMES_WITHIN), || {
+            format!("work resumed only after {slowest:?}")
+        });
         report.require(!self.resumed.is_empty(), || "no resumption was ever measured".to_owned());
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         report.number("jobs", self.plan.jobs);

@@ -33,7 +33,7 @@ const VICTIM_FOUND_WITHIN: Duration = Duration::from_millis(500);
 const STUCK_AFTER: Duration = Duration::from_mins(3);
 const LOOK: Duration = Duration::from_millis(10);
 /// Five seconds of grace, and what a process takes to end.
-const ENDS_WITHIN: Duration = Duration::from_secs(15);
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy)]
 struct Plan {

@@ -1,6 +1,9 @@
 //! What a proof says at its end, in one line of JSON.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,6 +22,12 @@ pub enum Form {
 }
 
 impl Form {
+    /// How long something may take. A short form runs beside other tests on a busy machine: it shows that something
+    /// happens, and leaves how soon to the full form.
+    pub fn patience(self, limit: Duration) -> Duration {
+        self.pick(limit, limit.saturating_mul(10))
+    }
+
     /// The number for this form.
     pub fn pick<T>(self, full: T, short: T) -> T {
         match self {
@@ -110,6 +119,11 @@ impl Report {
     pub fn not_run(&mut self, reason: impl Into<String>) {
         self.holds = false;
         self.not_run = Some(reason.into());
+    }
+
+    /// How much is done.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// Whether all that was to be shown was shown.

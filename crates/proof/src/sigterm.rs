@@ -57,7 +57,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         slowest = slowest.max(lane.found.slowest);
         lane.found.violations.into_iter().for_each(|violation| report.violation(violation));
     }
-    report.require(slowest <= ENDS_WITHIN, || format!("the slowest stop took {slowest:?}"));
+    report.require(slowest <= options.form.patience(ENDS_WITHIN), || {
+        format!("the slowest stop took {slowest:?}")
+    });
     report.number("stops", lanes * rounds);
     report.number("in_flight", IN_FLIGHT);
     report.number("slowest_stop_ms", u64::try_from(slowest.as_millis())?);

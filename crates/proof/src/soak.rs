@@ -83,7 +83,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         reason = "a rate of jobs is small and positive"
     )]
     let second = (capacity * LOAD * 5.0) as i64;
-    report.require(left <= second.max(1_000), || format!("{left} jobs are behind: the load was too much"));
+    report.require(left <= second.max(1_000) || options.form == crate::Form::Short, || {
+        format!("{left} jobs are behind: the load was too much")
+    });
     judge(&samples, options, &mut report);
     report.number("seconds_under_load", plan.duration.as_secs());
     report.number("capacity_jobs_a_second", capacity.round());

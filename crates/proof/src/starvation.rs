@@ -3,16 +3,18 @@
 //! Whatever is done is queued again at once, at the highest priority. Claims are strictly by priority but for one in
 //! ten, which takes what waits longest; so the few are done after a number of claims that the flood cannot raise.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use hostatlas_domain::{Address, Priority};
 use hostatlas_queue::Outcome;
 use hostatlas_store::{ClaimedJob, Store};
-use std::collections::HashMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

@@ -71,8 +71,9 @@ impl Orphans {
 
     pub(super) fn judge(&self, form: Form, report: &mut Report) {
         let slowest = self.slowest;
-        report
-            .require(slowest <= RUNS_AGAIN_WITHIN, || format!("an orphaned job ran again after {slowest:?}"));
+        report.require(slowest <= form.patience(RUNS_AGAIN_WITHIN), || {
+            format!("an orphaned job ran again after {slowest:?}")
+        });
         report.require(self.waiting.is_empty(), || {
             format!("{} of {} orphaned jobs never ran again", self.waiting.len(), self.noted)
         });
