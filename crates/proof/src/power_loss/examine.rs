@@ -45,23 +45,23 @@ pub(super) async fn digest(path: &Path) -> anyhow::Result<Digest> {
 }
 
 async fn digest_of(connection: &mut SqliteConnection) -> anyhow::Result<Digest> {
-    let tables: Vec<(String, String)> = sqlx::query_as(
-        "SELECT s.name, group_concat('quote(\"' || c.name || '\")', ',' ORDER BY c.cid) FROM sqlite_schema AS s \
+    let tables: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT s.name, group_concat('quote(\"' || c.name || '\")', ',' ORDER BY c.cid), iif(count(*) > 2, '1, 2, 3', '1') \
+         FROM sqlite_schema AS s \
          JOIN pragma_table_info(s.name) AS c WHERE s.type = 'table' GROUP BY s.name ORDER BY s.name",
     )
     .fetch_all(&mut *connection)
     .await?;
     // The first columns are a key in every table, so the order is the same whatever the file's layout.
-    let of_table = |(name, columns): &(String, String)| {
-        format!(
-            "(SELECT group_concat(concat_ws(',', {columns}), ';') FROM (SELECT * FROM \"{name}\" ORDER BY 1, 2, 3))"
-        )
+    let of_table = |(name, columns, key): &(String, String, String)| {
+        let rows = format!("SELECT * FROM \"{name}\" ORDER BY {key}");
+        format!("(SELECT group_concat(concat_ws(',', {columns}), ';') FROM ({rows}))")
     };
     let columns: Vec<String> = tables.iter().map(of_table).collect();
     let statement = format!("SELECT {}", columns.join(", "));
     let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(&mut *connection).await?;
     let mut hasher = std::hash::DefaultHasher::new();
-    for (at, (name, _)) in tables.iter().enumerate() {
+    for (at, (name, ..)) in tables.iter().enumerate() {
         let rows: Option<&str> = row.try_get(at)?;
         hasher.write(name.as_bytes());
         hasher.write(rows.unwrap_or_default().as_bytes());

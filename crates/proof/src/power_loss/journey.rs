@@ -187,7 +187,7 @@ impl Traveller<'_> {
     }
 
     fn answer(&mut self) -> Arc<Located> {
-        let number: u8 = self.random.random_range(0..40);
+        let number: u8 = self.random.random_range(1..40);
         let coordinate = Coordinate::new(f64::from(number), f64::from(number)).expect("on earth");
         let place = Place {
             coordinate,
