@@ -58,7 +58,7 @@ async fn what_is_asked_for_is_done_at_once_even_while_it_is_paused() {
     let copy = format!("sqlite://backups/{}", written[0]);
     let hosts = |url: &str| {
         installation
-            .run(&["hosts", "search", "--json", "--fields", "ip,location", "--database-url", url])
+            .run(&["hosts", "search", "--json", "--fields", "ip,city,located_at", "--database-url", url])
             .json()
     };
     assert_eq!(hosts(&copy), hosts("sqlite://hostatlas.db"));
