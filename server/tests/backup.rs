@@ -5,13 +5,15 @@ mod support;
 use std::{
     io::Write,
     process::{Child, Stdio},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use support::{Ended, Installation, PATIENCE};
 
-const HOSTS: u32 = 200_000;
+/// A scanner that finds ten thousand hosts a second.
+const PACE: Duration = Duration::from_millis(10);
 
 fn exported(installation: &Installation, database: &str) -> Vec<String> {
     let url = format!("sqlite://{database}");
@@ -34,35 +36,54 @@ fn hosts(installation: &Installation) -> u64 {
     if ended.code == Some(0) { ended.json()["total"].as_u64().expect("a count") } else { 0 }
 }
 
-/// An import of addresses that come one after the other, until its input is dropped.
-fn import(installation: &Installation) -> (Child, thread::JoinHandle<()>) {
-    let mut child = installation
-        .command(&["import", "--follow", "--format", "plain", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
-    let mut pipe = child.stdin.take().expect("a pipe");
-    let writer = thread::spawn(move || {
-        for n in 0..HOSTS {
-            let line = format!("8.{}.{}.{}\n", n >> 16, (n >> 8) & 255, n & 255);
-            if pipe.write_all(line.as_bytes()).is_err() {
-                return;
+/// An import that goes on until it is told to end.
+struct Import {
+    child: Child,
+    stop: mpsc::Sender<()>,
+    writer: thread::JoinHandle<u32>,
+}
+
+impl Import {
+    fn start(installation: &Installation) -> Self {
+        let mut child = installation
+            .command(&["import", "--follow", "--format", "plain", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        let (stop, stopped) = mpsc::channel();
+        let writer = thread::spawn(move || {
+            let mut written = 0;
+            while stopped.recv_timeout(PACE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                for n in written..written + 100 {
+                    writeln!(pipe, "8.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255).expect("a reader");
+                }
+                written += 100;
             }
-            if n % 2_000 == 0 {
-                // What follows a pipe is stored by the second; so it goes on while the backup is made.
-                thread::park_timeout(Duration::from_millis(20));
-            }
-        }
-    });
-    (child, writer)
+            written
+        });
+        Self { child, stop, writer }
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a process").is_none()
+    }
+
+    /// Ends it; answers how many hosts it was given.
+    fn end(mut self) -> u32 {
+        self.stop.send(()).expect("a writer");
+        let written = self.writer.join().expect("the writer ends");
+        assert!(self.child.wait().expect("the import ends").success());
+        written
+    }
 }
 
 #[test]
 fn a_backup_that_is_made_during_an_import_is_restored_and_complete() {
     let installation = Installation::new();
-    let (mut importing, writer) = import(&installation);
+    let mut import = Import::start(&installation);
     let deadline = Instant::now() + PATIENCE;
     while hosts(&installation) == 0 {
         assert!(Instant::now() < deadline, "the import stores nothing");
@@ -75,15 +96,14 @@ fn a_backup_that_is_made_during_an_import_is_restored_and_complete() {
     assert!(twice.stderr.contains("exists already"), "{twice:?}");
 
     // Whoever has the database open keeps it.
-    assert!(importing.try_wait().expect("a process").is_none(), "the import went on meanwhile");
+    assert!(import.is_running(), "the import went on meanwhile");
     let refused = installation.run(&["db", "restore", "backup.db", "--force"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("open"), "{refused:?}");
-    writer.join().expect("the writer ends");
-    assert!(importing.wait().expect("the import ends").success());
+    let hosts = import.end();
 
     let (all, kept) = (exported(&installation, "hostatlas.db"), exported(&installation, "backup.db"));
-    assert_eq!(all.len(), HOSTS as usize);
+    assert_eq!(all.len(), hosts as usize);
     assert!(!kept.is_empty() && kept.len() < all.len(), "{} of {}", kept.len(), all.len());
 
     let refused = installation.run(&["db", "restore", "backup.db"]);

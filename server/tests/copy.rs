@@ -4,6 +4,8 @@ mod support;
 
 use std::{fs, process::Command};
 
+use hostatlas_store::{AdminStore, COPY_TABLES, CopyStore};
+use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use hostatlas_test_postgres::{TestDatabase, bin_folder};
 use support::{Ended, Installation};
 
@@ -68,6 +70,41 @@ fn a_copy_that_makes_no_sense_is_refused_with_the_remedy() {
     assert_eq!(busy.code, Some(1), "{busy:?}");
     assert!(busy.stderr.contains("another process is the worker"), "{busy:?}");
     drop(server);
+}
+
+/// A copy that was killed in the middle, as a store leaves it.
+async fn half_copied(installation: &Installation, target: &str) {
+    let open = async |name: &str, mode| {
+        let path = installation.path(name).display().to_string();
+        SqliteStore::open(OpenOptions::new(path, mode)).await.expect("a store")
+    };
+    let source = open("hostatlas.db", Mode::Existing).await;
+    let target = open(target, Mode::Create).await;
+    let location = source.schema_status().await.expect("a status").location;
+    target.copy_begin(&location).await.expect("begun");
+    for table in &COPY_TABLES[..3] {
+        let rows = source.copy_read(table, None, 1_000).await.expect("rows");
+        target.copy_write(table, rows, true).await.expect("written");
+    }
+    let hosts = source.copy_read(&COPY_TABLES[3], None, 2).await.expect("rows");
+    target.copy_write(&COPY_TABLES[3], hosts, false).await.expect("written");
+    source.close().await;
+    target.close().await;
+}
+
+#[test]
+fn an_interrupted_copy_is_gone_on_with_and_nobody_works_on_half_of_it() {
+    let installation = Installation::located();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(half_copied(&installation, "other.db"));
+    let refused = on(&installation, "sqlite://other.db", &["worker", "--drain"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("not all of it is there"), "{refused:?}");
+    let report = ok(copy(&installation, SQLITE, "sqlite://other.db")).json();
+    assert_eq!(report["resumed"], true);
+    assert_eq!(exported(&installation, "sqlite://other.db"), exported(&installation, SQLITE));
+    check(&installation, "sqlite://other.db");
+    ok(on(&installation, "sqlite://other.db", &["worker", "--drain"]));
 }
 
 #[test]

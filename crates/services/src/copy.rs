@@ -309,7 +309,9 @@ mod tests {
         ];
         let encoded = rows.map(|row| {
             let mut bytes = Vec::new();
-            row.iter().for_each(|value| encode(value, &mut bytes));
+            for value in &row {
+                encode(value, &mut bytes);
+            }
             bytes
         });
         for (number, one) in encoded.iter().enumerate() {

@@ -170,7 +170,7 @@ impl JobStore for SqliteStore {
 
     // The engine tells no other process of a commit.
     async fn jobs_heard(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

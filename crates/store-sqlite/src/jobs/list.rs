@@ -152,8 +152,10 @@ pub(super) async fn stats(connection: &mut SqliteConnection) -> Result<JobStats,
 
 /// Each kind. Its longest waiting job is the one whose turn comes first at any of its priorities.
 pub(super) async fn kinds(connection: &mut SqliteConnection) -> Result<Vec<KindStatus>, StoreError> {
+    /// Kind, since when it is paused, when its longest waiting job was queued, its cap.
+    type Row = (i64, Option<i64>, Option<i64>, Option<u32>);
     let counts = stats(connection).await?;
-    let rows: Vec<(i64, Option<i64>, Option<i64>, Option<u32>)> = sqlx::query_as(
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT k.kind, k.paused_at, (SELECT min((SELECT created_at FROM job WHERE state < 3 AND kind = k.kind \
          AND priority = p.value ORDER BY run_at, id LIMIT 1)) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') AS p), \
          k.cap FROM job_kind AS k ORDER BY k.kind",

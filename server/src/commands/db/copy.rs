@@ -81,15 +81,16 @@ fn show(progress: &mut Progress<'_>, step: &CopyStep) {
 
 fn human(report: &CopyReport) -> String {
     let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
-    let mut lines = key_values(&[
+    let lines = key_values(&[
         ("from", report.from.clone()),
         ("to", report.to.clone()),
         ("rows", format!("{} in {} tables", count(rows), report.tables.len())),
         ("verified", "counts and SHA-256 of every table are the same on both sides".to_owned()),
     ]);
-    if report.running_jobs > 0 {
-        let jobs = count(report.running_jobs);
-        lines.push_str(&format!("\n{jobs} jobs were running: they run again once their lease is over"));
+    match report.running_jobs {
+        0 => lines,
+        jobs => {
+            format!("{lines}\n{} jobs were running: they run again once their lease is over", count(jobs))
+        }
     }
-    lines
 }
