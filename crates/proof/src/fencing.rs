@@ -70,8 +70,8 @@ impl Fault {
 /// The models that are searched to their end: two keys with a job each, and one key whose finished job may come back
 /// beside its live one. Both have two workers.
 pub const SEARCHED: [(&str, Bounds); 2] = [
-    ("two keys", Bounds { rows: [1, 1], claims: 2, attempts: 2, crashes: 2 }),
-    ("one key, two rows", Bounds { rows: [2, 0], claims: 2, attempts: 2, crashes: 2 }),
+    ("two keys", Bounds { rows: [1, 1], claims: 3, attempts: 2, crashes: 2 }),
+    ("one key, two rows", Bounds { rows: [2, 0], claims: 3, attempts: 2, crashes: 2 }),
 ];
 
 /// Distinct states of each model that a short form visits.
