@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::{
     kind_of,
-    rooms::{Rooms, rooms},
+    rooms::{Rooms, paused, rooms},
     state_of,
 };
 use crate::{
@@ -295,8 +295,8 @@ pub(super) async fn next_due(
     kinds: Kinds,
 ) -> Result<Option<Duration>, StoreError> {
     static STATEMENTS: [OnceLock<String>; ALL_SETS] = [const { OnceLock::new() }; ALL_SETS];
-    // A kind that is at its cap cannot be claimed, however long its jobs have been due.
-    let kinds = kinds & rooms(connection, &[]).await?.open();
+    // A kind that is at its cap is due: a worker that drains waits for what runs, and does not take it for the end.
+    let kinds = kinds & !paused(connection).await?;
     if kinds == 0 {
         return Ok(None);
     }

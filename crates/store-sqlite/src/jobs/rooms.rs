@@ -5,7 +5,10 @@ use hostatlas_store::StoreError;
 use sqlx::SqliteConnection;
 
 use super::{claim::Kinds, kind_of};
-use crate::{error::engine, packed::id_array};
+use crate::{
+    error::{corrupt, engine},
+    packed::id_array,
+};
 
 /// Room for each kind: none where it is paused or at its cap.
 pub(super) struct Rooms([u32; JobKind::ALL.len()]);
@@ -28,6 +31,17 @@ impl Rooms {
     pub(super) fn bind(&self, kinds: Kinds, limit: u32) -> bool {
         JobKind::ALL.into_iter().any(|kind| kinds & (1 << kind.number()) != 0 && self.of(kind) < limit)
     }
+}
+
+/// The kinds of which none may run.
+pub(super) async fn paused(connection: &mut SqliteConnection) -> Result<Kinds, StoreError> {
+    let mask: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(1 << kind), 0) FROM job_kind WHERE paused_at IS NOT NULL OR cap = 0",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(engine)?;
+    Kinds::try_from(mask).map_err(|_| corrupt("a kind of job"))
 }
 
 /// Looks at pauses, caps and what runs; jobs in `except` run, too.
