@@ -52,6 +52,11 @@ impl Orphans {
         if self.waiting.is_empty() || self.looked.elapsed() < LOOK {
             return Ok(());
         }
+        self.look_now().await
+    }
+
+    /// The same, at once.
+    pub(super) async fn look_now(&mut self) -> anyhow::Result<()> {
         self.looked = Instant::now();
         let ids: Vec<i64> = self.waiting.keys().copied().collect();
         // What the server was committing when the worker died is done under its old token.
