@@ -8,7 +8,7 @@ use std::{
 
 use hostatlas_domain::{JobKind, RunningJobs};
 use hostatlas_store::{Duty, JobStore, ReportWorker, Rescue, StoreError, WorkerStore};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -137,13 +137,18 @@ impl Maintenance {
     pub(crate) async fn keep(self, stop: CancellationToken) {
         let interval = if self.exclusive { MAINTENANCE_INTERVAL_ALONE } else { MAINTENANCE_INTERVAL };
         let mut held_since: Option<Instant> = None;
+        // Beside the rescue: making an index takes minutes, and orphaned jobs must not wait for it.
+        let mut tidying = JoinSet::new();
         loop {
             if !self.exclusive && held_since.is_none_or(|since| since.elapsed() >= HEARTBEAT) {
                 held_since = self.take().await;
             }
             if self.exclusive || held_since.is_some() {
                 self.rescue().await;
-                self.tidy(&stop).await;
+                while tidying.try_join_next().is_some() {}
+                if !self.exclusive && tidying.is_empty() {
+                    tidying.spawn(tidy_for_a_while(self.tidy.clone(), stop.clone()));
+                }
             }
             let pause = spread(interval, rand::random());
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -186,17 +191,18 @@ impl Maintenance {
             }
         }
     }
+}
 
-    async fn tidy(&self, stop: &CancellationToken) {
-        let began = Instant::now();
-        while !self.exclusive && !stop.is_cancelled() && began.elapsed() < MAINTENANCE_INTERVAL {
-            match self.tidy.tidy().await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "Housekeeping of the database failed");
-                    break;
-                }
+/// Keeps the database in shape until there is nothing to do, or its turn is over.
+async fn tidy_for_a_while(tidy: Arc<dyn Tidy>, stop: CancellationToken) {
+    let began = Instant::now();
+    while !stop.is_cancelled() && began.elapsed() < MAINTENANCE_INTERVAL {
+        match tidy.tidy().await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "Housekeeping of the database failed");
+                break;
             }
         }
     }
