@@ -139,7 +139,7 @@ const COLUMNS: &str = "id, kind, priority, run_at, state, crash_count";
 
 /// The due jobs of one kind at `level.priority`: one seek. `ORDER BY priority, run_at` over several levels would read
 /// and sort all that waits.
-fn seek((kind, room): &(JobKind, u32)) -> String {
+fn seek((kind, room): (JobKind, u32)) -> String {
     format!(
         "SELECT * FROM (SELECT {COLUMNS} FROM job WHERE state < 3 AND kind = {} AND priority = level.priority \
          AND run_at <= $1 AND id <> ALL($4) ORDER BY run_at, id LIMIT {room} FOR UPDATE SKIP LOCKED) AS due_{}",
@@ -155,7 +155,7 @@ fn levels() -> String {
 
 /// Level after level; the limit ends it before the levels that are not needed are looked at.
 fn most_urgent(rooms: &[(JobKind, u32)], limit: u32) -> String {
-    let seeks = rooms.iter().map(seek).collect::<Vec<_>>();
+    let seeks = rooms.iter().copied().map(seek).collect::<Vec<_>>();
     let of_level = if seeks.len() == 1 {
         seeks.concat()
     } else {
@@ -165,7 +165,7 @@ fn most_urgent(rooms: &[(JobKind, u32)], limit: u32) -> String {
 }
 
 fn oldest(rooms: &[(JobKind, u32)], limit: u32) -> String {
-    let seeks = rooms.iter().map(seek).collect::<Vec<_>>().join(" UNION ALL ");
+    let seeks = rooms.iter().copied().map(seek).collect::<Vec<_>>().join(" UNION ALL ");
     format!(
         "SELECT found.* FROM {} CROSS JOIN LATERAL ({seeks}) AS found ORDER BY run_at, id LIMIT {limit}",
         levels()

@@ -12,13 +12,17 @@ use crate::{
     database::touch,
     error::{corrupt, engine},
     listen::announce,
-    locations::{Applied, Caches, Learned, Rule, Write, apply_to, geolocation_live, lock_hosts, one_of_each_host},
+    locations::{Applied, Caches, Hosts, Learned, Rule, Write, apply_to, geolocation_live, lock_hosts, one_of_each_host},
     rows::{small, storable},
 };
 
 /// What the columns hold at most, in bytes.
 const RESULT_MOST: usize = 256;
 const ERROR_MOST: usize = 1024;
+
+/// So many different ends one statement writes. Whatever the planner believes, it compares no more than the square of
+/// this; portions follow each other by id, as locks do.
+const ENDED_AT_ONCE: usize = 500;
 
 /// The ends of a batch, by id and each job once.
 pub(super) struct Batch {
@@ -69,7 +73,7 @@ pub(super) async fn finish(
     let (hosts, pending) = if batch.writes_hosts() {
         (lock_hosts(connection, &batch.hosts()).await?, HashSet::new())
     } else {
-        (Default::default(), lock_pending(connection, &batch.hosts()).await?)
+        (Hosts::default(), lock_pending(connection, &batch.hosts()).await?)
     };
     let is_pending = |host: i64| pending.contains(&host) || hosts.is_pending(host);
     let ended = end(connection, now, &batch.finished).await?;
@@ -156,34 +160,36 @@ async fn end(
     now: i64,
     finished: &[Finished],
 ) -> Result<Vec<Ended>, StoreError> {
-    let row = match same_completion(finished) {
-        Some((token, result)) => {
-            let ids: Vec<i64> = finished.iter().map(|finished| finished.id.0).collect();
-            sqlx::query(COMPLETE)
-                .bind(ids)
-                .bind(token)
-                .bind(now)
-                .bind(storable(truncate_bytes(result, RESULT_MOST)).into_owned())
-                .fetch_one(connection)
-                .await
-        }
-        None => {
-            let ends = Ends::of(finished, now);
-            sqlx::query(END)
-                .bind(ends.id)
-                .bind(ends.token)
-                .bind(now)
-                .bind(ends.state)
-                .bind(ends.run_at)
-                .bind(ends.attempts)
-                .bind(ends.result)
-                .bind(ends.error)
-                .fetch_one(connection)
-                .await
-        }
-    };
-    let row = row.map_err(engine)?;
-    read_ended(&row)
+    if let Some((token, result)) = same_completion(finished) {
+        let row = sqlx::query(COMPLETE)
+            .bind(finished.iter().map(|finished| finished.id.0).collect::<Vec<_>>())
+            .bind(token)
+            .bind(now)
+            .bind(storable(truncate_bytes(result, RESULT_MOST)).into_owned())
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+        return read_ended(&row);
+    }
+    let mut ended = Vec::with_capacity(finished.len());
+    for portion in finished.chunks(ENDED_AT_ONCE) {
+        let ends = Ends::of(portion, now);
+        let row = sqlx::query(END)
+            .bind(ends.id)
+            .bind(ends.token)
+            .bind(now)
+            .bind(ends.state)
+            .bind(ends.run_at)
+            .bind(ends.attempts)
+            .bind(ends.result)
+            .bind(ends.error)
+            .persistent(false)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(engine)?;
+        ended.extend(read_ended(&row)?);
+    }
+    Ok(ended)
 }
 
 /// All of these under one token, completed with one result? Nearly every batch is such.
@@ -210,11 +216,15 @@ const COMPLETE: &str = "WITH ended AS (
     SELECT array_agg(id) AS ids, array_agg(host) AS hosts, array_agg(kind) AS kinds, array_agg(state) AS states
     FROM ended";
 
-/// As [`COMPLETE`], with an end for each. The inner search by key, fenced off by `OFFSET 0`, is what makes the planner
-/// go by the key: by itself it compares every running job with every end. It decides nothing: the outer condition does.
+/// As [`COMPLETE`], with an end for each. That the keys are said once more, and the ends materialized, keeps the planner
+/// from walking through all ends for each running job, which takes minutes; and it is planned anew each time, since a
+/// plan for any number of ends is one for ten.
 /// A request to run again is a new one, with all its attempts; and who came to an end did not kill its worker: an
 /// earlier crash is forgiven.
-const END: &str = "WITH ended AS (
+const END: &str = "WITH x AS MATERIALIZED (
+        SELECT * FROM unnest($1::bigint[], $2::bigint[], $4::smallint[], $5::bigint[], $6::integer[], $7::text[], $8::text[])
+            AS wanted (id, token, state, run_at, attempts, result, error)),
+    ended AS (
         UPDATE job SET state = CASE job.rerun WHEN 0 THEN x.state ELSE 0 END,
             run_at = CASE job.rerun WHEN 0 THEN coalesce(x.run_at, job.run_at) ELSE $3 END,
             attempt = CASE job.rerun WHEN 0 THEN greatest(least(job.attempt + x.attempts, job.max_attempts), 0) ELSE 0 END,
@@ -223,14 +233,8 @@ const END: &str = "WITH ended AS (
             last_error = coalesce(x.error, job.last_error),
             finished_at = CASE WHEN job.rerun = 0 AND x.state > 3 THEN $3 END,
             rerun = 0, leased_until = NULL, claimed_by = NULL
-        FROM (
-            SELECT wanted.* FROM unnest($1::bigint[], $2::bigint[], $4::smallint[], $5::bigint[], $6::integer[],
-                    $7::text[], $8::text[]) AS wanted (id, token, state, run_at, attempts, result, error)
-                CROSS JOIN LATERAL (
-                    SELECT 1 FROM job AS held
-                    WHERE held.id = wanted.id AND held.lease_token = wanted.token AND held.state = 3 OFFSET 0) AS found
-            OFFSET 0) AS x
-        WHERE job.id = x.id AND job.lease_token = x.token AND job.state + 0 = 3
+        FROM x
+        WHERE job.id = ANY($1) AND job.id = x.id AND job.lease_token = x.token AND job.state + 0 = 3
         RETURNING job.id, job.host, job.kind, job.state)
     SELECT array_agg(id) AS ids, array_agg(host) AS hosts, array_agg(kind) AS kinds, array_agg(state) AS states
     FROM ended";

@@ -31,13 +31,11 @@ const RESCUED_AT_ONCE: usize = 2_000;
 macro_rules! fenced {
     ($set:literal, $answer:literal) => {
         concat!(
-            "UPDATE job SET ",
+            "WITH x AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS wanted (id, token))
+            UPDATE job SET ",
             $set,
-            " FROM (SELECT wanted.* FROM unnest($1::bigint[], $2::bigint[]) AS wanted (id, token)
-                CROSS JOIN LATERAL (SELECT 1 FROM job AS held
-                    WHERE held.id = wanted.id AND held.lease_token = wanted.token AND held.state = 3 OFFSET 0) AS found
-                ORDER BY wanted.id OFFSET 0) AS x
-            WHERE job.id = x.id AND job.lease_token = x.token AND job.state + 0 = 3 RETURNING ",
+            " FROM x WHERE job.id = ANY($1) AND job.id = x.id AND job.lease_token = x.token AND job.state + 0 = 3
+            RETURNING ",
             $answer
         )
     };
@@ -45,6 +43,8 @@ macro_rules! fenced {
 
 fn columns(jobs: &[(JobId, LeaseToken)]) -> (Vec<i64>, Vec<i64>) {
     let jobs: HashMap<i64, i64> = jobs.iter().map(|(id, token)| (id.0, token.0)).collect();
+    let mut jobs: Vec<_> = jobs.into_iter().collect();
+    jobs.sort_unstable();
     jobs.into_iter().unzip()
 }
 
@@ -59,6 +59,7 @@ pub(super) async fn renew(
         .bind(ids)
         .bind(tokens)
         .bind(later(now, params.lease))
+        .persistent(false)
         .fetch_all(connection)
         .await
         .map_err(engine)?;
@@ -82,6 +83,7 @@ pub(super) async fn release(
     ))
     .bind(ids)
     .bind(tokens)
+    .persistent(false)
     .fetch_all(&mut *connection)
     .await
     .map_err(engine)?;
