@@ -184,8 +184,7 @@ async fn claim_latency(store: &PostgresStore) -> Value {
     let (mut claims, mut commits) = (Vec::new(), Vec::new());
     for round in 0..1_000 {
         let began = Instant::now();
-        let params =
-            ClaimJobs { oldest_first: round % 10 == 0, kinds: JobKind::ALL.to_vec(), ..claim(1) };
+        let params = ClaimJobs { oldest_first: round % 10 == 0, kinds: JobKind::ALL.to_vec(), ..claim(1) };
         let jobs = store.jobs_claim(params).await.expect("a claim");
         claims.push(began.elapsed());
         assert_eq!(jobs.len(), 1, "there is work");

@@ -167,8 +167,11 @@ async fn read(
     let condition = match after {
         None => String::new(),
         Some(after) if after.len() == table.key => {
-            let parameters: Vec<_> =
-                types[..table.key].iter().zip(1..).map(|(kind, at)| format!("${at}::{}", kind.wide())).collect();
+            let parameters: Vec<_> = types[..table.key]
+                .iter()
+                .zip(1..)
+                .map(|(kind, at)| format!("${at}::{}", kind.wide()))
+                .collect();
             format!("WHERE ({keys}) > ({})", parameters.join(", "))
         }
         Some(_) => return Err(corrupt("a key of a copy")),

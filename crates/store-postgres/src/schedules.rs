@@ -59,7 +59,8 @@ impl ScheduleStore for PostgresStore {
     }
 
     async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
-        let statement = "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1";
+        let statement =
+            "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1";
         self.database
             .write(move |connection, now| {
                 Box::pin(async move {

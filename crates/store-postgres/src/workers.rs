@@ -42,9 +42,7 @@ impl WorkerStore for PostgresStore {
     }
 
     async fn duty_take(&self, duty: Duty, worker: WorkerId, lease: Duration) -> Result<bool, StoreError> {
-        self.database
-            .write(move |connection, now| Box::pin(take(connection, now, duty, worker, lease)))
-            .await
+        self.database.write(move |connection, now| Box::pin(take(connection, now, duty, worker, lease))).await
     }
 
     async fn duty_leave(&self, duty: Duty, worker: WorkerId) -> Result<(), StoreError> {

@@ -286,7 +286,8 @@ async fn a_finish_that_waited_for_the_row_asks_for_the_token_again() {
             effect: effect(),
         };
         let finished = jobs.iter().enumerate().map(end).collect();
-        let late = test.store.jobs_finish(FinishJobs { fence: Fence::Running, finished, age: Duration::ZERO });
+        let late =
+            test.store.jobs_finish(FinishJobs { fence: Fence::Running, finished, age: Duration::ZERO });
         let commit = async {
             let mut watcher = beside(&test).await;
             somebody_waits(&mut watcher).await;
@@ -310,7 +311,10 @@ async fn a_claim_locks_no_more_of_each_priority_than_it_may_take() {
     sqlx::query(spread).execute(&mut watcher).await.expect("spread");
     // The claim waits at a counter's table, with its jobs locked.
     let mut transaction = watcher.begin().await.expect("a transaction");
-    sqlx::query("LOCK TABLE job_count_delta IN EXCLUSIVE MODE").execute(&mut *transaction).await.expect("locked");
+    sqlx::query("LOCK TABLE job_count_delta IN EXCLUSIVE MODE")
+        .execute(&mut *transaction)
+        .await
+        .expect("locked");
     for (oldest_first, most) in [(false, 4 + 4 + 2), (true, 4 * 10)] {
         let params = ClaimJobs { oldest_first, ..claim(6, ClaimMode::Lease) };
         let claiming = test.store.jobs_claim(params);

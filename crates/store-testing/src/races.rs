@@ -226,7 +226,8 @@ async fn step(store: &dyn Store, ids: &[HostId], random: &mut Random) {
             store.jobs_rescue(rescue).await.expect("rescued");
         }
         5 => {
-            store.jobs_retry(JobSelection::Matching { filter: JobFilter::default(), limit: 9 })
+            store
+                .jobs_retry(JobSelection::Matching { filter: JobFilter::default(), limit: 9 })
                 .await
                 .expect("retried");
         }

@@ -25,8 +25,8 @@ pub use key::{Key, ProviderField};
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
 use values::{
-    SECONDS_OF_A_DAY, database, database_server, days, host_name, hours, loopback, path, provider, range, text,
-    without_password, workers,
+    SECONDS_OF_A_DAY, database, database_server, days, host_name, hours, loopback, path, provider, range,
+    text, without_password, workers,
 };
 
 use crate::failure::Failure;

@@ -245,7 +245,8 @@ fn an_unknown_variable() {
 #[test]
 fn a_postgresql_address() {
     let installation = Installation::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let nobody =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
     for url in [
         format!("postgres://me:secret@{nobody}/atlas"),
         format!("postgres://me@{nobody}/atlas?password=secret"),

@@ -178,12 +178,13 @@ pub(super) async fn next_due(
     now: i64,
     kinds: &[JobKind],
 ) -> Result<Option<Duration>, StoreError> {
-    let open: Vec<i16> =
-        sqlx::query_scalar("SELECT kind FROM job_kind WHERE kind = ANY($1) AND paused_at IS NULL ORDER BY kind")
-            .bind(super::numbers(kinds))
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(engine)?;
+    let open: Vec<i16> = sqlx::query_scalar(
+        "SELECT kind FROM job_kind WHERE kind = ANY($1) AND paused_at IS NULL ORDER BY kind",
+    )
+    .bind(super::numbers(kinds))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
     let mut heads = String::new();
     for kind in open {
         for priority in Priority::FIRST.get()..=Priority::LAST.get() {
@@ -245,7 +246,8 @@ mod tests {
     #[tokio::test]
     async fn every_claim_seeks_each_kind_and_priority() {
         let database = TestDatabase::empty().expect("a database");
-        let store = PostgresStore::open(OpenOptions::new(database.url(), Mode::Create)).await.expect("a store");
+        let store =
+            PostgresStore::open(OpenOptions::new(database.url(), Mode::Create)).await.expect("a store");
         store.close().await;
         let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
         for setting in crate::database::session_settings() {
@@ -264,18 +266,25 @@ mod tests {
         let all: Vec<_> = JobKind::ALL.into_iter().map(|kind| (kind, 1_000)).collect();
         for analyze in ["SELECT 1", "ANALYZE"] {
             sqlx::raw_sql(analyze).execute(&mut connection).await.expect("done");
-            for (rooms, oldest_first, limit) in
-                [(&all[2..3], false, 1_000), (&all[..], false, 1_000), (&all[..], true, 1_000), (&all[2..3], false, 1)]
-            {
+            for (rooms, oldest_first, limit) in [
+                (&all[2..3], false, 1_000),
+                (&all[..], false, 1_000),
+                (&all[..], true, 1_000),
+                (&all[2..3], false, 1),
+            ] {
                 let plan = plan(&mut connection, &statement(rooms, &params(limit, oldest_first))).await;
                 let text = plan.join("\n");
                 assert!(!text.contains("Seq Scan on job") && !text.contains("Seq Scan on host"), "{text}");
                 let seeks = plan.iter().filter(|line| line.contains("using job_ready on job")).count();
                 assert_eq!(seeks, rooms.len(), "{text}");
-                for (at, line) in plan.iter().enumerate().filter(|(_, line)| line.contains("using job_ready")) {
+                for (at, line) in plan.iter().enumerate().filter(|(_, line)| line.contains("using job_ready"))
+                {
                     assert!(line.trim_start().starts_with("->  Index Scan using"), "{text}");
                     let key = &plan[at + 1];
-                    assert!(["kind = ", "priority = ", "run_at <= "].iter().all(|part| key.contains(part)), "{text}");
+                    assert!(
+                        ["kind = ", "priority = ", "run_at <= "].iter().all(|part| key.contains(part)),
+                        "{text}"
+                    );
                     // What was found may be sorted, since each seek ends at its limit; what a seek reads may not.
                     assert!(plan[at - 1].contains("LockRows") && plan[at - 2].contains("Limit"), "{text}");
                 }

@@ -12,7 +12,10 @@ use crate::{
     database::touch,
     error::{corrupt, engine},
     listen::announce,
-    locations::{Applied, Caches, Hosts, Learned, Rule, Write, apply_to, geolocation_live, lock_hosts, one_of_each_host},
+    locations::{
+        Applied, Caches, Hosts, Learned, Rule, Write, apply_to, geolocation_live, lock_hosts,
+        one_of_each_host,
+    },
     rows::{small, storable},
 };
 
@@ -49,8 +52,7 @@ impl Batch {
 
     /// Whether an end may say anything about its host.
     fn writes_hosts(&self) -> bool {
-        let writes =
-            |end: &Finished| end.effect.is_some() || matches!(end.settled, Settled::Discarded(..));
+        let writes = |end: &Finished| end.effect.is_some() || matches!(end.settled, Settled::Discarded(..));
         self.finished.iter().any(writes)
     }
 
@@ -260,9 +262,7 @@ impl Ends {
                 Settled::Snoozed(delay, reason) => {
                     (JobState::Scheduled, Some(*delay), -1, Some(reason), None)
                 }
-                Settled::Retryable(delay, error) => {
-                    (JobState::Retryable, Some(*delay), 0, None, Some(error))
-                }
+                Settled::Retryable(delay, error) => (JobState::Retryable, Some(*delay), 0, None, Some(error)),
                 Settled::Discarded(error, _) => (JobState::Discarded, None, 0, None, Some(error)),
             };
             let text = |text: Option<&String>, most| {

@@ -69,7 +69,9 @@ async fn search(
     let whole = |ids: String| Ok(Some(Search { ids, end: None }));
     // Few rows, all of which are read and sorted: the `OFFSET 0` keeps the planner from walking through the key.
     let sorted = |few: &str| {
-        format!("SELECT id FROM (SELECT id, kind, state FROM job WHERE {few} OFFSET 0) AS few WHERE true{state} {order}")
+        format!(
+            "SELECT id FROM (SELECT id, kind, state FROM job WHERE {few} OFFSET 0) AS few WHERE true{state} {order}"
+        )
     };
     if let Some(ip) = filter.ip {
         let Some(host) = host_of(connection, ip).await? else { return Ok(None) };
@@ -174,7 +176,8 @@ pub(super) async fn kinds(connection: &mut PgConnection) -> Result<Vec<KindStatu
     rows.into_iter()
         .map(|(kind, paused_at, oldest, cap)| {
             let kind = kind_of(kind)?;
-            let cap = cap.map(|cap| u32::try_from(cap).map_err(|_| corrupt("a cap of a kind"))).transpose()?;
+            let cap =
+                cap.map(|cap| u32::try_from(cap).map_err(|_| corrupt("a cap of a kind"))).transpose()?;
             Ok(KindStatus {
                 kind,
                 counts: *counts.of(kind),

@@ -234,13 +234,15 @@ pub(super) async fn pause(
     kind: JobKind,
     paused: bool,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE job_kind SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE kind = $1")
-        .bind(small(kind.number()))
-        .bind(paused)
-        .bind(now)
-        .execute(&mut *connection)
-        .await
-        .map_err(engine)?;
+    sqlx::query(
+        "UPDATE job_kind SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE kind = $1",
+    )
+    .bind(small(kind.number()))
+    .bind(paused)
+    .bind(now)
+    .execute(&mut *connection)
+    .await
+    .map_err(engine)?;
     touch(connection, &[Topic::Jobs]).await?;
     if paused { Ok(()) } else { announce(connection).await }
 }

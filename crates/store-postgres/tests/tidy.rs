@@ -1,0 +1,137 @@
+//! What housekeeping and checks do to a database whose rows are known.
+
+mod support;
+
+use hostatlas_store::{AdminStore, StoreError};
+use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_test_postgres::TestDatabase;
+
+/// More than one transaction adds up.
+const MANY: i64 = 60_000;
+
+async fn open(database: &TestDatabase) -> PostgresStore {
+    PostgresStore::open(OpenOptions::new(database.url(), Mode::Existing)).await.expect("a store")
+}
+
+async fn tidy(store: &PostgresStore) -> Result<(), StoreError> {
+    while store.tidy().await? {}
+    Ok(())
+}
+
+async fn findings(store: &PostgresStore) -> Vec<String> {
+    let report = store.check().await.expect("a check");
+    report.findings.into_iter().map(|finding| format!("{}: {}", finding.check, finding.detail)).collect()
+}
+
+fn number(database: &TestDatabase, query: &str) -> i64 {
+    database.run(query).expect("a number").trim().parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn differences_are_added_up_once_whoever_tidies() {
+    let database = support::migrated();
+    let made = "INSERT INTO place (latitude_e5, longitude_e5, precision, city, region, country_code) \
+                SELECT n, n, 0, '', '', '' FROM generate_series(1, 100) AS n";
+    database.run(made).expect("places");
+    for differences in [
+        "INSERT INTO counter_delta SELECT 'state', n % 3, 1 FROM generate_series(1, 60000) AS n",
+        "INSERT INTO job_count_delta SELECT n % 4, n % 7, 1 FROM generate_series(1, 60000) AS n",
+        "INSERT INTO place_delta (place, n) SELECT 1 + n % 99, 1 FROM generate_series(1, 60000) AS n",
+        "INSERT INTO change_delta SELECT n % 4 FROM generate_series(1, 60000) AS n",
+    ] {
+        database.run(differences).expect("differences");
+    }
+    let (one, other) = (open(&database).await, open(&database).await);
+    let (first, second) = tokio::join!(tidy(&one), tidy(&other));
+    first.and(second).expect("housekeeping");
+
+    for (table, column) in [("counter", "n"), ("job_count", "n"), ("place", "hosts"), ("change", "number")] {
+        let sum = number(&database, &format!("SELECT sum({column}) FROM {table}"));
+        let left = number(&database, &format!("SELECT count(*) FROM {table}_delta"));
+        assert_eq!((sum, left), (MANY, 0), "{table}");
+    }
+    let touched = number(&database, "SELECT count(*) FROM place WHERE changed > 0");
+    assert_eq!(touched, 99, "a place without differences was touched");
+}
+
+#[tokio::test]
+async fn list_indexes_are_made_once_and_a_torso_is_made_again() {
+    let database = support::migrated();
+    let store = open(&database).await;
+    tidy(&store).await.expect("housekeeping");
+    let valid = "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid::regclass::text IN \
+                 ('service_port', 'host_first_seen', 'host_last_seen', 'host_place', 'host_network', 'host_located_at')";
+    assert_eq!(number(&database, valid), 6);
+    assert!(!store.tidy().await.expect("housekeeping"), "there was nothing to do");
+
+    database
+        .run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'host_place'::regclass")
+        .expect("a torso");
+    assert_eq!(
+        findings(&store).await,
+        ["integrity: the index `host_place` is not complete: housekeeping makes it again"]
+    );
+    tidy(&store).await.expect("housekeeping");
+    assert_eq!(number(&database, valid), 6);
+    assert_eq!(findings(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_is_found() {
+    let database = support::migrated();
+    let store = open(&database).await;
+    for statement in [
+        "INSERT INTO counter_delta VALUES ('state', 1, 2)",
+        "INSERT INTO job_count_delta VALUES (2, 0, -1)",
+        "INSERT INTO place (latitude_e5, longitude_e5, precision, city, region, country_code, hosts) \
+         VALUES (0, 0, 0, '', '', '', 3)",
+        "INSERT INTO job (kind, host, priority, state, run_at, created_at) VALUES (2, 7, 1, 3, 0, 0)",
+    ] {
+        database.run(statement).expect("damage");
+    }
+    let found = findings(&store).await.join("\n");
+    for expected in [
+        "counter: `state` 1 is counted as 2 and is 0",
+        "counter: jobs of kind 2 in state 0 are counted as -1 and are 0",
+        "counter: jobs of kind 2 in state 3 are counted as 0 and are 1",
+        "is counted as 3 hosts and has 0",
+        "queue: 1 jobs are running without a lease",
+        "queue: 1 jobs are about a host that is gone",
+    ] {
+        assert!(found.contains(expected), "{expected} is not in {found}");
+    }
+}
+
+#[tokio::test]
+async fn trees_are_verified_where_the_server_can() {
+    let database = support::migrated();
+    database.run("CREATE EXTENSION amcheck").expect("Debian's server has it");
+    let store = open(&database).await;
+    let before = store.check().await.expect("a check");
+    assert_eq!(before.findings, []);
+    let store = open(&database).await;
+    database.run("DROP EXTENSION amcheck").expect("without it");
+    let after = store.check().await.expect("a check");
+    assert!(before.checked > after.checked, "no tree was verified");
+}
+
+#[tokio::test]
+async fn a_row_that_another_holds_is_busy_and_not_waited_for_without_end() {
+    let database = support::migrated();
+    let store = open(&database).await;
+    let job = "INSERT INTO job (kind, host, priority, run_at, created_at) VALUES (2, 7, 1, 0, 0)";
+    database.run(job).expect("a job");
+    let url = database.url();
+    let holder = std::thread::spawn(move || {
+        hostatlas_test_postgres::psql(&url, "BEGIN; LOCK TABLE counter_delta; SELECT pg_sleep(30)")
+    });
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'counter_delta'::regclass AND mode = 'AccessExclusiveLock'";
+    while number(&database, held) == 0 {}
+    database.run("SELECT 1").expect("a database");
+    let outcome = store.tidy().await;
+    assert!(matches!(outcome, Err(StoreError::Busy)), "{outcome:?}");
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' \
+                 AND datname = current_database() AND pid <> pg_backend_pid()";
+    assert_eq!(number(&database, ended), 1);
+    assert!(holder.join().expect("no panic").is_err());
+}
