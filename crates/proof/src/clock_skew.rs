@@ -91,9 +91,9 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
         let step = random.random_range(-STEP..=STEP);
         let length = Duration::from_secs(step.unsigned_abs());
         if step < 0 {
-            clock.set_back(length)
+            clock.set_back(length);
         } else {
-            clock.advance(length)
+            clock.advance(length);
         }
         steps += 1;
         tokio::time::sleep(Duration::from_millis(random.random_range(10..100))).await;

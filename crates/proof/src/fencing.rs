@@ -5,6 +5,12 @@
 //! databases and compared with the model step by step ([`replay`]). And a proof that cannot fail proves nothing: each
 //! [`Fault`] is built into the model and into the databases, and has to be caught in both.
 
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::cast_possible_truncation,
+    reason = "a model's states and bounds are a few small numbers, by intent"
+)]
+
 mod faulty;
 mod laws;
 mod model;

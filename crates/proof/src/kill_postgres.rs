@@ -140,7 +140,7 @@ impl Killing {
             let happened = total - events.len() as u64;
             let lists = (self.plan.lists * happened).div_ceil(total) + LISTS_AHEAD.min(self.plan.lists / 5);
             self.wait_for_share(self.plan.jobs * happened / (total + 1)).await?;
-            self.import_until(lists.min(self.plan.lists), report).await?;
+            self.import_until(lists.min(self.plan.lists), report)?;
             match event {
                 Event::Kill => self.kill().await?,
                 Event::Restart => tokio::task::block_in_place(|| self.cluster.restart_immediate())?,
@@ -149,11 +149,11 @@ impl Killing {
             self.revive(report).await?;
             self.orphans.look().await?;
         }
-        self.import_until(self.plan.lists, report).await
+        self.import_until(self.plan.lists, report)
     }
 
     /// Imports further lists; one whose connection is cut is run again, as its user would.
-    async fn import_until(&mut self, lists: u64, report: &mut Report) -> anyhow::Result<()> {
+    fn import_until(&mut self, lists: u64, report: &mut Report) -> anyhow::Result<()> {
         let size = self.plan.jobs / self.plan.lists;
         while self.listed < lists {
             let numbers = self.listed * size..(self.listed + 1) * size;

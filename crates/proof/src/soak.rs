@@ -77,11 +77,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 
     let samples = soak(&plan, &mut feed, &mut probe, capacity, &installation.database(), server.id()).await?;
     let left = probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate of jobs is small and positive"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a rate of jobs is small")]
     let second = (capacity * LOAD * 5.0) as i64;
     report.require(left <= second.max(1_000) || options.form == crate::Form::Short, || {
         format!("{left} jobs are behind: the load was too much")
@@ -117,11 +113,7 @@ async fn soak(
     database: &Path,
     server: u32,
 ) -> anyhow::Result<Vec<Sample>> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate of jobs is small and positive"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a rate of jobs is small")]
     let each = (capacity * LOAD / f64::from(TICKS)).max(1.0) as u32;
     let mut tick = tokio::time::interval(Duration::from_secs(1) / TICKS);
     let began = Instant::now();
@@ -152,12 +144,15 @@ async fn sample(probe: &mut Probe, database: &Path, server: u32) -> anyhow::Resu
     })
 }
 
+/// What of a sample is judged.
+type Measure = fn(&Sample) -> u64;
+
 /// The largest of each third that counts.
 fn judge(samples: &[Sample], options: &Options, report: &mut Report) {
     let third = samples.len() / 3;
-    let most = |samples: &[Sample], of: fn(&Sample) -> u64| samples.iter().map(of).max().unwrap_or(0);
+    let most = |samples: &[Sample], of: Measure| samples.iter().map(of).max().unwrap_or(0);
     let (middle, end) = (&samples[third..2 * third], &samples[2 * third..]);
-    let measures: [(&str, fn(&Sample) -> u64, u64); 5] = [
+    let measures: [(&str, Measure, u64); 5] = [
         ("resident_bytes", |sample| sample.resident, NOISE),
         ("descriptors", |sample| sample.descriptors, 8),
         ("file_bytes", |sample| sample.file, NOISE),

@@ -231,7 +231,7 @@ impl Database {
         }
         for (name, value) in session_settings() {
             let value = if is_long && name == "statement_timeout" { millis(timeout) } else { value };
-            statements.push_str(&format!("; SET LOCAL {name} = {value}"));
+            statements = format!("{statements}; SET LOCAL {name} = {value}");
         }
         statements
     }

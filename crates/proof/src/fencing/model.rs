@@ -240,7 +240,9 @@ impl Model {
         for slot in (0..SLOTS as u8).filter(|slot| state.rows[usize::from(*slot)].is_some()) {
             for worker in 0..WORKERS as u8 {
                 visit(Action::Claim { worker, slot });
-                End::ALL.into_iter().for_each(|end| visit(Action::Finish { worker, slot, end }));
+                for end in End::ALL {
+                    visit(Action::Finish { worker, slot, end });
+                }
                 visit(Action::Release { worker, slot });
                 visit(Action::Renew { worker, slot });
             }
@@ -256,7 +258,7 @@ impl Model {
         let rows = &mut outcome.state.rows;
         match action {
             Action::Enqueue { key, force, delayed } => {
-                self.enqueue(rows, usize::from(key), force, delayed)?
+                self.enqueue(rows, usize::from(key), force, delayed)?;
             }
             Action::Claim { worker, slot } => self.claim(rows, usize::from(worker), usize::from(slot))?,
             Action::Finish { worker, slot, end } => {

@@ -238,10 +238,10 @@ impl<'r> Batch<'r> {
             }
             Action::Release { worker, slot } => round.releases.extend(held(worker, slot)),
             Action::Cancel { slot } => {
-                round.cancels.extend(ids[usize::from(slot)].map(|id| (id, outcome.accepted)))
+                round.cancels.extend(ids[usize::from(slot)].map(|id| (id, outcome.accepted)));
             }
             Action::Retry { slot } => {
-                round.retries.extend(ids[usize::from(slot)].map(|id| (id, outcome.accepted)))
+                round.retries.extend(ids[usize::from(slot)].map(|id| (id, outcome.accepted)));
             }
             Action::Enqueue { key, force, delayed } => {
                 let key = usize::from(key);
@@ -368,7 +368,7 @@ impl<'r> Batch<'r> {
 
 /// How long something lasts that ends within the last of so many ticks.
 fn lasts(ticks: u8) -> Duration {
-    TICK * u32::from(ticks) - TICK / 2
+    (TICK * u32::from(ticks)).checked_sub(TICK / 2).unwrap()
 }
 
 fn settled(end: End) -> Settled {

@@ -77,7 +77,7 @@ impl Disk {
                 self.file(file).pending.push(change);
             }
             Event::Truncate { file, length } => {
-                self.file(file).pending.push(Change::Truncate { length: *length })
+                self.file(file).pending.push(Change::Truncate { length: *length });
             }
             Event::Sync { file } if file.is_empty() => self.confirmed_names = self.names.clone(),
             Event::Sync { file } => self.file(file).settle(),
@@ -137,12 +137,11 @@ impl File {
         for (at, change) in self.pending.iter().enumerate() {
             match survival {
                 Survival::All => change.apply(&mut bytes),
-                Survival::Nothing => {}
                 Survival::Some if random.random_bool(share) => change.apply(&mut bytes),
                 Survival::Torn => change.tear(&mut bytes, share, random),
                 Survival::Prefix if at < until => change.apply(&mut bytes),
                 Survival::Prefix if at == until => change.tear(&mut bytes, share, random),
-                Survival::Some | Survival::Prefix => {}
+                Survival::Nothing | Survival::Some | Survival::Prefix => {}
             }
         }
         bytes
