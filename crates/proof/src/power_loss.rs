@@ -150,10 +150,13 @@ async fn open_images(
     for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
         let (journey, receiver) = (Arc::clone(journey), Arc::clone(&receiver));
         openers.spawn(async move {
-            let (folder, mut opened) = (folder()?, Opened::default());
+            let mut opened = Opened::default();
             loop {
                 let next = receiver.lock().await.recv().await;
                 let Some(expected) = next else { break };
+                // A folder for each: a connection that ended in an error is closed some time later, and would take the
+                // log of the next image with it.
+                let folder = folder()?;
                 disk::write(folder.path(), &expected.image)?;
                 opened.images += 1;
                 if let Some(wrong) = judge(&journey, &expected, &folder.path().join(NAME)).await {

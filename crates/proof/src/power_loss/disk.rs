@@ -202,14 +202,8 @@ pub(super) fn read(folder: &Path) -> io::Result<Image> {
     Ok(image)
 }
 
-/// Puts an image into a folder in place of what was there.
+/// Puts an image into an empty folder.
 pub(super) fn write(folder: &Path, image: &Image) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !image.contains_key(&entry.file_name()) {
-            fs::remove_file(entry.path())?;
-        }
-    }
     image.iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
 }
 
