@@ -80,9 +80,10 @@ impl<'a> Context<'a> {
             scope: self.configuration.scope.clone(),
             spill_directory: self.configuration.spill_dir.clone(),
             // A file is opened again by whoever copies it; of a server's URL only what may be shown.
-            location: match self.configuration.database.is_server() {
-                true => self.configuration.database.to_string(),
-                false => self.configuration.database.url().into_owned(),
+            location: if self.configuration.database.is_server() {
+                self.configuration.database.to_string()
+            } else {
+                self.configuration.database.url().into_owned()
             },
             providers: self.configuration.providers.clone(),
             provider_problems: made.providers,

@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn tasks_keep_their_numbers() {
-        for (number, task) in ScheduleTask::ALL.into_iter().enumerate() {
-            assert_eq!(ScheduleTask::from_code(number as i64), Some(task));
+        for (number, task) in (0..).zip(ScheduleTask::ALL) {
+            assert_eq!(ScheduleTask::from_code(number), Some(task));
             assert_eq!(task.slug().parse(), Ok(task));
         }
         assert_eq!(ScheduleTask::from_code(4), None);

@@ -113,7 +113,11 @@ async fn soak(
     database: &Path,
     server: u32,
 ) -> anyhow::Result<Vec<Sample>> {
-    #[expect(clippy::cast_possible_truncation, reason = "a rate of jobs is small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate of jobs is small and positive"
+    )]
     let each = (capacity * LOAD / f64::from(TICKS)).max(1.0) as u32;
     let mut tick = tokio::time::interval(Duration::from_secs(1) / TICKS);
     let began = Instant::now();

@@ -249,10 +249,12 @@ pub struct CapBody {
     /// From 1; null for as many as their workers like. Has to be given.
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<u32>, minimum = 1)]
+    #[expect(clippy::option_option, reason = "`null` removes the cap; a body without it is a mistake")]
     cap: Option<Option<u32>>,
 }
 
 /// A null that was sent is no field that was left out.
+#[expect(clippy::option_option, reason = "`null` removes the cap; a body without it is a mistake")]
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
