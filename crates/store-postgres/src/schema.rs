@@ -9,10 +9,11 @@ use crate::{
 };
 
 /// Every migration, its number and its statements.
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (1, include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, include_str!("../../../migrations/postgres/0002_providers.sql")),
     (3, include_str!("../../../migrations/postgres/0003_workers.sql")),
+    (4, include_str!("../../../migrations/postgres/0004_queue_indexes.sql")),
 ];
 
 /// The version that this build works with.

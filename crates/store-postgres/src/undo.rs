@@ -225,11 +225,16 @@ async fn precisions(
 /// Removes all jobs of hosts that are about to go; answers their kinds, states and hosts.
 async fn take_jobs(connection: &mut PgConnection, hosts: &[i64]) -> Result<Vec<(i16, i16, i64)>, StoreError> {
     // By id: a finish that changes no host holds jobs without having asked for their hosts.
-    let jobs: Vec<i64> = sqlx::query_scalar("SELECT id FROM job WHERE host = ANY($1) ORDER BY id FOR UPDATE")
-        .bind(hosts)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(engine)?;
+    let jobs: Vec<i64> = sqlx::query_scalar(
+        "SELECT id FROM job WHERE id = ANY(ARRAY(
+             SELECT id FROM job WHERE host = ANY($1) AND state < 4
+             UNION ALL SELECT id FROM job WHERE host = ANY($1) AND state > 3))
+         ORDER BY id FOR UPDATE",
+    )
+    .bind(hosts)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(engine)?;
     sqlx::query_as("DELETE FROM job WHERE id = ANY($1) RETURNING kind, state, host")
         .bind(jobs)
         .fetch_all(connection)

@@ -59,11 +59,20 @@ pub(super) async fn of_host(
 ) -> Result<Vec<Candidate>, StoreError> {
     let Some(host) = host_of(connection, address).await? else { return Ok(Vec::new()) };
     let source = format!(
-        "SELECT id FROM job WHERE host = {host}{}{}",
+        "SELECT id FROM ({}) AS of_host WHERE true{}{}",
+        all_of_host(host),
         equals("kind", filter.kind.map(JobKind::number)),
         equals("state", filter.state.map(JobState::number)),
     );
     read(connection, source, Vec::new()).await
+}
+
+/// The statement for the jobs of a host, with kind and state: the live ones stand in one index, the finished in another.
+pub(super) fn all_of_host(host: i64) -> String {
+    format!(
+        "SELECT id, kind, state FROM job WHERE host = {host} AND state < 4 \
+         UNION ALL SELECT id, kind, state FROM job WHERE host = {host} AND state > 3"
+    )
 }
 
 /// The row of an address.

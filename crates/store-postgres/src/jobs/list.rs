@@ -7,7 +7,7 @@ use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
-    candidates::{equals, host_of, rare_ids},
+    candidates::{all_of_host, equals, host_of, rare_ids},
     kind_of, state_of, view,
 };
 use crate::{
@@ -68,14 +68,11 @@ async fn search(
     let order = format!("AND id < {before}{kind} ORDER BY id DESC LIMIT {limit}");
     let whole = |ids: String| Ok(Some(Search { ids, end: None }));
     // Few rows, all of which are read and sorted: the `OFFSET 0` keeps the planner from walking through the key.
-    let sorted = |few: &str| {
-        format!(
-            "SELECT id FROM (SELECT id, kind, state FROM job WHERE {few} OFFSET 0) AS few WHERE true{state} {order}"
-        )
-    };
+    let among = |few: &str| format!("SELECT id FROM ({few} OFFSET 0) AS few WHERE true{state} {order}");
+    let sorted = |few: &str| among(&format!("SELECT id, kind, state FROM job WHERE {few}"));
     if let Some(ip) = filter.ip {
         let Some(host) = host_of(connection, ip).await? else { return Ok(None) };
-        return whole(sorted(&format!("host = {host}")));
+        return whole(among(&all_of_host(host)));
     }
     match filter.state {
         None if filter.kind.is_none() => {
