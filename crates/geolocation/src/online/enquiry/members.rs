@@ -11,7 +11,7 @@ impl Members {
     pub(super) const ALL: Self = Self(u64::MAX);
 
     pub(super) const fn contains(self, position: usize) -> bool {
-        self.0 & (1 << (63 - position)) != 0
+        self.0 & (1 << position) != 0
     }
 
     pub(super) const fn is_empty(self) -> bool {
@@ -19,11 +19,11 @@ impl Members {
     }
 
     pub(super) const fn insert(&mut self, position: usize) {
-        self.0 |= 1 << (63 - position);
+        self.0 |= 1 << position;
     }
 
     pub(super) const fn remove(&mut self, position: usize) {
-        self.0 &= !(1 << (63 - position));
+        self.0 &= !(1 << position);
     }
 
     /// Those in both.
