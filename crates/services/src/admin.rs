@@ -1,15 +1,14 @@
-use std::time::Duration;
+mod attribution;
+mod doctor;
 
-use hostatlas_domain::{
-    BreakerState, Coverage, ProviderName, ProviderStatus, ScheduleOutcome, UnlocatedReason, WorkerState,
-};
-use hostatlas_geolocation::{DatabaseStatus, Role};
+use hostatlas_geolocation::DatabaseStatus;
 use hostatlas_store::{CheckReport, SchemaStatus};
 
+pub use self::{
+    attribution::Attribution,
+    doctor::{DoctorFinding, DoctorReport, Severity},
+};
 use crate::{Error, Services};
-
-/// A database older than this gets a note: places move by a few percent a month.
-const OLD_DATABASE: Duration = Duration::from_hours(45 * 24);
 
 /// Running the installation.
 #[derive(Clone)]
@@ -17,250 +16,9 @@ pub struct Admin {
     pub(crate) services: Services,
 }
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// As it should be.
-    Ok,
-    /// Worth knowing.
-    Note,
-    /// Something is missing or waits.
-    Warning,
-    /// Something does not work.
-    Error,
-}
-
-/// One thing that the doctor looked at.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct DoctorFinding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was looked at: `database`, `places`, `providers`, `jobs`, `workers`, `schedules`,
-    /// `hosts`.
-    pub subject: String,
-    /// What was found.
-    pub detail: String,
-    /// What to do about it.
-    pub remedy: Option<String>,
-}
-
-/// What is wrong, and what to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct DoctorReport {
-    /// What was found, in order of cause.
-    pub findings: Vec<DoctorFinding>,
-}
-
-/// Whose data is shown, as its licence asks.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Attribution {
-    /// What to say.
-    pub text: String,
-    /// Where it leads.
-    pub url: String,
-}
-
-impl DoctorReport {
-    /// The worst that was found.
-    pub fn worst(&self) -> Severity {
-        self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
-    }
-
-    fn add(&mut self, severity: Severity, subject: &str, detail: String, remedy: Option<&str>) {
-        let remedy = remedy.map(str::to_owned);
-        self.findings.push(DoctorFinding { severity, subject: subject.to_owned(), detail, remedy });
-    }
-}
-
 impl Admin {
     pub(crate) fn new(services: Services) -> Self {
         Self { services }
-    }
-
-    /// Looks at the database, the database files of places, the queue and the hosts, and says what to do.
-    pub async fn doctor(&self) -> Result<DoctorReport, Error> {
-        let mut report = DoctorReport::default();
-        let schema = self.schema_status().await?;
-        let size = schema.bytes.map(|bytes| format!(", {}", mebibytes(bytes))).unwrap_or_default();
-        let detail =
-            format!("`{}` ({}{size}) is at migration {}", schema.location, schema.engine, schema.found);
-        if schema.found == schema.wanted {
-            report.add(Severity::Ok, "database", detail, None);
-        } else {
-            let remedy = Some("run `hostatlas db migrate`");
-            report.add(
-                Severity::Error,
-                "database",
-                format!("{detail}, this program needs {}", schema.wanted),
-                remedy,
-            );
-        }
-        if self.services.config().providers.contains(&ProviderName::Mmdb) {
-            self.add_files(&mut report);
-        }
-        self.add_providers(&mut report).await?;
-        self.add_jobs(&mut report).await?;
-        self.add_workers(&mut report).await?;
-        self.add_schedules(&mut report).await?;
-        let coverage = self.services.coverage().get().await?;
-        add_hosts(&mut report, &coverage);
-        Ok(report)
-    }
-
-    fn add_files(&self, report: &mut DoctorReport) {
-        let files = self.databases();
-        for file in &files {
-            self.add_file(report, file);
-        }
-        // An online provider may do without.
-        if self.services.locator().database_build().is_some() || self.services.locator().has_online() {
-            return;
-        }
-        let remedy = self.services.locator().database_directory().map_or_else(
-            || "name a city database (MMDB) with `HOSTATLAS_MMDB_CITY`".to_owned(),
-            |directory| {
-                format!(
-                    "put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`",
-                    directory.display()
-                )
-            },
-        );
-        let detail = "no database of places is in use: hosts cannot be located".to_owned();
-        report.add(Severity::Warning, "places", detail, Some(&remedy));
-    }
-
-    fn add_file(&self, report: &mut DoctorReport, file: &DatabaseStatus) {
-        let name = file.path.display();
-        if let Some(problem) = &file.problem {
-            let severity = if file.in_use { Severity::Warning } else { Severity::Error };
-            let used = if file.in_use { "; the version before it is still in use" } else { "" };
-            report.add(severity, "places", format!("{problem}{used}"), Some(&problem.remedy));
-            return;
-        }
-        if !file.in_use {
-            report.add(Severity::Note, "places", format!("`{name}` is not in use"), None);
-            return;
-        }
-        let age = file.database_build.map(|build| self.services.now().since(build));
-        let kind = file.database_type.as_deref().unwrap_or("unnamed type");
-        let detail = match file.database_build.zip(age) {
-            Some((build, age)) => {
-                format!(
-                    "`{name}` ({kind}) was built {}, {} days ago",
-                    build.to_date(),
-                    age.as_secs() / 86_400
-                )
-            }
-            None => format!("`{name}` ({kind}) does not say when it was built"),
-        };
-        if age.is_some_and(|age| age > OLD_DATABASE) {
-            let remedy = Some("replace it by a newer one (by rename): it is taken up while the server runs");
-            report.add(Severity::Note, "places", detail, remedy);
-        } else {
-            report.add(Severity::Ok, "places", detail, None);
-        }
-    }
-
-    /// Who sees addresses, who does so in clear text, and who is not asked although it is configured.
-    async fn add_providers(&self, report: &mut DoctorReport) -> Result<(), Error> {
-        for problem in &self.services.config().provider_problems {
-            report.add(Severity::Error, "providers", problem.detail.clone(), Some(&problem.remedy));
-        }
-        let problems = &self.services.config().provider_problems;
-        let known = |name: &str| problems.iter().any(|problem| problem.provider.name() == name);
-        let statuses = self.services.providers().list().await?;
-        for status in statuses.iter().filter(|status| status.enabled && !known(&status.name)) {
-            let Some(host) = &status.third_party else { continue };
-            let sent = format!("{} addresses so far", status.addresses_sent);
-            let name = &status.name;
-            if status.clear_text {
-                let detail = format!("`{name}` sends addresses to {host} in clear text ({sent})");
-                let remedy = "whoever is on the way can read them: use a provider or plan that takes https";
-                report.add(Severity::Warning, "providers", detail, Some(remedy));
-            } else {
-                let detail = format!("`{name}` sends addresses to {host} ({sent})");
-                report.add(Severity::Note, "providers", detail, None);
-            }
-            add_state(report, status);
-        }
-        Ok(())
-    }
-
-    async fn add_jobs(&self, report: &mut DoctorReport) -> Result<(), Error> {
-        let before = report.findings.len();
-        for kind in self.services.jobs().kinds().await? {
-            let waiting = kind.counts.waiting();
-            if kind.paused_at.is_some() {
-                let remedy = format!("run `hostatlas jobs resume {}`", kind.kind);
-                let detail = format!("`{}` is paused, {waiting} jobs wait", kind.kind);
-                report.add(Severity::Warning, "jobs", detail, Some(&remedy));
-            } else if waiting > 0 && !kind.served {
-                let detail =
-                    format!("{waiting} `{}` jobs wait, and no worker of this version serves them", kind.kind);
-                report.add(
-                    Severity::Note,
-                    "jobs",
-                    detail,
-                    Some("they run once a version serves them, or cancel them"),
-                );
-            } else if waiting > 0 {
-                let detail = format!("{waiting} `{}` jobs wait", kind.kind);
-                let remedy = Some("a running `hostatlas serve` or `hostatlas worker` takes them in turn");
-                report.add(Severity::Note, "jobs", detail, remedy);
-            }
-            if kind.counts.discarded > 0 {
-                let remedy = format!(
-                    "see `hostatlas jobs list --state discarded --kind {}`, then `jobs retry`",
-                    kind.kind
-                );
-                let detail = format!("{} `{}` jobs were given up", kind.counts.discarded, kind.kind);
-                report.add(Severity::Warning, "jobs", detail, Some(&remedy));
-            }
-        }
-        if report.findings.len() == before {
-            report.add(Severity::Ok, "jobs", "nothing waits".to_owned(), None);
-        }
-        Ok(())
-    }
-
-    /// Who runs jobs, on which machines, and who has fallen silent.
-    async fn add_workers(&self, report: &mut DoctorReport) -> Result<(), Error> {
-        let workers = self.services.workers().list().await?;
-        let (silent, alive): (Vec<_>, Vec<_>) =
-            workers.iter().partition(|worker| worker.state == WorkerState::Silent);
-        for worker in silent {
-            let detail = format!(
-                "process {} on `{}` has not been heard of since {}",
-                worker.process_id,
-                worker.host_name,
-                worker.heard_at.to_readable()
-            );
-            let remedy = Some("its jobs are taken back by themselves; start it again if it should run");
-            report.add(Severity::Note, "workers", detail, remedy);
-        }
-        let mut versions: Vec<&str> = alive.iter().map(|worker| worker.version.as_str()).collect();
-        versions.sort_unstable();
-        versions.dedup();
-        if versions.len() > 1 {
-            let detail = format!("workers of several versions run: {}", versions.join(", "));
-            let remedy = Some("right in the middle of an upgrade; else restart the older ones");
-            report.add(Severity::Note, "workers", detail, remedy);
-        }
-        Ok(())
-    }
-
-    /// Recurring work that failed.
-    async fn add_schedules(&self, report: &mut DoctorReport) -> Result<(), Error> {
-        for schedule in self.services.schedules().list().await? {
-            if schedule.outcome == Some(ScheduleOutcome::Failed) {
-                let why = schedule.detail.unwrap_or_default();
-                let detail = format!("`{}` failed: {why}", schedule.task);
-                let remedy = format!("mend that, then run `hostatlas schedules run {}`", schedule.task);
-                report.add(Severity::Warning, "schedules", detail, Some(&remedy));
-            }
-        }
-        Ok(())
     }
 
     /// Where the schema stands.
@@ -280,14 +38,7 @@ impl Admin {
 
     /// Whose data the map shows: the base map, then each database in use whose maker is known.
     pub fn attributions(&self) -> Vec<Attribution> {
-        let mut all = vec![attribution("Base map: Natural Earth", "https://www.naturalearthdata.com/")];
-        for file in self.databases().iter().filter(|file| file.in_use) {
-            let Some(maker) = maker(file) else { continue };
-            if !all.contains(&maker) {
-                all.push(maker);
-            }
-        }
-        all
+        attribution::of(&self.databases())
     }
 
     /// Whether the store answers, so that requests can be served.
@@ -295,80 +46,4 @@ impl Admin {
         self.services.store().changes().await?;
         Ok(())
     }
-}
-
-fn add_state(report: &mut DoctorReport, status: &ProviderStatus) {
-    let name = &status.name;
-    if let Some(because) = &status.disabled_because {
-        let detail = format!("`{name}` is not asked any more: {because}");
-        let remedy =
-            format!("mend its key, restart, and try `hostatlas providers test 8.8.8.8 --provider {name}`");
-        report.add(Severity::Error, "providers", detail, Some(&remedy));
-    } else if status.breaker == BreakerState::Open {
-        let error = status.last_error.as_deref().unwrap_or("it failed too often");
-        let detail = format!("`{name}` is left alone for a while: {error}");
-        report.add(Severity::Warning, "providers", detail, Some("it is asked again by itself"));
-    }
-    for limit in status.limits.iter().filter(|limit| limit.left == 0) {
-        let until = limit.closed_until.max(limit.resets_at);
-        let until = until.map_or_else(String::new, |until| format!(" until {}", until.to_readable()));
-        let detail = format!("`{name}` has none of its {} {} left{until}", limit.permits, limit.name);
-        report.add(Severity::Note, "providers", detail, None);
-    }
-}
-
-fn attribution(text: &str, url: &str) -> Attribution {
-    Attribution { text: text.to_owned(), url: url.to_owned() }
-}
-
-fn maker(file: &DatabaseStatus) -> Option<Attribution> {
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-    let described = format!("{} {name}", file.database_type.as_deref().unwrap_or_default()).to_lowercase();
-    let known = [
-        ("dbip", "IP Geolocation by DB-IP", "https://db-ip.com"),
-        ("geolite", "This product includes GeoLite2 data created by MaxMind", "https://www.maxmind.com"),
-        ("ipinfo", "IP address data powered by IPinfo", "https://ipinfo.io"),
-    ];
-    if let Some((_, text, url)) = known.iter().find(|(word, ..)| described.contains(word)) {
-        return Some(attribution(text, url));
-    }
-    (file.role == Some(Role::Asn))
-        .then(|| attribution("Autonomous systems: RouteViews", "https://www.routeviews.org"))
-}
-
-fn add_hosts(report: &mut DoctorReport, coverage: &Coverage) {
-    if coverage.total == 0 {
-        let remedy = Some("run `hostatlas import scan.json`");
-        report.add(Severity::Note, "hosts", "no scan has been imported yet".to_owned(), remedy);
-        return;
-    }
-    let detail = format!(
-        "{} hosts: {} located, {} pending, {} unlocated, {} not applicable",
-        coverage.total, coverage.located, coverage.pending, coverage.unlocated, coverage.not_applicable
-    );
-    report.add(Severity::Ok, "hosts", detail, None);
-    if coverage.pending_unqueued > 0 {
-        let detail = format!("{} hosts were never looked up and have no job", coverage.pending_unqueued);
-        report.add(Severity::Warning, "hosts", detail, Some("run `hostatlas geolocate --queue-jobs`"));
-    }
-    if coverage.stale > 0 {
-        let detail = format!("{} locations are stale", coverage.stale);
-        report.add(Severity::Note, "hosts", detail, Some("run `hostatlas geolocate --async-batch`"));
-    }
-    for reason in UnlocatedReason::ALL {
-        let count = coverage.unlocated_reasons.get(reason.slug()).copied().unwrap_or(0);
-        if count > 0 {
-            let remedy = format!("see `hostatlas hosts search reason:{}`", reason.slug());
-            report.add(
-                Severity::Note,
-                "hosts",
-                format!("{count} unlocated: {}", reason.label()),
-                Some(&remedy),
-            );
-        }
-    }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1024 * 1024))
 }

@@ -4,7 +4,7 @@ use hostatlas_domain::{
     CountryCoverage, Coverage, LocationState, ProviderCoverage, RecentResult, Topic, UnlocatedReason,
 };
 
-use crate::{Error, Services, request::parse_limit};
+use crate::{Error, Services, locator::places_remedy, request::parse_limit};
 
 /// How much of what was found is located.
 #[derive(Clone)]
@@ -131,19 +131,11 @@ impl CoverageService {
         } else {
             "No database of places is installed"
         };
-        let place = self.services.locator().database_directory().map_or_else(
-            || "name a file with `HOSTATLAS_MMDB_CITY`".to_owned(),
-            |directory| {
-                format!(
-                    "put a city database (MMDB) into `{}`, or name one with `HOSTATLAS_MMDB_CITY`",
-                    directory.display()
-                )
-            },
-        );
+        let remedy = places_remedy(locator);
         reasons.push(EmptyReason::new(
             "no_database",
             count,
-            format!("{whose}: {place}. It is taken up within seconds."),
+            format!("{whose}: {remedy}. It is taken up within seconds."),
             "See what to install",
             "/coverage#databases",
         ));

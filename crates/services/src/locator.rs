@@ -148,6 +148,17 @@ fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
     }
 }
 
+/// How to come by a database of places where there is none.
+pub(crate) fn places_remedy(locator: &Locator) -> String {
+    let named = "with `HOSTATLAS_MMDB_CITY`";
+    match locator.database_directory() {
+        Some(directory) => {
+            format!("put a city database (MMDB) into `{}`, or name one {named}", directory.display())
+        }
+        None => format!("name a city database (MMDB) {named}"),
+    }
+}
+
 fn problem(provider: ProviderName, error: &ConfigError) -> ProviderProblem {
     let mend = match error {
         ConfigError::MissingKey { variable, .. } | ConfigError::MissingAccount { variable, .. } => {

@@ -7,7 +7,7 @@ use hostatlas_domain::{
     Place, Precision, ProviderName, ProviderStatus, classify, sanitize,
 };
 use hostatlas_geolocation::Lookup;
-use hostatlas_store::{ApplyLocations, Attempt, HostSelection, LocationWrite, SelectHosts, StoreError};
+use hostatlas_store::{Attempt, StoreError};
 use tokio::time::Instant;
 
 pub use answers::consensus;
@@ -117,16 +117,7 @@ impl Providers {
             }
             _ => return Ok(()),
         };
-        let selection = HostSelection::Addresses(vec![address]);
-        let store = self.services.store();
-        let hosts = store.hosts_select(SelectHosts { selection, after: None, limit: 1 }).await?;
-        let writes: Vec<_> =
-            hosts.iter().map(|host| LocationWrite { host: host.id, attempt: attempt.clone() }).collect();
-        if !writes.is_empty() {
-            store.locations_apply(ApplyLocations { writes, age: asked.elapsed() }).await?;
-            self.services.changed();
-        }
-        Ok(())
+        self.services.geolocate().apply(address, attempt, asked).await
     }
 
     /// Puts a host where a person says it is, and holds it there: no answer moves it until [`Providers::unpin`]. A

@@ -41,7 +41,7 @@ pub(super) async fn run(
     while let Some((batch, deferred)) = receiver.recv().await {
         left.extend(deferred);
         write(services, batch, tracker).await?;
-        tracker.tell(false);
+        tracker.tell();
     }
     producer.await.map_err(|error| Error::Internal(error.into()))??;
     online::wait_for(services, request, left, cancel, tracker).await

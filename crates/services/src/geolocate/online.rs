@@ -56,7 +56,7 @@ pub(super) async fn wait_for(
         let concluded = batch.hosts.len();
         left.extend(deferred);
         write(services, batch, tracker).await?;
-        tracker.tell(false);
+        tracker.tell();
         if concluded > 0 {
             vain = 0;
         } else if vain == VAIN_ROUNDS {

@@ -48,7 +48,7 @@ pub(super) async fn run(
             if pending.len() >= WRITE_AT || oldest.elapsed() >= WRITE_AFTER || !request.delay.is_zero() {
                 write(services, &mut pending, oldest).await?;
             }
-            tracker.tell(false);
+            tracker.tell();
             if !request.delay.is_zero() {
                 cancel.run_until_cancelled(tokio::time::sleep(request.delay)).await;
             }

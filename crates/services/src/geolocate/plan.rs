@@ -1,0 +1,113 @@
+//! From what was asked for to the hosts that are meant.
+
+use std::time::Duration;
+
+use hostatlas_domain::{Address, DuePolicy, HostFilter, Timestamp};
+use hostatlas_store::{HostSelection, SelectHosts, SelectedHost, StoreError};
+
+use super::{Geolocate, GeolocateRequest, Selection};
+use crate::{
+    Error, Services,
+    request::{parse_addresses, parse_query},
+};
+
+/// A selection, understood.
+pub(crate) struct Plan {
+    pub(crate) selection: HostSelection,
+    pub(crate) total: Option<u64>,
+}
+
+impl Geolocate {
+    pub(crate) async fn plan(&self, request: &GeolocateRequest) -> Result<Plan, Error> {
+        let max_age = request.max_age.unwrap_or(self.services.config().max_age);
+        let due = DuePolicy { max_age, ..self.services.due_policy() };
+        let selection = match &request.selection {
+            Selection::Due if request.force => HostSelection::All,
+            Selection::Due => HostSelection::Due(due),
+            Selection::Missing => HostSelection::Due(missing_policy()),
+            Selection::Stale => {
+                HostSelection::Filter { filter: HostFilter { stale: true, ..HostFilter::default() }, max_age }
+            }
+            Selection::All => HostSelection::All,
+            Selection::Query(q) => {
+                HostSelection::Filter { filter: parse_query(q)?.filter().clone(), max_age }
+            }
+            Selection::Addresses(ips) => HostSelection::Addresses(parse_addresses(ips)?),
+        };
+        let total = self.total(&request.selection, &selection, max_age).await?;
+        Ok(Plan { selection, total })
+    }
+
+    async fn total(
+        &self,
+        asked: &Selection,
+        selection: &HostSelection,
+        max_age: Duration,
+    ) -> Result<Option<u64>, Error> {
+        let store = self.services.store();
+        if let HostSelection::Addresses(addresses) = selection {
+            return Ok(Some(addresses.len() as u64));
+        }
+        if let (Selection::Query(_), HostSelection::Filter { filter, max_age }) = (asked, selection) {
+            let count = store.hosts_count(filter.clone(), *max_age, 100_000).await?;
+            return Ok(count.exact.then_some(count.hosts));
+        }
+        let coverage = store.coverage(max_age).await?;
+        let stale = if max_age.is_zero() { coverage.located } else { coverage.stale };
+        Ok(match (asked, selection) {
+            (_, HostSelection::All) => Some(coverage.total - coverage.not_applicable),
+            (Selection::Missing, _) => Some(coverage.pending + coverage.unlocated),
+            (Selection::Stale, _) => Some(stale),
+            // How many unlocated hosts are due is not counted anywhere.
+            _ if coverage.unlocated > 0 => None,
+            _ => Some(coverage.pending + stale),
+        })
+    }
+}
+
+/// Nothing located is due, everything else is.
+fn missing_policy() -> DuePolicy {
+    DuePolicy {
+        max_age: Duration::from_hours(100 * 365 * 24),
+        failure_retry_after: Duration::ZERO,
+        database_build: Some(Timestamp::from_millis(i64::MAX)),
+    }
+}
+
+/// The hosts of a selection after `after`, by address.
+pub(super) async fn select(
+    services: &Services,
+    selection: &HostSelection,
+    after: Option<Address>,
+    limit: u32,
+) -> Result<Vec<SelectedHost>, StoreError> {
+    let params = SelectHosts { selection: selection.clone(), after, limit };
+    services.store().hosts_select(params).await
+}
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_domain::{LocationFacts, LocationState, UnlocatedReason, due};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
+
+    #[test]
+    fn missing_means_pending_and_unlocated_however_recently_tried() {
+        let facts = |state, reason| LocationFacts {
+            state,
+            located_at: (state == LocationState::Located).then_some(Timestamp::from_secs(1)),
+            attempted_at: Some(NOW),
+            reason,
+            database_build: Some(NOW),
+        };
+        let cases = [
+            facts(LocationState::Pending, None),
+            facts(LocationState::Unlocated, Some(UnlocatedReason::NoRecord)),
+            facts(LocationState::Located, None),
+            facts(LocationState::NotApplicable, None),
+        ];
+        assert_eq!(cases.map(|host| due(&host, NOW, &missing_policy())), [true, true, false, false]);
+    }
+}

@@ -1,0 +1,57 @@
+//! What is asked for: which hosts, and how to look them up.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use hostatlas_domain::Mode;
+
+/// Which hosts a run means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Those that are due.
+    #[default]
+    Due,
+    /// Pending and unlocated ones, however recently they were tried.
+    Missing,
+    /// Located ones whose location is stale.
+    Stale,
+    /// All public ones.
+    All,
+    /// Those that match a query.
+    Query(String),
+    /// These; unknown ones are left out.
+    Addresses(Vec<String>),
+}
+
+/// How to look which hosts up.
+#[derive(Clone, Debug)]
+pub struct GeolocateRequest {
+    /// How to go about it; [`Mode::Single`] is [`Geolocate::single`](super::Geolocate::single) and not accepted here.
+    pub mode: Mode,
+    /// Which hosts.
+    pub selection: Selection,
+    /// Hosts in one transaction of queueing, or at most so many in one request to an online provider.
+    pub batch_size: Option<NonZeroUsize>,
+    /// Pause between two lookups (sequential) or batches.
+    pub delay: Duration,
+    /// Whether age and cache are bypassed: [`Selection::Due`] becomes [`Selection::All`].
+    pub force: bool,
+    /// After how long a location is stale, unless as configured; zero makes every located host due.
+    pub max_age: Option<Duration>,
+    /// How many lookups may run at once, unless as configured.
+    pub max_workers: Option<NonZeroUsize>,
+}
+
+impl GeolocateRequest {
+    /// A direct batch over a selection, with everything else as it usually is.
+    pub const fn of(selection: Selection) -> Self {
+        Self {
+            mode: Mode::AsyncBatch,
+            selection,
+            batch_size: None,
+            delay: Duration::ZERO,
+            force: false,
+            max_age: None,
+            max_workers: None,
+        }
+    }
+}
