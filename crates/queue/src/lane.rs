@@ -88,7 +88,7 @@ impl Lane {
         };
         let ended = self.claim_and_run(&mut progress).await;
         while let Some(done) = progress.running.join_next_with_id().await {
-            self.note_end(&mut progress, done);
+            progress.note_end(done);
         }
         ended
     }
@@ -175,30 +175,10 @@ impl Lane {
         tokio::select! {
             done = progress.running.join_next_with_id() => {
                 if let Some(done) = done {
-                    self.note_end(progress, done);
+                    progress.note_end(done);
                 }
             }
             () = self.shutdown.cancelled() => {}
-        }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as the lane's reaction beside its other reactions")]
-    fn note_end(&self, progress: &mut Progress, done: Result<(Id, Result<(), StoreError>), JoinError>) {
-        let id = match &done {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        progress.in_flight.remove(&id);
-        match done {
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(error))) => {
-                progress.errors += 1;
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "A batch of finished jobs could not be written; it will run again"
-                );
-            }
-            Err(error) => error!(error = &error as &dyn std::error::Error, "A batch broke down"),
         }
     }
 
@@ -275,6 +255,28 @@ impl Lane {
                 "Jobs are due and none could be claimed for {} s: its cap is reached by other processes, or the queue is stuck",
                 WATCHDOG.as_secs()
             );
+        }
+    }
+}
+
+impl Progress {
+    /// Takes a batch that ended off the list of those that run.
+    fn note_end(&mut self, done: Result<(Id, Result<(), StoreError>), JoinError>) {
+        let id = match &done {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        self.in_flight.remove(&id);
+        match done {
+            Ok((_, Ok(()))) => {}
+            Ok((_, Err(error))) => {
+                self.errors += 1;
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "A batch of finished jobs could not be written; it will run again"
+                );
+            }
+            Err(error) => error!(error = &error as &dyn std::error::Error, "A batch broke down"),
         }
     }
 }
