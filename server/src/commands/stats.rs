@@ -2,11 +2,11 @@ use std::fmt::Write;
 
 use hostatlas_domain::{Coverage, Forecast, JobKind, JobState, JobStats};
 use hostatlas_store_sqlite::Mode;
-use serde::Serialize;
 
 use crate::{
     context::Context,
     failure::{Exit, Failure},
+    http::api::coverage::CoverageAnswer,
     printer::{Column, Show, count, key_values},
 };
 
@@ -33,21 +33,11 @@ const RECENT_COLUMNS: [Column; 5] = [
 ];
 const RECENT_FIELDS: [&str; 5] = ["ip", "location_state", "summary", "provider", "attempted_at"];
 
-/// As REST answers.
-#[derive(Serialize)]
-struct CoverageAnswer {
-    #[serde(flatten)]
-    coverage: Coverage,
-    forecast: Vec<Forecast>,
-}
-
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
     let services = context.services(Mode::Existing).await?;
     match action {
         Action::Coverage => {
-            let coverage = services.coverage().get().await?;
-            let forecast = services.providers().forecast().await?;
-            let answer = CoverageAnswer { coverage, forecast };
+            let answer = CoverageAnswer::of(&services).await?;
             context
                 .printer
                 .object(&answer, || coverage_text(&answer.coverage) + &forecast_text(&answer.forecast))?;

@@ -4,6 +4,7 @@
 mod database;
 mod key;
 mod provider_settings;
+mod reader;
 mod sources;
 mod suggest;
 mod values;
@@ -22,11 +23,12 @@ use hostatlas_services::{CustomConfig, OnlineProviderConfig, Site};
 
 pub use database::Database;
 pub use key::{Key, ProviderField};
+use reader::Reader;
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
 use values::{
     SECONDS_OF_A_DAY, database, database_server, days, host_name, hours, loopback, path, provider, range,
-    text, without_password, workers,
+    text, workers,
 };
 
 use crate::failure::Failure;
@@ -119,7 +121,7 @@ impl Configuration {
         sites: &[sources::SiteTable],
         custom: BTreeMap<ProviderName, CustomConfig>,
     ) -> Result<Self, Failure> {
-        let mut reader = Reader { settings, effective: BTreeMap::new() };
+        let mut reader = Reader::new(settings);
         let database = reader.one(Key::DatabaseUrl, Some("sqlite://hostatlas.db"), database)?;
         let database_direct = reader.optional(Key::DatabaseDirectUrl, database_server)?;
         let listen = reader.one(Key::Listen, Some("127.0.0.1:3000"), loopback)?;
@@ -188,107 +190,6 @@ impl Flags {
             value.map(|value| (key, Given { values: vec![value], origin: Origin::Flag(flag) }))
         };
         given.into_iter().filter_map(setting).collect()
-    }
-}
-
-/// Takes settings out one by one and notes what was effective.
-struct Reader {
-    settings: Settings,
-    effective: BTreeMap<Key, Given>,
-}
-
-impl Reader {
-    fn one<T>(
-        &mut self,
-        key: Key,
-        default: Option<&str>,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, Failure> {
-        let given = self.take(key, default.unwrap_or_default());
-        parse(given.values.first().map_or("", String::as_str)).map_err(|reason| invalid(key, &given, &reason))
-    }
-
-    fn list<T>(
-        &mut self,
-        key: Key,
-        default: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, Failure> {
-        let given = self.take(key, default);
-        given
-            .values
-            .iter()
-            .map(|value| parse(value).map_err(|reason| invalid(key, &given, &reason)))
-            .collect()
-    }
-
-    fn optional<T>(
-        &mut self,
-        key: Key,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, Failure> {
-        if self.settings.contains_key(&key) {
-            return self.one(key, None, parse).map(Some);
-        }
-        self.effective.insert(key, Given { values: Vec::new(), origin: Origin::Default });
-        Ok(None)
-    }
-
-    fn optional_list<T>(
-        &mut self,
-        key: Key,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<Vec<T>>, Failure> {
-        if self.settings.contains_key(&key) {
-            return self.list(key, "", parse).map(Some);
-        }
-        self.effective.insert(key, Given { values: Vec::new(), origin: Origin::Default });
-        Ok(None)
-    }
-
-    fn take(&mut self, key: Key, default: &str) -> Given {
-        let given = self
-            .settings
-            .remove(&key)
-            .unwrap_or_else(|| Given { values: sources::split(key, default), origin: Origin::Default });
-        self.effective.insert(key, given.clone());
-        given
-    }
-
-    fn shown(self, providers: &[ProviderName]) -> Vec<Shown> {
-        let mut effective = self.effective;
-        effective.retain(|key, given| match key {
-            Key::Provider(provider, _) => providers.contains(provider) || !given.values.is_empty(),
-            _ => true,
-        });
-        Key::all()
-            .filter_map(|key| effective.remove(&key).map(|given| (key, given)))
-            .map(|(key, given)| Shown {
-                key: key.toml(),
-                value: match given.values.join(",") {
-                    value if value.is_empty() => None,
-                    _ if key.is_secret() => Some("***".to_owned()),
-                    // What the operator writes after the `?` may be a key.
-                    value if key.is_template() => Some(match value.split_once('?') {
-                        Some((address, _)) => format!("{address}?***"),
-                        None => value,
-                    }),
-                    value => Some(without_password(&value)),
-                },
-                origin: given.origin.to_string(),
-                variable: key.variable(),
-            })
-            .collect()
-    }
-}
-
-fn invalid(key: Key, given: &Given, reason: &str) -> Failure {
-    let (reason, hint) =
-        reason.split_once('\n').map_or((reason, None), |(reason, hint)| (reason, Some(hint)));
-    let failure = Failure::error(format!("`{}` ({}): {reason}", key.toml(), given.origin));
-    match hint {
-        Some(hint) => failure.with_hint(hint.to_owned()),
-        None => failure,
     }
 }
 

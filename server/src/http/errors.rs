@@ -116,9 +116,7 @@ fn unexplained(response: &Response) -> Option<Problem> {
         return None;
     }
     let (code, detail, hint) = match status {
-        StatusCode::NOT_FOUND => {
-            (ProblemCode::NotFound, "there is nothing here", Some("`/api/openapi.json` lists what there is"))
-        }
+        StatusCode::NOT_FOUND => (ProblemCode::NotFound, NOTHING_HERE, Some(LISTED)),
         StatusCode::METHOD_NOT_ALLOWED => {
             (ProblemCode::NotSupported, "this address does not take that method", None)
         }
@@ -138,6 +136,8 @@ fn unexplained(response: &Response) -> Option<Problem> {
     })
 }
 
+const NOTHING_HERE: &str = "there is nothing here";
+const LISTED: &str = "`/api/openapi.json` lists what there is";
 const INTERNAL: &str = "Something went wrong on our side; the request id leads to the log.";
 
 /// The answer when a handler panicked.
@@ -151,9 +151,5 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
 
 /// What has no route.
 pub async fn not_found() -> Refusal {
-    Refusal::new(
-        ProblemCode::NotFound,
-        "there is nothing here",
-        Some("`/api/openapi.json` lists what there is"),
-    )
+    Refusal::new(ProblemCode::NotFound, NOTHING_HERE, Some(LISTED))
 }

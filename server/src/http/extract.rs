@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::errors::Refusal;
 
+/// Items of a page, unless told otherwise: about a screen.
+const DEFAULT_LIMIT: u32 = 50;
+
 /// Parameters after the `?`. Unknown ones are refused where the type does so.
 pub struct Query<T>(pub T);
 
@@ -91,10 +94,10 @@ pub fn word<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) ->
     .transpose()
 }
 
-/// The number of items of a page; none is 50.
+/// The number of items of a page; none is [`DEFAULT_LIMIT`].
 pub fn limit(limit: Option<&str>) -> Result<u32, Refusal> {
     match limit.map(str::trim).filter(|limit| !limit.is_empty()) {
-        None => Ok(50),
+        None => Ok(DEFAULT_LIMIT),
         Some(limit) => limit.parse().map_err(|_| {
             Refusal::invalid(format!("`limit` is `{}`", sanitize(limit, 32)), "use a limit from 1 to 1000")
         }),

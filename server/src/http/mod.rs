@@ -1,6 +1,6 @@
 //! The web: pages, REST, events and files, behind the guards that every request passes.
 
-mod api;
+pub mod api;
 mod errors;
 mod extract;
 mod guard;

@@ -1,6 +1,6 @@
 use axum::{Json, Router, extract::State, routing::get};
 use hostatlas_domain::{CountryCoverage, Coverage, Forecast, ProviderCoverage, RecentResult};
-use hostatlas_services::Services;
+use hostatlas_services::{Error, Services};
 use serde::{Deserialize, Serialize};
 
 use crate::http::{
@@ -21,17 +21,24 @@ pub fn router() -> Router<AppState> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CoverageAnswer {
     #[serde(flatten)]
-    coverage: Coverage,
+    pub coverage: Coverage,
     /// With each configured provider alone, in the order of asking.
-    forecast: Vec<Forecast>,
+    pub forecast: Vec<Forecast>,
+}
+
+impl CoverageAnswer {
+    /// As things stand.
+    pub async fn of(services: &Services) -> Result<Self, Error> {
+        let coverage = services.coverage().get().await?;
+        let forecast = services.providers().forecast().await?;
+        Ok(Self { coverage, forecast })
+    }
 }
 
 /// How much of what was found is located, and how long the rest takes.
 #[utoipa::path(get, path = "/api/v1/coverage", tag = "coverage", responses((status = 200, description = "the counts", body = CoverageAnswer)))]
 pub async fn show(State(services): State<Services>) -> Result<Json<CoverageAnswer>, Refusal> {
-    let coverage = services.coverage().get().await?;
-    let forecast = services.providers().forecast().await?;
-    Ok(Json(CoverageAnswer { coverage, forecast }))
+    Ok(Json(CoverageAnswer::of(&services).await?))
 }
 
 /// How many.

@@ -88,7 +88,10 @@ fn watched(text: &str) -> Result<Vec<JobId>, Refusal> {
     let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
     let ids: Vec<JobId> = ids.map(|id| extract::number(id, "a job").map(JobId)).collect::<Result<_, _>>()?;
     if ids.len() > MOST_JOBS {
-        return Err(Refusal::invalid(format!("{} jobs", ids.len()), "a stream watches at most 16 jobs"));
+        return Err(Refusal::invalid(
+            format!("{} jobs", ids.len()),
+            &format!("a stream watches at most {MOST_JOBS} jobs"),
+        ));
     }
     Ok(ids)
 }
