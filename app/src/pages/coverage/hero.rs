@@ -15,36 +15,12 @@ pub fn Hero(
     forecast: Vec<Forecast>,
 ) -> impl IntoView {
     let locatable = coverage.total.saturating_sub(coverage.not_applicable);
-    let tile = |tone: &'static str,
-                pattern: Option<&'static str>,
-                label: &'static str,
-                state: &'static str,
-                count: u64,
-                note: String| {
-        view! {
-            <a class="stat" data-tone=tone href=address("/hosts", &[("q", &format!("state:{state}"))])>
-                <span class="stat__label">
-                    <i class="key" data-tone=tone data-pattern=pattern></i>
-                    {label}
-                </span>
-                <span class="stat__value">{grouped(count)}</span>
-                <span class="stat__note">{note}</span>
-            </a>
-        }
+    let (next, note) = what_is_next(&coverage);
+    let reasons = match coverage.unlocated_reasons.values().filter(|count| **count > 0).count() {
+        0 => "none".to_owned(),
+        1 => "1 reason".to_owned(),
+        reasons => format!("{reasons} reasons"),
     };
-    let next = match (coverage.pending, coverage.pending_unqueued) {
-        (0, _) if coverage.unlocated == 0 => {
-            ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned())
-        }
-        (0, _) => ("Nothing is pending".to_owned(), "what is left was looked up and not found".to_owned()),
-        (pending, 0) => {
-            (format!("{} pending", grouped(pending)), "all of them have a job in the queue".to_owned())
-        }
-        (pending, bare) => {
-            (format!("{} pending", grouped(pending)), format!("{} of them have no job", grouped(bare)))
-        }
-    };
-    let reasons = coverage.unlocated_reasons.values().filter(|count| **count > 0).count();
     let fresh = coverage.located.saturating_sub(coverage.stale);
     view! {
         <section class="card coverhero" aria-label="Located share" id="coverage-hero" data-live>
@@ -53,8 +29,8 @@ pub fn Hero(
                 <span class="sub2">{format!("located, of {} that can have a place", grouped(locatable))}</span>
             </div>
             <div class="coverhero__eta">
-                <strong class="strong">{next.0}</strong>
-                <span class="sub2">{next.1}</span>
+                <strong class="strong">{next}</strong>
+                <span class="sub2">{note}</span>
                 {forecast_words(&forecast).map(|words| view! { <span class="sub2">{words}</span> })}
             </div>
             <div class="coverhero__bar cover">
@@ -72,24 +48,58 @@ pub fn Hero(
                 </div>
             </div>
             <div class="coverkeys">
-                {tile("ok", None, "Located", "located", coverage.located, format!("{} fresh", grouped(fresh)))}
-                {tile("warn", Some("stale"), "Stale", "stale", coverage.stale, "of the located".to_owned())}
-                {tile("info", Some("pending"), "Pending", "pending", coverage.pending, "not looked up yet".to_owned())}
-                {tile(
-                    "bad",
-                    None,
-                    "Unlocated",
-                    "unlocated",
-                    coverage.unlocated,
-                    match reasons {
-                        0 => "none".to_owned(),
-                        1 => "1 reason".to_owned(),
-                        reasons => format!("{reasons} reasons"),
-                    },
-                )}
-                {tile("mute", None, "Not applicable", "not_applicable", coverage.not_applicable, "private, special".to_owned())}
+                <Tile state="located" label="Located" tone="ok" count=coverage.located note=format!("{} fresh", grouped(fresh)) />
+                <Tile state="stale" label="Stale" tone="warn" pattern="stale" count=coverage.stale note="of the located" />
+                <Tile state="pending" label="Pending" tone="info" pattern="pending" count=coverage.pending note="not looked up yet" />
+                <Tile state="unlocated" label="Unlocated" tone="bad" count=coverage.unlocated note=reasons />
+                <Tile
+                    state="not_applicable"
+                    label="Not applicable"
+                    tone="mute"
+                    count=coverage.not_applicable
+                    note="private, special"
+                />
             </div>
         </section>
+    }
+}
+
+/// What is left to do, and a note on it.
+fn what_is_next(coverage: &Coverage) -> (String, String) {
+    match (coverage.pending, coverage.pending_unqueued) {
+        (0, _) if coverage.unlocated == 0 => {
+            ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned())
+        }
+        (0, _) => ("Nothing is pending".to_owned(), "what is left was looked up and not found".to_owned()),
+        (pending, 0) => {
+            (format!("{} pending", grouped(pending)), "all of them have a job in the queue".to_owned())
+        }
+        (pending, bare) => {
+            (format!("{} pending", grouped(pending)), format!("{} of them have no job", grouped(bare)))
+        }
+    }
+}
+
+/// How many hosts are in a state; leads to them.
+#[component]
+fn Tile(
+    /// As a query names it.
+    state: &'static str,
+    label: &'static str,
+    tone: &'static str,
+    #[prop(optional)] pattern: Option<&'static str>,
+    count: u64,
+    #[prop(into)] note: String,
+) -> impl IntoView {
+    view! {
+        <a class="stat" data-tone=tone href=address("/hosts", &[("q", &format!("state:{state}"))])>
+            <span class="stat__label">
+                <i class="key" data-tone=tone data-pattern=pattern></i>
+                {label}
+            </span>
+            <span class="stat__value">{grouped(count)}</span>
+            <span class="stat__note">{note}</span>
+        </a>
     }
 }
 
