@@ -1,4 +1,4 @@
-//! What only a store with many writers at once has to hold: batches that meet, commits that come late.
+//! What only this backend has to hold: text without zeros, commits that come late.
 
 mod support;
 
@@ -9,9 +9,9 @@ use hostatlas_domain::{
     ProviderName, ScanFormat, Scope, Timestamp,
 };
 use hostatlas_store::{
-    AdminStore, ApplyLocations, Attempt, HostSelection, HostStore, ImportStore, JobStore, LocationStore,
-    LocationWrite, MapStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded,
-    SelectHosts, StartImport, StoreError,
+    AdminStore, ApplyLocations, Attempt, HostSelection, HostStore, ImportStore, LocationStore, LocationWrite,
+    MapStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, SelectHosts, StartImport,
+    StoreError,
 };
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
@@ -19,10 +19,10 @@ use sqlx::{Connection, PgConnection};
 
 const MAX_AGE: Duration = hostatlas_domain::DEFAULT_MAX_AGE;
 
-async fn open() -> (Arc<PostgresStore>, TestDatabase) {
+async fn open() -> (PostgresStore, TestDatabase) {
     let database = support::migrated();
     let store = PostgresStore::open(OpenOptions::new(database.url(), Mode::Existing)).await.expect("a store");
-    (Arc::new(store), database)
+    (store, database)
 }
 
 fn address(index: u32) -> Address {
@@ -57,61 +57,6 @@ async fn record(
 async fn assert_sound(store: &PostgresStore) {
     assert_eq!(store.check().await.expect("the check runs").findings, []);
     store.close().await;
-}
-
-/// Each host is made once and every import counts what it brought, whichever was first.
-#[tokio::test(flavor = "multi_thread")]
-async fn imports_that_bring_the_same_new_hosts_at_once_agree() {
-    let (store, _database) = open().await;
-    let mut importers = tokio::task::JoinSet::new();
-    for first in [0, 50, 100, 150] {
-        let store = Arc::clone(&store);
-        importers.spawn(async move {
-            let import = start(&store).await;
-            let mut new = 0;
-            for _ in 0..3 {
-                for at in (first..first + 300).step_by(100) {
-                    let batch = (at..at + 100).map(seen).collect();
-                    new += record(&store, import, batch).await.expect("recorded").hosts_new;
-                }
-            }
-            new
-        });
-    }
-    let new: u64 = importers.join_all().await.into_iter().sum();
-    let stats = store.jobs_stats().await.expect("stats");
-    assert_eq!((new, stats.geolocation.available), (450, 450));
-    let count = store.hosts_count(HostFilter::default(), MAX_AGE, 1000).await.expect("a count");
-    assert_eq!(count.hosts, 450);
-    assert_sound(&store).await;
-}
-
-/// Undoing either finds what a batch brought, or the batch finds that it came too late.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_is_undone_while_it_records_leaves_nothing() {
-    let (store, _database) = open().await;
-    let import = start(&store).await;
-    let importer = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            for at in (0..).step_by(50) {
-                if let Err(error) = record(&store, import, (at..at + 50).map(seen).collect()).await {
-                    return error;
-                }
-            }
-            unreachable!("an endless import ends in an error");
-        })
-    };
-    while store.import_get(import).await.expect("an import").report.hosts_new < 200 {
-        tokio::task::yield_now().await;
-    }
-    let undone = store.import_undo(import).await.expect("undone");
-    let refused = importer.await.expect("the importer ends well");
-    assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
-    let left = store.hosts_count(HostFilter::default(), MAX_AGE, 10).await.expect("a count").hosts;
-    let brought = store.import_get(import).await.expect("an import").report.hosts_new;
-    assert_eq!((undone.hosts, left), (brought, 0));
-    assert_sound(&store).await;
 }
 
 /// The server's text cannot hold the character of number zero; a scanner's can.

@@ -64,14 +64,18 @@ pub async fn a_cap_holds_no_other_kind_back(test: &TestStore) {
 }
 
 /// Four processes that claim at once stay below it together, from the first claim to the last.
-pub async fn four_claimers_never_exceed_a_cap(test: &TestStore) {
+pub async fn four_processes_never_exceed_a_cap(test: &TestStore) {
     const HOSTS: u32 = 200;
     const CAP: usize = 5;
     hosts(test, HOSTS).await;
     cap(test, Some(5)).await;
-    let mut claiming = tokio::task::JoinSet::new();
+    let mut processes = Vec::new();
     for _ in 0..4 {
-        let store = Arc::clone(&test.store);
+        processes.push((test.again)().await);
+    }
+    let mut claiming = tokio::task::JoinSet::new();
+    for store in &processes {
+        let store = Arc::clone(store);
         claiming.spawn(async move { lease(&*store, 10).await });
     }
     let first: Vec<_> = claiming.join_all().await.into_iter().flatten().collect();
@@ -80,19 +84,21 @@ pub async fn four_claimers_never_exceed_a_cap(test: &TestStore) {
 
     let (running, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(first.len())));
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let (store, running, ended) = (Arc::clone(&test.store), Arc::clone(&running), Arc::clone(&ended));
+    for store in processes {
+        let (running, ended) = (Arc::clone(&running), Arc::clone(&ended));
         workers.spawn(async move {
             while ended.load(Ordering::SeqCst) < HOSTS as usize {
                 let jobs = lease(&*store, 3).await;
                 let now = running.fetch_add(jobs.len(), Ordering::SeqCst) + jobs.len();
                 assert!(now <= CAP, "{now} run");
-                tokio::task::yield_now().await;
+                let shown = store.jobs_stats().await.expect("stats").geolocation.running;
+                assert!(shown <= CAP as u64, "{shown} are shown as running");
                 running.fetch_sub(jobs.len(), Ordering::SeqCst);
                 let lost = finish(&*store, jobs.iter().map(|job| finished(job, done())).collect()).await;
                 assert_eq!(lost, []);
                 ended.fetch_add(jobs.len(), Ordering::SeqCst);
             }
+            store.close().await;
         });
     }
     workers.join_all().await;

@@ -196,3 +196,17 @@ pub(crate) fn done() -> Settled {
 pub(crate) async fn peeks(store: &dyn Store) -> bool {
     store.worker_role().await.expect("the worker role").is_exclusive()
 }
+
+/// The same numbers for the same seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    pub(crate) fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).expect("small")
+    }
+}

@@ -1,6 +1,8 @@
 //! Reading scan output into the store.
 
-use hostatlas_domain::{AddressClass, DuePolicy, ImportState, JobKind, LineCounts, LocationState, Scope};
+use hostatlas_domain::{
+    AddressClass, DuePolicy, ImportState, JobKind, LineCounts, LocationState, Scope, Undone,
+};
 use hostatlas_store::{Attempt, FinishImport, RecordSightings, Recorded, StoreError};
 
 use crate::{TestStore, factory::*};
@@ -122,6 +124,22 @@ pub async fn undo_removes_what_only_that_import_brought(test: &TestStore) {
     let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
     assert_eq!((host.services.len(), host.last_import), (1, host.first_import));
     assert_eq!(test.import_get(second).await.expect("an import").state, ImportState::Undone);
+}
+
+/// Whichever of two is undone first, what the other saw stays until that one is undone too; and once is enough.
+pub async fn imports_are_undone_in_any_order(test: &TestStore) {
+    for (order, block) in [([0, 1], "8.8.1"), ([1, 0], "8.8.2")] {
+        let host = |last: u8| open(&format!("{block}.{last}"), 53);
+        let imports = [start(&**test).await, start(&**test).await];
+        record_in(&**test, imports[0], &[host(1), host(2), host(3)]).await;
+        record_in(&**test, imports[1], &[host(3), host(4), host(5)]).await;
+        for which in order {
+            let undone = test.import_undo(imports[which]).await.expect("undone");
+            let expected = if which == order[0] { 2 } else { 3 };
+            assert_eq!((undone.hosts, undone.services, undone.jobs), (expected, expected, expected));
+            assert_eq!(test.import_undo(imports[which]).await.expect("undone"), Undone::default());
+        }
+    }
 }
 
 /// Undoing takes located hosts from their places and counters.

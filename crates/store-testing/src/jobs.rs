@@ -329,6 +329,18 @@ pub async fn pruning_spares_what_is_young(test: &TestStore) {
     assert_eq!((stats.completed, stats.discarded, stats.available), (0, 1, 1));
 }
 
+/// Whoever noted an id never means another job by it.
+pub async fn the_id_of_a_deleted_job_is_not_given_again(test: &TestStore) {
+    record(&**test, &[up("8.8.8.1"), up("8.8.8.2")]).await;
+    let jobs = lease(&**test, 10).await;
+    finish(&**test, jobs.iter().map(|job| finished(job, done())).collect()).await;
+    let at_once = Duration::ZERO;
+    let policy = PrunePolicy { completed_after: at_once, discarded_after: at_once, limit: 1_000 };
+    assert_eq!(test.jobs_prune(policy).await.expect("pruned"), 2);
+    let next = enqueue(test, request("8.8.8.1")).await.job;
+    assert!(jobs.iter().all(|job| job.id < next), "{next} was given before");
+}
+
 /// An idle worker knows how long to sleep.
 pub async fn the_next_due_time_is_known(test: &TestStore) {
     assert_eq!(test.jobs_next_due(&JobKind::ALL).await.expect("an answer"), None);

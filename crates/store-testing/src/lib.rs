@@ -19,6 +19,7 @@ pub mod races;
 pub mod runs;
 pub mod schedules;
 pub mod sites;
+pub mod walk;
 pub mod workers;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -48,6 +49,14 @@ impl std::ops::Deref for TestStore {
     }
 }
 
+/// What holds after every case: the store is true to itself.
+pub async fn assert_sound(test: &TestStore) {
+    let report = test.store.check().await.expect("the check runs");
+    assert_eq!(report.findings, [], "the store contradicts itself");
+    assert!(report.checked > 10, "only {} things were compared", report.checked);
+    test.store.close().await;
+}
+
 /// Makes a test of every case. `$open` is an async function that answers a [`TestStore`].
 #[macro_export]
 macro_rules! conformance {
@@ -62,6 +71,7 @@ macro_rules! conformance {
             seeing_a_stale_host_again_queues_it,
             probe_jobs_are_queued_only_inside_the_scope,
             undo_removes_what_only_that_import_brought,
+            imports_are_undone_in_any_order,
             undo_of_a_located_import_leaves_counters_true,
             an_import_reports_its_progress_and_end,
         );
@@ -105,6 +115,7 @@ macro_rules! conformance {
             a_paused_kind_is_not_claimed,
             a_filtered_list_pages_through_all_matches,
             pruning_spares_what_is_young,
+            the_id_of_a_deleted_job_is_not_given_again,
             the_next_due_time_is_known,
             bulk_requests_walk_through_the_selection,
             no_move_outside_the_state_table_happens,
@@ -155,7 +166,7 @@ macro_rules! conformance {
         $crate::conformance!(@cases $open, caps:
             a_capped_kind_runs_no_more_than_its_cap,
             a_cap_holds_no_other_kind_back,
-            four_claimers_never_exceed_a_cap,
+            four_processes_never_exceed_a_cap,
             a_cap_counts_what_was_peeked,
         );
         $crate::conformance!(@cases $open, workers:
@@ -181,10 +192,15 @@ macro_rules! conformance {
             a_target_that_is_not_empty_is_refused,
             half_a_copy_belongs_to_its_source,
         );
+        $crate::conformance!(@pairs $open, walk:
+            counters_agree_with_the_rows_after_any_order_of_operations,
+        );
         $crate::conformance!(@cases $open, races:
             no_job_is_claimed_twice,
             four_processes_share_the_queue,
             imports_and_finishes_of_the_same_hosts_agree,
+            imports_that_bring_the_same_new_hosts_agree,
+            an_import_that_is_undone_while_it_records_leaves_nothing,
             either_a_finish_or_a_rescue_counts,
             counters_stay_true_whatever_meets,
         );
@@ -196,13 +212,12 @@ macro_rules! conformance {
                 async fn $case() {
                     let test = $open().await;
                     $crate::$noun::$case(&test).await;
-                    let report = test.store.check().await.expect("the check runs");
-                    assert_eq!(report.findings, [], "the store is true to itself afterwards");
-                    test.store.close().await;
+                    $crate::assert_sound(&test).await;
                 }
             )+
         }
-    };    (@pairs $open:path, $noun:ident: $($case:ident,)+) => {
+    };
+    (@pairs $open:path, $noun:ident: $($case:ident,)+) => {
         mod $noun {
             $(
                 #[tokio::test(flavor = "multi_thread")]
@@ -210,9 +225,7 @@ macro_rules! conformance {
                     let (one, other) = ($open().await, $open().await);
                     $crate::$noun::$case(&one, &other).await;
                     for test in [one, other] {
-                        let report = test.store.check().await.expect("the check runs");
-                        assert_eq!(report.findings, [], "the store is true to itself afterwards");
-                        test.store.close().await;
+                        $crate::assert_sound(&test).await;
                     }
                 }
             )+

@@ -33,9 +33,10 @@ pub async fn a_filtered_map_counts_matching_hosts(test: &TestStore) {
     assert_eq!(places.iter().map(|(_, hosts)| *hosts).collect::<Vec<_>>(), [1]);
 }
 
-/// Live pages hear of everything.
+/// Live pages hear of everything, also of what another process did.
 pub async fn every_change_moves_its_topic(test: &TestStore) {
-    let numbers = async || test.changes().await.expect("changes");
+    let other = (test.again)().await;
+    let numbers = async || other.changes().await.expect("changes");
     let moved = |before: &[hostatlas_domain::TopicChange], after: &[hostatlas_domain::TopicChange]| {
         Topic::ALL.map(|topic| {
             let of = |changes: &[hostatlas_domain::TopicChange]| {
@@ -53,4 +54,5 @@ pub async fn every_change_moves_its_topic(test: &TestStore) {
     assert!(moved(&recorded, &located)[0]);
     test.kind_pause(hostatlas_domain::JobKind::SslCert, true).await.expect("paused");
     assert!(moved(&located, &numbers().await)[1]);
+    other.close().await;
 }

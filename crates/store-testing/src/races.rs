@@ -2,10 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use hostatlas_domain::{HostId, JobFilter, JobId, JobState, Priority, UnlocatedReason};
+use hostatlas_domain::{
+    DuePolicy, HostFilter, HostId, JobFilter, JobId, JobState, Priority, Scope, UnlocatedReason,
+};
 use hostatlas_store::{
     ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, Finished,
-    HostSelection, JobSelection, LocationWrite, Observation, Rescue, Settled, Store,
+    HostSelection, JobSelection, LocationWrite, Observation, RecordSightings, Rescue, Settled, Store,
+    StoreError,
 };
 use tokio::task::JoinSet;
 
@@ -96,6 +99,65 @@ pub async fn imports_and_finishes_of_the_same_hosts_agree(test: &TestStore) {
     assert_eq!((coverage.located, coverage.pending), (u64::from(HOSTS), 0));
 }
 
+/// Four processes that bring the same new hosts: each host is made once, and every import counts what it brought, whoever
+/// was first.
+pub async fn imports_that_bring_the_same_new_hosts_agree(test: &TestStore) {
+    const NEW: u32 = 450;
+    let observations: Vec<_> = (0..NEW).map(|n| open(&format!("8.8.{}.{}", n / 200, n % 200), 22)).collect();
+    let mut importers = JoinSet::new();
+    for first in [0, 50, 100, 150] {
+        let (store, mine) = ((test.again)().await, observations[first..first + 300].to_vec());
+        importers.spawn(async move {
+            let import = start(&*store).await;
+            let (mut hosts, mut services) = (0, 0);
+            for _ in 0..3 {
+                for batch in mine.chunks(150) {
+                    let recorded = record_in(&*store, import, batch).await;
+                    hosts += recorded.hosts_new;
+                    services += recorded.services_new;
+                }
+            }
+            store.close().await;
+            (hosts, services)
+        });
+    }
+    let made = importers.join_all().await;
+    let made = made.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!(made, (NEW.into(), NEW.into()));
+    assert_eq!(test.jobs_stats().await.expect("stats").geolocation.available, NEW.into());
+    let count = test.hosts_count(HostFilter::default(), MAX_AGE, 1_000).await.expect("a count");
+    assert_eq!(count.hosts, u64::from(NEW));
+}
+
+/// Undoing either finds what a batch brought, or the batch finds that it came too late.
+pub async fn an_import_that_is_undone_while_it_records_leaves_nothing(test: &TestStore) {
+    let import = start(&**test).await;
+    let recording = {
+        let store = (test.again)().await;
+        tokio::spawn(async move {
+            for block in 0..=u8::MAX {
+                let observations = (0..50).map(|last| open(&format!("8.9.{block}.{last}"), 22)).collect();
+                let (scope, due) = (Scope::default(), DuePolicy::default());
+                let params = RecordSightings { import, observations, scope, due };
+                if let Err(refused) = store.sightings_record(params).await {
+                    store.close().await;
+                    return Some(refused);
+                }
+            }
+            None
+        })
+    };
+    while test.import_get(import).await.expect("an import").report.hosts_new < 200 {
+        tokio::task::yield_now().await;
+    }
+    let undone = test.import_undo(import).await.expect("undone");
+    let refused = recording.await.expect("the importer ends well");
+    assert!(matches!(refused, Some(StoreError::Conflict(_))), "{refused:?}");
+    let left = test.hosts_count(HostFilter::default(), MAX_AGE, 10).await.expect("a count").hosts;
+    let brought = test.import_get(import).await.expect("an import").report.hosts_new;
+    assert_eq!((undone.hosts, left), (brought, 0));
+}
+
 fn located_end(job: &ClaimedJob) -> Finished {
     Finished { effect: Some(Attempt::Located(frankfurt())), ..finished(job, done()) }
 }
@@ -166,19 +228,7 @@ pub async fn counters_stay_true_whatever_meets(test: &TestStore) {
     tasks.join_all().await;
 }
 
-/// The same numbers for the same seed.
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-
-    fn index(&mut self, end: usize) -> usize {
-        usize::try_from(self.below(end as u64)).expect("small")
-    }
-
     fn attempt(&mut self) -> Attempt {
         match self.below(3) {
             0 => Attempt::Unlocated { reason: UnlocatedReason::NoRecord, database_build: None },
