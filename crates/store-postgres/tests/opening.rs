@@ -13,6 +13,8 @@ use hostatlas_store::{AdminStore, StoreError};
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::{Cluster, TestDatabase, psql, server_url};
 
+/// The newest migration.
+const NEWEST: i64 = 4;
 const ALL_MODES: [Mode; 4] = [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect];
 
 async fn open(url: &str, mode: Mode) -> Result<PostgresStore, StoreError> {
@@ -51,18 +53,18 @@ fn tables(database: &TestDatabase) -> String {
 async fn an_empty_database_is_filled_only_by_those_who_may() {
     let database = TestDatabase::empty().expect("a database");
     let error = refusal(&database.url(), Mode::Existing).await;
-    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: 3 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: NEWEST }), "{error:?}");
     let inspected = open(&database.url(), Mode::Inspect).await.expect("an empty database");
     let status = inspected.schema_status().await.expect("a status");
     inspected.close().await;
-    assert_eq!((status.found, status.wanted), (0, 3));
+    assert_eq!((status.found, status.wanted), (0, NEWEST));
     assert_eq!(tables(&database), "", "looking changed it");
 
     open(&database.url(), Mode::Migrate).await.expect("a new schema").close().await;
 
     let store = open(&database.url(), Mode::Existing).await.expect("the database");
     let status = store.schema_status().await.expect("a status");
-    assert_eq!(status.found, 3);
+    assert_eq!(status.found, NEWEST);
     assert!(status.engine.starts_with("PostgreSQL 1"), "{}", status.engine);
     assert!(status.bytes.is_some_and(|bytes| bytes > 1_000_000));
     let report = store.check().await.expect("a check");
@@ -80,7 +82,7 @@ async fn many_processes_may_migrate_at_once() {
         .collect();
     for started in starting {
         let status = started.await.expect("no panic").expect("a migrated database");
-        assert_eq!(status.found, 3);
+        assert_eq!(status.found, NEWEST);
     }
 }
 
@@ -202,7 +204,7 @@ async fn a_newer_schema_is_refused_whatever_is_asked() {
     database.run("UPDATE hostatlas_schema SET version = 999").expect("an update");
     for mode in ALL_MODES {
         let error = refusal(&database.url(), mode).await;
-        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: 3 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: NEWEST }), "{error:?}");
     }
 }
 
@@ -217,7 +219,7 @@ async fn an_older_schema_is_opened_only_to_look_or_to_migrate() {
         )
         .expect("an older schema");
     let error = refusal(&database.url(), Mode::Existing).await;
-    assert!(matches!(error, StoreError::SchemaBehind { found: 2, wanted: 3 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaBehind { found: 2, wanted: NEWEST }), "{error:?}");
     let store = open(&database.url(), Mode::Inspect).await.expect("the database");
     assert_eq!(store.schema_status().await.expect("a status").found, 2);
     store.close().await;

@@ -10,6 +10,9 @@ use hostatlas_store::{
 use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
+/// The newest migration.
+const NEWEST: i64 = 4;
+
 async fn open(path: &Path, mode: Mode) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await
 }
@@ -45,7 +48,7 @@ async fn a_missing_file_is_made_only_by_those_who_may() {
 
     let status =
         open(&path, Mode::Existing).await.expect("the database").schema_status().await.expect("a status");
-    assert_eq!((status.found, status.wanted), (3, 3));
+    assert_eq!((status.found, status.wanted), (NEWEST, NEWEST));
     assert!(status.engine.starts_with("SQLite 3."), "{}", status.engine);
 }
 
@@ -89,7 +92,7 @@ async fn a_newer_schema_is_refused_whatever_is_asked() {
     run(&path, "PRAGMA user_version = 999").await;
     for mode in [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect] {
         let error = refusal(&path, mode).await;
-        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: 3 }), "{error:?}");
+        assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: NEWEST }), "{error:?}");
     }
 }
 
@@ -99,7 +102,7 @@ async fn an_empty_file_becomes_a_database_only_where_one_may_be_made() {
     let path = directory.path().join("hostatlas.db");
     fs::write(&path, b"").expect("a file");
     let error = refusal(&path, Mode::Existing).await;
-    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: 3 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: NEWEST }), "{error:?}");
     assert!(open(&path, Mode::Create).await.is_ok());
 }
 
@@ -175,7 +178,7 @@ async fn a_database_of_schema_1_is_migrated_after_a_copy() {
     let path = directory.path().join("hostatlas.db");
     schema_1(&path).await;
     let error = refusal(&path, Mode::Existing).await;
-    assert!(matches!(error, StoreError::SchemaBehind { found: 1, wanted: 3 }), "{error:?}");
+    assert!(matches!(error, StoreError::SchemaBehind { found: 1, wanted: NEWEST }), "{error:?}");
 
     let store = open(&path, Mode::Migrate).await.expect("a migrated database");
     assert_eq!(store.check().await.expect("a check").findings, []);
@@ -197,9 +200,9 @@ async fn a_database_of_schema_1_is_migrated_after_a_copy() {
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;
 
-    let copy = directory.path().join("hostatlas.db.before-migration-3");
+    let copy = directory.path().join("hostatlas.db.before-migration-4");
     let status = open(&copy, Mode::Inspect).await.expect("the copy").schema_status().await.expect("a status");
-    assert_eq!((status.found, status.wanted), (1, 3));
+    assert_eq!((status.found, status.wanted), (1, NEWEST));
     let made = fs::metadata(&copy).expect("the copy").modified().expect("a time");
     open(&path, Mode::Migrate).await.expect("the database").close().await;
     assert_eq!(fs::metadata(&copy).expect("the copy").modified().expect("a time"), made);
