@@ -1,6 +1,7 @@
 use std::{error::Error, io};
 
 use hostatlas_store::StoreError;
+pub(crate) use hostatlas_store::backend::corrupt;
 use sqlx::postgres::PgDatabaseError;
 
 /// `PostgreSQL`'s error codes that mean something to us.
@@ -49,11 +50,6 @@ pub(crate) fn engine(error: sqlx::Error) -> StoreError {
 /// An error that is no one else's.
 pub(crate) fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::Engine(error.into())
-}
-
-/// Something stored that no version of ours writes.
-pub(crate) fn corrupt(what: &str) -> StoreError {
-    other(format!("the database holds {what} that this program does not know"))
 }
 
 /// Whether the transaction lost a race and may simply be run again: the server rolled all of it back.

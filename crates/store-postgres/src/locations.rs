@@ -2,7 +2,6 @@
 
 mod apply;
 mod before;
-mod cache;
 mod coverage;
 mod pin;
 mod resolve;
@@ -14,10 +13,11 @@ use hostatlas_domain::{Address, CountryCoverage, Coverage, Place, RecentResult};
 use hostatlas_store::{AppliedLocations, ApplyLocations, LocationStore, StoreError};
 use sqlx::PgConnection;
 
+pub(crate) use hostatlas_store::backend::{Caches, Learned};
+
 pub(crate) use self::{
     apply::{Applied, Rule, Write, apply_attempts, apply_to},
     before::{Hosts, lock_hosts},
-    cache::{Caches, Learned},
 };
 use crate::{PostgresStore, database::touch, error::engine};
 

@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hostatlas_domain::{JobKind, RunningJobs, Timestamp, WorkerState, WorkerStatus, truncate_bytes};
-use hostatlas_store::{Duty, ReportWorker, StoreError, WorkerId, WorkerStore};
+use hostatlas_domain::{Timestamp, WorkerStatus};
+use hostatlas_store::{
+    Duty, ReportWorker, StoreError, WorkerId, WorkerStore,
+    backend::{WorkerTexts, worker_forgotten_at, worker_kinds, worker_running, worker_state},
+};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
@@ -13,13 +16,6 @@ use crate::{
     rows::storable,
     schema,
 };
-
-/// After so long without a report a process is taken for dead: as long as its leases last.
-const SILENCE_MILLIS: i64 = 30_000;
-/// After so long it is forgotten.
-const FORGET_MILLIS: i64 = 3_600_000;
-/// No machine's name is longer.
-const HOST_NAME_BYTES: usize = 255;
 
 #[async_trait]
 impl WorkerStore for PostgresStore {
@@ -58,9 +54,7 @@ async fn report(connection: &mut PgConnection, now: i64, report: &ReportWorker) 
     if found > schema::WANTED {
         return Err(StoreError::SchemaNewer { found, known: schema::WANTED });
     }
-    let kinds: Vec<_> = report.kinds.iter().map(|kind| kind.slug()).collect();
-    let running: Vec<_> =
-        report.running.iter().map(|running| format!("{}:{}", running.kind.slug(), running.jobs)).collect();
+    let WorkerTexts { host_name, kinds, running } = WorkerTexts::of(report);
     sqlx::query(
         "INSERT INTO worker (id, command, host_name, process_id, version, kinds, concurrency, running, completed, \
          failed, stopping, started_at, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) \
@@ -71,12 +65,12 @@ async fn report(connection: &mut PgConnection, now: i64, report: &ReportWorker) 
     )
     .bind(report.id.0)
     .bind(storable(&report.command))
-    .bind(storable(truncate_bytes(&report.host_name, HOST_NAME_BYTES)))
+    .bind(storable(host_name))
     .bind(i64::from(report.process_id))
     .bind(storable(&report.version))
-    .bind(kinds.join(","))
+    .bind(kinds)
     .bind(i32::try_from(report.concurrency).unwrap_or(i32::MAX))
-    .bind(running.join(","))
+    .bind(running)
     .bind(stored(report.completed))
     .bind(stored(report.failed))
     .bind(i16::from(report.stopping))
@@ -89,7 +83,7 @@ async fn report(connection: &mut PgConnection, now: i64, report: &ReportWorker) 
         "DELETE FROM worker WHERE id = ANY(ARRAY( \
          SELECT id FROM worker WHERE heard_at <= $1 ORDER BY id FOR UPDATE SKIP LOCKED))",
     )
-    .bind(now - FORGET_MILLIS)
+    .bind(worker_forgotten_at(now))
     .execute(connection)
     .await
     .map_err(engine)?;
@@ -119,35 +113,22 @@ fn status(row: &PgRow, now: i64) -> Result<WorkerStatus, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name).map_err(engine);
     let heard_at = number("heard_at")?;
     let stopping: i16 = row.try_get("stopping").map_err(engine)?;
-    let state = if now.saturating_sub(heard_at) >= SILENCE_MILLIS {
-        WorkerState::Silent
-    } else if stopping != 0 {
-        WorkerState::Stopping
-    } else {
-        WorkerState::Alive
-    };
     let concurrency: i32 = row.try_get("concurrency").map_err(engine)?;
     Ok(WorkerStatus {
         id: number("id")?,
-        state,
+        state: worker_state(now, heard_at, stopping != 0),
         command: text("command")?,
         host_name: text("host_name")?,
         process_id: u32::try_from(number("process_id")?).map_err(|_| corrupt("a number of a worker"))?,
         version: text("version")?,
-        kinds: text("kinds")?.split(',').filter_map(|kind| kind.parse().ok()).collect(),
+        kinds: worker_kinds(&text("kinds")?),
         concurrency: u32::try_from(concurrency).map_err(|_| corrupt("a number of a worker"))?,
-        running: text("running")?.split(',').filter_map(running).collect(),
+        running: worker_running(&text("running")?),
         completed: count("completed")?,
         failed: count("failed")?,
         started_at: Timestamp::from_millis(number("started_at")?),
         heard_at: Timestamp::from_millis(heard_at),
     })
-}
-
-/// `geolocation:12`; none for a kind that this build does not know.
-fn running(text: &str) -> Option<RunningJobs> {
-    let (kind, jobs) = text.split_once(':')?;
-    Some(RunningJobs { kind: kind.parse::<JobKind>().ok()?, jobs: jobs.parse().ok()? })
 }
 
 /// Two that ask at once wait for each other at the row, and the second has the condition asked again.

@@ -7,19 +7,13 @@ use hostatlas_domain::{
     AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, UnlocatedReason,
 };
 use hostatlas_store::StoreError;
+pub(crate) use hostatlas_store::backend::hour_of;
 use sqlx::SqliteConnection;
 
 use crate::{
     error::engine,
     packed::{push_number, push_row, push_text, separate},
 };
-
-const HOUR_MILLIS: i64 = 3_600_000;
-
-/// The hour of a time, as `located_hour` counts it.
-pub(crate) const fn hour_of(millis: i64) -> i64 {
-    millis.div_euclid(HOUR_MILLIS)
-}
 
 /// What a transaction adds to `counter`.
 #[derive(Debug, Default)]

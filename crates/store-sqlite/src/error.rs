@@ -1,6 +1,7 @@
 use std::{error::Error, io, path::Path};
 
 use hostatlas_store::StoreError;
+pub(crate) use hostatlas_store::backend::corrupt;
 
 /// `SQLite`'s primary result codes that mean something to us; the extended code has them in its low byte.
 mod code {
@@ -61,11 +62,6 @@ pub(crate) fn engine(error: sqlx::Error) -> StoreError {
 /// An error that is no one else's.
 pub(crate) fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::Engine(error.into())
-}
-
-/// Something stored that no version of ours writes.
-pub(crate) fn corrupt(what: &str) -> StoreError {
-    other(format!("the database holds {what} that this program does not know"))
 }
 
 /// What an error at opening means.

@@ -13,7 +13,6 @@ mod database;
 mod error;
 mod filesystem;
 mod hosts;
-mod ids;
 mod imports;
 mod jobs;
 mod locations;

@@ -2,7 +2,6 @@
 
 mod apply;
 mod before;
-mod cache;
 mod coverage;
 mod pin;
 mod resolve;
@@ -14,10 +13,9 @@ use hostatlas_domain::{Address, CountryCoverage, Coverage, Place, RecentResult};
 use hostatlas_store::{AppliedLocations, ApplyLocations, LocationStore, StoreError};
 use sqlx::SqliteConnection;
 
-pub(crate) use self::{
-    apply::{Applied, Rule, Write, apply_attempts},
-    cache::{Caches, Learned},
-};
+pub(crate) use hostatlas_store::backend::{Caches, Learned};
+
+pub(crate) use self::apply::{Applied, Rule, Write, apply_attempts};
 use crate::{
     SqliteStore,
     database::{Size, touch},

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostatlas_domain::{JobKind, RunningJobs, Timestamp, WorkerState, WorkerStatus, truncate_bytes};
-use hostatlas_store::{Duty, ReportWorker, StoreError, WorkerId, WorkerStore};
+use hostatlas_domain::{Timestamp, WorkerStatus};
+use hostatlas_store::{
+    Duty, ReportWorker, StoreError, WorkerId, WorkerStore,
+    backend::{WorkerTexts, worker_forgotten_at, worker_kinds, worker_running, worker_state},
+};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
@@ -13,13 +16,6 @@ use crate::{
     error::{corrupt, engine},
     schema,
 };
-
-/// After so long without a report a process is taken for dead: as long as its leases last.
-const SILENCE_MILLIS: i64 = 30_000;
-/// After so long it is forgotten.
-const FORGET_MILLIS: i64 = 3_600_000;
-/// No machine's name is longer.
-const HOST_NAME_BYTES: usize = 255;
 
 #[async_trait]
 impl WorkerStore for SqliteStore {
@@ -58,9 +54,7 @@ async fn report(connection: &mut SqliteConnection, now: i64, report: ReportWorke
     if found > schema::WANTED {
         return Err(StoreError::SchemaNewer { found, known: schema::WANTED });
     }
-    let kinds: Vec<_> = report.kinds.iter().map(|kind| kind.slug()).collect();
-    let running: Vec<_> =
-        report.running.iter().map(|running| format!("{}:{}", running.kind.slug(), running.jobs)).collect();
+    let WorkerTexts { host_name, kinds, running } = WorkerTexts::of(&report);
     sqlx::query(
         "INSERT INTO worker (id, command, host_name, process_id, version, kinds, concurrency, running, completed, \
          failed, stopping, started_at, heard_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12) \
@@ -70,13 +64,13 @@ async fn report(connection: &mut SqliteConnection, now: i64, report: ReportWorke
          failed = excluded.failed, stopping = excluded.stopping, heard_at = excluded.heard_at",
     )
     .bind(report.id.0)
-    .bind(report.command)
-    .bind(truncate_bytes(&report.host_name, HOST_NAME_BYTES))
+    .bind(&report.command)
+    .bind(host_name)
     .bind(report.process_id)
-    .bind(report.version)
-    .bind(kinds.join(","))
+    .bind(&report.version)
+    .bind(kinds)
     .bind(report.concurrency)
-    .bind(running.join(","))
+    .bind(running)
     .bind(stored(report.completed))
     .bind(stored(report.failed))
     .bind(report.stopping)
@@ -85,7 +79,7 @@ async fn report(connection: &mut SqliteConnection, now: i64, report: ReportWorke
     .await
     .map_err(engine)?;
     sqlx::query("DELETE FROM worker WHERE heard_at <= ?1")
-        .bind(now - FORGET_MILLIS)
+        .bind(worker_forgotten_at(now))
         .execute(connection)
         .await
         .map_err(engine)?;
@@ -115,35 +109,21 @@ fn status(row: &SqliteRow, now: i64) -> Result<WorkerStatus, StoreError> {
     let count = |name: &str| u64::try_from(number(name)?).map_err(|_| corrupt("a count of a worker"));
     let text = |name: &str| row.try_get::<String, _>(name).map_err(engine);
     let heard_at = number("heard_at")?;
-    let state = if now.saturating_sub(heard_at) >= SILENCE_MILLIS {
-        WorkerState::Silent
-    } else if row.try_get("stopping").map_err(engine)? {
-        WorkerState::Stopping
-    } else {
-        WorkerState::Alive
-    };
-    let kinds = text("kinds")?.split(',').filter_map(|kind| kind.parse().ok()).collect();
     Ok(WorkerStatus {
         id: number("id")?,
-        state,
+        state: worker_state(now, heard_at, row.try_get("stopping").map_err(engine)?),
         command: text("command")?,
         host_name: text("host_name")?,
         process_id: small("process_id")?,
         version: text("version")?,
-        kinds,
+        kinds: worker_kinds(&text("kinds")?),
         concurrency: small("concurrency")?,
-        running: text("running")?.split(',').filter_map(running).collect(),
+        running: worker_running(&text("running")?),
         completed: count("completed")?,
         failed: count("failed")?,
         started_at: Timestamp::from_millis(number("started_at")?),
         heard_at: Timestamp::from_millis(heard_at),
     })
-}
-
-/// `geolocation:12`; none for a kind that this build does not know.
-fn running(text: &str) -> Option<RunningJobs> {
-    let (kind, jobs) = text.split_once(':')?;
-    Some(RunningJobs { kind: kind.parse::<JobKind>().ok()?, jobs: jobs.parse().ok()? })
 }
 
 async fn take(

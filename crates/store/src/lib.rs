@@ -5,6 +5,7 @@
 //! that it compares comes from that clock.
 
 mod admin;
+pub mod backend;
 mod copy;
 mod error;
 mod hosts;

@@ -9,9 +9,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Coordinate, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, Place,
-    PlaceId, PortNumber, Precision, Protocol, ProviderName, Service, ServiceChange, Timestamp,
-    escape_control,
+    Address, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, PlaceId, PortNumber,
+    Protocol, ProviderName, Service, ServiceChange, Timestamp, escape_control,
 };
 use hostatlas_store::{
     HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
@@ -376,17 +375,4 @@ pub(crate) async fn places_matching(
     let found: Vec<(i64, i64)> =
         sqlx::query_as(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await.map_err(engine)?;
     Ok(found.into_iter().map(|(place, hosts)| (PlaceId(place), rows::count(hosts))).collect())
-}
-
-/// A place of these columns' values; none where the stored point is not on earth.
-fn place_of((latitude, longitude): (i32, i32), precision: i16, names: [String; 3]) -> Option<Place> {
-    let [city, region, country] = names;
-    let present = |text: String| (!text.is_empty()).then_some(text);
-    Some(Place {
-        coordinate: Coordinate::from_units(latitude, longitude).ok()?,
-        precision: u8::try_from(precision).ok().and_then(Precision::from_number)?,
-        city: present(city),
-        region: present(region),
-        country: country.parse().ok(),
-    })
 }

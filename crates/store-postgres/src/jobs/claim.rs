@@ -305,7 +305,8 @@ mod tests {
                 (&all[..], true, 1_000),
                 (&all[2..3], false, 1),
             ] {
-                let plan = plan(&mut connection, &statement(rooms, &params(limit, oldest_first), limit)).await;
+                let plan =
+                    plan(&mut connection, &statement(rooms, &params(limit, oldest_first), limit)).await;
                 let text = plan.join("\n");
                 assert!(!text.contains("Seq Scan on job") && !text.contains("Seq Scan on host"), "{text}");
                 let seeks = plan.iter().filter(|line| line.contains("using job_ready on job")).count();

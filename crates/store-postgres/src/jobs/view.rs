@@ -1,7 +1,7 @@
 //! A job as people see it.
 
-use hostatlas_domain::{Address, Job, JobId, JobKind, JobState, Priority, Timestamp};
-use hostatlas_store::StoreError;
+use hostatlas_domain::{Address, Job, JobId, Priority, Timestamp};
+use hostatlas_store::{StoreError, backend::Wait};
 use sqlx::{Row, postgres::PgRow};
 
 use super::{claim::port, kind_of, state_of};
@@ -52,70 +52,4 @@ pub(super) fn job(row: &PgRow, now: i64) -> Result<Job, StoreError> {
         // A waiting job has found nothing yet: the column says why it waits.
         result: result.filter(|_| !state.is_live()),
     })
-}
-
-/// What tells why a job waits.
-struct Wait {
-    kind: JobKind,
-    state: JobState,
-    run_at: Timestamp,
-    now: Timestamp,
-    paused: bool,
-}
-
-impl Wait {
-    /// None where nothing is known to be in its way.
-    fn because(&self, snoozed: Option<&str>, last_error: Option<&str>) -> Option<String> {
-        if !self.state.is_waiting() {
-            return None;
-        }
-        if self.paused {
-            return Some(format!("{} jobs are paused", self.kind));
-        }
-        if self.run_at <= self.now {
-            return None;
-        }
-        let at = self.run_at.to_readable();
-        Some(match (self.state, snoozed, last_error) {
-            (_, Some(reason), _) => format!("{reason}; next try at {at}"),
-            (JobState::Retryable, None, Some(error)) => format!("next try at {at} after: {error}"),
-            (JobState::Retryable, None, None) => format!("next try at {at}"),
-            _ => format!("scheduled for {at}"),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_says_why_it_waits() {
-        let now = Timestamp::from_secs(1_800_000_000);
-        let wait = |state, seconds: u64, paused| Wait {
-            kind: JobKind::Geolocation,
-            state,
-            run_at: now.plus(std::time::Duration::from_secs(seconds)),
-            now,
-            paused,
-        };
-        let cases = [
-            (wait(JobState::Available, 0, true), Some("geolocation jobs are paused")),
-            (wait(JobState::Available, 0, false), None),
-            (wait(JobState::Running, 0, true), None),
-            (
-                wait(JobState::Retryable, 60, false),
-                Some("next try at 2027-01-15 08:01:00 UTC after: connection refused"),
-            ),
-        ];
-        for (wait, because) in cases {
-            assert_eq!(wait.because(None, Some("connection refused")).as_deref(), because);
-        }
-        let scheduled = wait(JobState::Scheduled, 60, false);
-        assert_eq!(scheduled.because(None, None).as_deref(), Some("scheduled for 2027-01-15 08:01:00 UTC"));
-        assert_eq!(
-            scheduled.because(Some("`ip-api` is at its limit"), None).as_deref(),
-            Some("`ip-api` is at its limit; next try at 2027-01-15 08:01:00 UTC")
-        );
-    }
 }

@@ -6,14 +6,16 @@ mod write;
 use std::{collections::HashMap, time::Duration};
 
 use hostatlas_domain::{LocationState, Timestamp, Topic, UnlocatedReason};
-use hostatlas_store::{AppliedLocations, Attempt, StoreError};
+use hostatlas_store::{
+    AppliedLocations, Attempt, StoreError,
+    backend::{Answer, Answers, Caches, Learned},
+};
 use sqlx::PgConnection;
 
 use self::write::{LocatedRows, Moves, Recent, UnlocatedRows};
 use super::{
     before::{Before, Hosts, PlaceBefore, lock_hosts, places_left},
-    cache::{Caches, Learned},
-    resolve::{Answer, Answers, resolve},
+    resolve::resolve,
 };
 use crate::counters::{CoverageDelta, hour_of};
 

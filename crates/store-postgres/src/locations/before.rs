@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use hostatlas_domain::{AddressClass, LocationState, Precision, ProviderName, UnlocatedReason};
-use hostatlas_store::{Attempt, StoreError};
+use hostatlas_store::{Attempt, StoreError, backend::Answers};
 use sqlx::PgConnection;
 
-use super::{apply::Write, resolve::Answers};
+use super::apply::Write;
 use crate::error::{corrupt, engine};
 
 /// A host as it is.

@@ -1,34 +1,16 @@
 //! From answers to the rows of their places and networks.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
-use hostatlas_domain::{CountryCode, Located, Network, Place, Precision, ProviderName};
-use hostatlas_store::{Attempt, StoreError};
+use hostatlas_domain::{CountryCode, Network, Place};
+use hostatlas_store::{
+    StoreError,
+    backend::{Answers, Caches, KnownPlace, Learned, Resolving},
+};
 use sqlx::PgConnection;
 
-use super::{
-    apply::Write,
-    cache::{Caches, KnownPlace, Learned, identity},
-};
+use super::apply::Write;
 use crate::error::{corrupt, engine};
-
-/// One distinct answer of a batch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
-    pub(super) place: i64,
-    pub(super) network: Option<i64>,
-    pub(super) units: (i32, i32),
-    pub(super) precision: Precision,
-    pub(super) provider: ProviderName,
-    pub(super) accuracy_km: Option<u16>,
-    pub(super) database_build: Option<i64>,
-}
-
-/// The answers of a batch, one for each write; none where it is not located.
-pub(super) type Answers = Vec<Option<Answer>>;
 
 /// Finds or makes the places and networks of all answers.
 pub(super) async fn resolve(
@@ -36,87 +18,23 @@ pub(super) async fn resolve(
     writes: &[Write],
     caches: &Caches,
 ) -> Result<(Answers, Learned), StoreError> {
-    let mut answers = known_answers(caches, writes);
-    let located = unknown(writes, &answers);
-    if located.is_empty() {
-        return Ok((answers, Learned::default()));
+    let attempts = || writes.iter().map(|write| &write.attempt);
+    let mut batch = Resolving::new(caches, attempts());
+    let places = batch.missing_places();
+    if !places.is_empty() {
+        let found = find_or_make_places(connection, &places, &batch.timezones()).await?;
+        batch.places_found(&places, &found);
     }
-    let mut learned = Learned::default();
-    let (mut places, mut networks) = known_parts(caches, &located);
-    let missing: HashSet<&Place> =
-        located.iter().map(|answer| &answer.place).filter(|place| !places.contains_key(*place)).collect();
-    if !missing.is_empty() {
-        let missing: Vec<&Place> = missing.into_iter().collect();
-        let found = find_or_make_places(connection, &missing, &timezones(&located)).await?;
-        learned.places.extend(missing.iter().zip(&found).map(|(place, known)| ((*place).clone(), *known)));
-        places.extend(missing.into_iter().zip(found));
+    let networks = batch.missing_networks();
+    if !networks.is_empty() {
+        let found = find_or_make_networks(connection, &networks).await?;
+        batch.networks_found(&networks, &found);
     }
-    let is_missing = |network: &&Network| !network.is_empty() && !networks.contains_key(*network);
-    let missing: HashSet<&Network> =
-        located.iter().map(|answer| &answer.network).filter(is_missing).collect();
-    if !missing.is_empty() {
-        let missing: Vec<&Network> = missing.into_iter().collect();
-        let found = find_or_make_networks(connection, &missing).await?;
-        learned.networks.extend(missing.iter().zip(&found).map(|(network, id)| ((*network).clone(), *id)));
-        networks.extend(missing.into_iter().zip(found));
+    let timezones = batch.missing_timezones();
+    if !timezones.is_empty() {
+        fill_timezones(connection, timezones).await?;
     }
-    fill_timezones(connection, &located, &places, &mut learned).await?;
-
-    let mut resolved: HashMap<usize, Answer> = HashMap::new();
-    for located in located {
-        let Some(place) = places.get(&located.place) else { continue };
-        let answer = Answer {
-            place: place.id,
-            network: networks.get(&located.network).copied(),
-            units: located.place.coordinate.units(),
-            precision: located.place.precision,
-            provider: located.provider,
-            accuracy_km: located.accuracy_km,
-            database_build: located.database_build.map(hostatlas_domain::Timestamp::as_millis),
-        };
-        resolved.insert(identity(located), answer);
-        learned.answers.push((Arc::clone(located), answer));
-    }
-    for (answer, write) in answers.iter_mut().zip(writes) {
-        if let (None, Attempt::Located(located)) = (&answer, &write.attempt) {
-            *answer = resolved.get(&identity(located)).copied();
-        }
-    }
-    Ok((answers, learned))
-}
-
-fn known_answers(caches: &Caches, writes: &[Write]) -> Answers {
-    let mut known = caches.known();
-    let answer = |write: &Write| match &write.attempt {
-        Attempt::Located(located) => known.answer(located),
-        Attempt::Unlocated { .. } | Attempt::NotApplicable => None,
-    };
-    writes.iter().map(answer).collect()
-}
-
-/// The answers that have no rows yet, each once. Equal answers share their `Arc`, so comparing where they are is
-/// enough; where they do not, the place is merely looked up twice.
-fn unknown<'w>(writes: &'w [Write], answers: &Answers) -> Vec<&'w Arc<Located>> {
-    let mut seen = HashSet::new();
-    let located = |(write, answer): (&'w Write, &Option<Answer>)| match (&write.attempt, answer) {
-        (Attempt::Located(located), None) if seen.insert(identity(located)) => Some(located),
-        _ => None,
-    };
-    writes.iter().zip(answers).filter_map(located).collect()
-}
-
-type Found<'a> = (HashMap<&'a Place, KnownPlace>, HashMap<&'a Network, i64>);
-
-fn known_parts<'a>(caches: &Caches, located: &[&'a Arc<Located>]) -> Found<'a> {
-    let known = caches.known();
-    let places = located.iter().filter_map(|answer| Some((&answer.place, *known.places.get(&answer.place)?)));
-    let networks =
-        located.iter().filter_map(|answer| Some((&answer.network, *known.networks.get(&answer.network)?)));
-    (places.collect(), networks.collect())
-}
-
-fn timezones<'a>(located: &[&'a Arc<Located>]) -> HashMap<&'a Place, &'a str> {
-    located.iter().filter_map(|answer| Some((&answer.place, answer.timezone.as_deref()?))).collect()
+    Ok(batch.end(attempts()))
 }
 
 /// The key of a place, whose order is that in which rows are made.
@@ -337,27 +255,12 @@ async fn find_or_make_networks(
         .collect()
 }
 
-/// Gives places the time zone that an answer knows and that they lack.
+/// Gives places that lack one their time zone.
 async fn fill_timezones(
     connection: &mut PgConnection,
-    located: &[&Arc<Located>],
-    places: &HashMap<&Place, KnownPlace>,
-    learned: &mut Learned,
+    timezones: BTreeMap<i64, &str>,
 ) -> Result<(), StoreError> {
-    let mut missing: BTreeMap<i64, &str> = BTreeMap::new();
-    for answer in located {
-        if let (Some(known), Some(timezone)) = (places.get(&answer.place), answer.timezone.as_deref())
-            && !known.has_timezone
-            && !timezone.is_empty()
-        {
-            missing.insert(known.id, timezone);
-            learned.places.push((answer.place.clone(), KnownPlace { id: known.id, has_timezone: true }));
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let (ids, timezones): (Vec<i64>, Vec<&str>) = missing.into_iter().unzip();
+    let (ids, timezones): (Vec<i64>, Vec<&str>) = timezones.into_iter().unzip();
     // Locked in the order of ids, as by those who add up what the places gained: an update has an order of its own.
     sqlx::query("SELECT 1 FROM place WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
         .bind(&ids)

@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
-use hostatlas_store::{Observation, ObservedBanner, ObservedPort, StoreError};
+use hostatlas_store::{
+    Observation, ObservedBanner, ObservedPort, StoreError,
+    backend::{KnownService, WrittenService, write_service},
+};
 use sqlx::PgConnection;
 
 use super::host::BatchHost;
@@ -21,57 +24,12 @@ pub(super) struct Services {
     pub(super) seen: u64,
 }
 
-/// What the store knew of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Known {
-    is_open: bool,
-    first_seen: i64,
-    last_seen: i64,
-    /// Whether this import touched it before.
-    is_touched: bool,
-}
-
-/// What a service becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Written {
-    is_open: bool,
-    first_seen: i64,
-    last_seen: i64,
-    takes_banner: bool,
-}
-
-/// What to write about a service that was seen, and whether a known one opened or closed. Nothing where nothing changes.
-fn merge(
-    seen: &ObservedPort,
-    first_seen: i64,
-    last_seen: i64,
-    known: Option<&Known>,
-) -> Option<(Written, bool)> {
-    let takes_banner = seen.banner.is_some();
-    let Some(known) = known else {
-        return seen.open.then_some((Written { is_open: true, first_seen, last_seen, takes_banner }, false));
-    };
-    let is_news = last_seen >= known.last_seen;
-    let written = Written {
-        is_open: if is_news { seen.open } else { known.is_open },
-        first_seen: first_seen.min(known.first_seen),
-        last_seen: last_seen.max(known.last_seen),
-        takes_banner: takes_banner && is_news,
-    };
-    let flips = written.is_open != known.is_open;
-    let changes = flips
-        || written.takes_banner
-        || !known.is_touched
-        || (written.first_seen, written.last_seen) != (known.first_seen, known.last_seen);
-    changes.then_some((written, flips))
-}
-
 /// A service to write.
 #[derive(Clone, Copy)]
 struct ServiceRow<'b> {
     host: i64,
     seen: &'b ObservedPort,
-    written: Written,
+    written: WrittenService,
 }
 
 /// What a batch writes, by the statement that writes it.
@@ -102,7 +60,7 @@ pub(super) async fn record(
             let known = known.get(&index);
             let (first_seen, last_seen) =
                 (observation.first_seen.as_millis(), observation.last_seen.as_millis());
-            let Some((written, flips)) = merge(seen, first_seen, last_seen, known) else { continue };
+            let Some((written, flips)) = write_service(seen, first_seen, last_seen, known) else { continue };
             services.made += u64::from(known.is_none());
             services.seen += u64::from(known.is_none_or(|known| !known.is_touched));
             let row = ServiceRow { host: host.id, seen, written };
@@ -131,7 +89,7 @@ async fn find(
     import: i64,
     observations: &[Observation],
     hosts: &[BatchHost],
-) -> Result<HashMap<usize, Known>, StoreError> {
+) -> Result<HashMap<usize, KnownService>, StoreError> {
     let (mut indexes, mut ids, mut ports, mut protocols) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for host in hosts.iter().filter(|host| !host.is_new()) {
         for index in host.observations.clone() {
@@ -166,7 +124,7 @@ async fn find(
     rows.into_iter()
         .map(|(index, state, first_seen, last_seen, is_touched)| {
             let index = usize::try_from(index).map_err(|_| corrupt("an index"))?;
-            Ok((index, Known { is_open: state == 1, first_seen, last_seen, is_touched }))
+            Ok((index, KnownService { is_open: state == 1, first_seen, last_seen, is_touched }))
         })
         .collect()
 }
@@ -343,50 +301,18 @@ mod tests {
 
     use super::*;
 
-    fn port(open: bool, has_banner: bool) -> ObservedPort {
-        let banner =
-            has_banner.then(|| ObservedBanner { service: "ssh".to_owned(), bytes: b"SSH-2.0".to_vec() });
-        ObservedPort { port: 22.try_into().expect("a port"), protocol: Protocol::Tcp, open, banner }
-    }
-
-    const KNOWN: Known = Known { is_open: true, first_seen: 100, last_seen: 200, is_touched: true };
-
     #[test]
     fn heavy_banners_are_written_in_several_statements() {
-        let mut seen = port(true, true);
-        seen.banner = Some(ObservedBanner { service: String::new(), bytes: vec![0; MOST_BYTES / 2] });
-        let written = Written { is_open: true, first_seen: 1, last_seen: 2, takes_banner: true };
+        let banner = ObservedBanner { service: String::new(), bytes: vec![0; MOST_BYTES / 2] };
+        let seen = ObservedPort {
+            port: 22.try_into().expect("a port"),
+            protocol: Protocol::Tcp,
+            open: true,
+            banner: Some(banner),
+        };
+        let written = WrittenService { is_open: true, first_seen: 1, last_seen: 2, takes_banner: true };
         let rows = [ServiceRow { host: 1, seen: &seen, written }; 5];
         let lengths: Vec<_> = by_weight(&rows).iter().map(|rows| rows.len()).collect();
         assert_eq!(lengths, [2, 2, 1]);
-    }
-
-    #[test]
-    fn a_closed_port_makes_no_service() {
-        assert_eq!(merge(&port(false, false), 1, 2, None), None);
-    }
-
-    #[test]
-    fn a_closed_port_closes_a_known_service_and_that_is_a_change() {
-        let closed = Written { is_open: false, first_seen: 100, last_seen: 300, takes_banner: false };
-        assert_eq!(merge(&port(false, false), 300, 300, Some(&KNOWN)), Some((closed, true)));
-    }
-
-    #[test]
-    fn what_is_older_widens_the_times_and_nothing_else() {
-        let widened = Written { is_open: true, first_seen: 50, last_seen: 200, takes_banner: false };
-        assert_eq!(merge(&port(false, true), 50, 60, Some(&KNOWN)), Some((widened, false)));
-    }
-
-    #[test]
-    fn what_this_import_said_before_changes_nothing() {
-        assert_eq!(merge(&port(true, false), 100, 200, Some(&KNOWN)), None);
-    }
-
-    #[test]
-    fn an_import_that_sees_a_service_for_the_first_time_is_noted() {
-        let known = Known { is_touched: false, ..KNOWN };
-        let same = Written { is_open: true, first_seen: 100, last_seen: 200, takes_banner: false };
-        assert_eq!(merge(&port(true, false), 100, 200, Some(&known)), Some((same, false)));
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use hostatlas_domain::{Limit, ProviderName, Spent, Timestamp, Window};
-use hostatlas_store::StoreError;
+use hostatlas_domain::{Limit, ProviderName, Window};
+use hostatlas_store::{
+    StoreError,
+    backend::{spent_text, stored_window},
+};
 use sqlx::PgConnection;
 
 use super::provider_of;
@@ -57,28 +60,11 @@ pub(super) async fn lock(
     .map_err(engine)?;
     let mut windows = HashMap::with_capacity(found.len());
     for (name, closed_until, next_at, spent) in found {
-        windows.insert(name, window(closed_until, next_at, &spent)?);
+        windows.insert(name, stored_window(closed_until, next_at, &spent)?);
     }
     let window =
         |limit: &Limit| windows.remove(limit.name.as_ref()).ok_or_else(|| corrupt("no row of a limit"));
     limits.iter().map(window).collect()
-}
-
-fn window(closed_until: i64, next_at: i64, spent: &str) -> Result<Window, StoreError> {
-    let entries = spent.split(';').filter(|entry| !entry.is_empty());
-    Ok(Window {
-        spent: entries.map(entry).collect::<Result<_, _>>()?,
-        closed_until: Timestamp::from_millis(closed_until),
-        next_at: Timestamp::from_millis(next_at),
-    })
-}
-
-fn entry(text: &str) -> Result<Spent, StoreError> {
-    let mut numbers = text.split(',').map(str::parse::<i64>);
-    let mut number = || numbers.next().and_then(Result::ok).ok_or_else(|| corrupt("a permit"));
-    let (call, until) = (Timestamp::from_millis(number()?), Timestamp::from_millis(number()?));
-    let permits = u32::try_from(number()?).map_err(|_| corrupt("a number of permits"))?;
-    Ok(Spent { call, until, permits })
 }
 
 /// Writes the windows of `limits`, which stand in their order and are locked.
@@ -91,7 +77,7 @@ pub(super) async fn write(
     let names: Vec<&str> = limits.iter().map(|limit| limit.name.as_ref()).collect();
     let closed_until: Vec<i64> = windows.iter().map(|window| window.closed_until.as_millis()).collect();
     let next_at: Vec<i64> = windows.iter().map(|window| window.next_at.as_millis()).collect();
-    let spent: Vec<String> = windows.iter().map(packed).collect();
+    let spent: Vec<String> = windows.iter().map(spent_text).collect();
     sqlx::query(
         "UPDATE provider_window SET closed_until = x.closed_until, next_at = x.next_at, spent = x.spent \
          FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::text[]) AS x(name, closed_until, next_at, spent) \
@@ -109,12 +95,6 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn packed(window: &Window) -> String {
-    let entry =
-        |spent: &Spent| format!("{},{},{}", spent.call.as_millis(), spent.until.as_millis(), spent.permits);
-    window.spent.iter().map(entry).collect::<Vec<_>>().join(";")
-}
-
 /// Every window that is known, by account and name.
 pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(Account, String, Window)>, StoreError> {
     let found: Vec<(i16, i64, String, i64, i64, String)> = sqlx::query_as(
@@ -128,7 +108,7 @@ pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<(Account, S
         .into_iter()
         .map(|(provider, account, name, closed_until, next_at, spent)| {
             let account = Account { provider: provider_of(provider)?, account: account_of(account)? };
-            Ok((account, name, window(closed_until, next_at, &spent)?))
+            Ok((account, name, stored_window(closed_until, next_at, &spent)?))
         })
         .collect()
 }

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Coordinate, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, Place,
-    PlaceId, PortNumber, Precision, Protocol, ProviderName, Service, ServiceChange, Timestamp,
-    escape_control,
+    Address, Cursor, Host, HostFilter, HostSort, HostSummary, LocationChange, Page, PlaceId, PortNumber,
+    Protocol, ProviderName, Service, ServiceChange, Timestamp, escape_control,
 };
 use hostatlas_store::{
     HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
@@ -374,18 +373,4 @@ pub(crate) async fn places_matching(
         .iter()
         .map(|row| (PlaceId(row.get(0)), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0)))
         .collect())
-}
-
-/// A place of these columns' values; none where the stored point is not on earth.
-fn place_of(units: (i64, i64), precision: i64, names: [String; 3]) -> Option<Place> {
-    let (latitude, longitude) = (i32::try_from(units.0).ok()?, i32::try_from(units.1).ok()?);
-    let [city, region, country] = names;
-    let present = |text: String| (!text.is_empty()).then_some(text);
-    Some(Place {
-        coordinate: Coordinate::from_units(latitude, longitude).ok()?,
-        precision: u8::try_from(precision).ok().and_then(Precision::from_number)?,
-        city: present(city),
-        region: present(region),
-        country: country.parse().ok(),
-    })
 }

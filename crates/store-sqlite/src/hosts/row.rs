@@ -6,9 +6,8 @@ use hostatlas_domain::{
     Address, AddressClass, Asn, Host, HostLocation, HostSummary, ImportId, Located, Location, LocationState,
     LookupView, Network, Place, PlaceId, ProviderName, Timestamp, UnlocatedReason, is_stale,
 };
+use hostatlas_store::backend::PlaceRow;
 use sqlx::{Row, sqlite::SqliteRow};
-
-use super::place_of;
 
 /// The columns that [`host`] and [`summary`] read, with their FROM.
 pub(super) const HOST_COLUMNS: &str = "host.id, host.address, host.first_seen, host.last_seen, \
@@ -25,11 +24,12 @@ pub(super) fn place(row: &SqliteRow, prefix: &str) -> Option<Place> {
     let units: (Option<i64>, Option<i64>) =
         (row.get(column("latitude").as_str()), row.get(column("longitude").as_str()));
     let (Some(latitude), Some(longitude)) = units else { return None };
-    place_of(
-        (latitude, longitude),
-        row.get(column("precision").as_str()),
-        ["city", "region", "country"].map(|name| row.get(column(name).as_str())),
-    )
+    PlaceRow {
+        units: (latitude, longitude),
+        precision: row.get(column("precision").as_str()),
+        names: ["city", "region", "country"].map(|name| row.get(column(name).as_str())),
+    }
+    .place()
 }
 
 fn number(row: &SqliteRow, column: &str) -> Option<u8> {

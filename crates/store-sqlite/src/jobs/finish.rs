@@ -3,7 +3,7 @@
 use hostatlas_domain::{
     JobId, JobKind, JobState, LeaseToken, Timestamp, Topic, UnlocatedReason, truncate_bytes,
 };
-use hostatlas_store::{Attempt, Fence, FinishJobs, Finished, Settled, StoreError};
+use hostatlas_store::{Attempt, Fence, FinishJobs, Finished, Settled, StoreError, backend::IdSet};
 use sqlx::SqliteConnection;
 
 use super::{claim::later, kind_of, state_of};
@@ -11,7 +11,6 @@ use crate::{
     counters::JobDelta,
     database::touch,
     error::engine,
-    ids::IdSet,
     locations::{
         Applied, Caches, Learned, Rule, Write, apply_attempts, geolocation_live, one_of_each_host,
         pending_of_live,

@@ -5,19 +5,20 @@ mod special;
 use std::time::Duration;
 
 use hostatlas_domain::{LocationState, ProviderName, Timestamp, Topic, UnlocatedReason};
-use hostatlas_store::{AppliedLocations, Attempt, StoreError};
+use hostatlas_store::{
+    AppliedLocations, Attempt, StoreError,
+    backend::{Answer, Answers, Caches, IdMap, Learned},
+};
 use sqlx::SqliteConnection;
 
 use super::{
     before::{Before, Hosts, PlaceBefore, places_left},
-    cache::{Caches, Learned},
-    resolve::{Answer, Answers, resolve},
+    resolve::resolve,
 };
 use crate::{
     counters::{CoverageDelta, hour_of},
     database::next_map_number,
     error::engine,
-    ids::IdMap,
     packed::{id_array, push_row},
     rows::update,
 };

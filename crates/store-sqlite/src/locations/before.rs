@@ -1,13 +1,15 @@
 //! What hosts are before answers about them are written.
 
 use hostatlas_domain::{AddressClass, LocationState, Precision, ProviderName, UnlocatedReason};
-use hostatlas_store::{Attempt, StoreError};
+use hostatlas_store::{
+    Attempt, StoreError,
+    backend::{Answers, IdMap, IdSet},
+};
 use sqlx::SqliteConnection;
 
-use super::{apply::Write, resolve::Answers};
+use super::apply::Write;
 use crate::{
     error::{corrupt, engine},
-    ids::{IdMap, IdSet},
     packed::{Row, id_array, rows},
 };
 

@@ -1,18 +1,15 @@
 //! Reading what the counters hold.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use hostatlas_domain::{
-    Address, AddressClass, Coordinate, CountryCode, CountryCoverage, Coverage, LocationState, Place,
-    Precision, ProviderName, RecentResult, Timestamp, UnlocatedReason,
+use hostatlas_domain::{CountryCoverage, Coverage, RecentResult};
+use hostatlas_store::{
+    StoreError,
+    backend::{self, PlaceRow, RecentRow, country_coverage, stale_before},
 };
-use hostatlas_store::StoreError;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use crate::{
-    counters::hour_of,
-    error::{corrupt, engine},
-};
+use crate::error::engine;
 
 /// The most recent results that are answered.
 const RECENT_MOST: u32 = 100;
@@ -27,69 +24,14 @@ pub(super) async fn coverage(
             .fetch_all(&mut *connection)
             .await
             .map_err(engine)?;
-    // With age zero all is stale, even what was located in this hour.
-    let before = if max_age.is_zero() {
-        i64::MAX
-    } else {
-        hour_of(Timestamp::from_millis(now).minus(max_age).as_millis())
-    };
     let stale: i64 = sqlx::query_scalar(
         "SELECT coalesce(sum(n), 0) FROM counter WHERE name = 'located_hour' AND key < ?1",
     )
-    .bind(before)
+    .bind(stale_before(now, max_age))
     .fetch_one(connection)
     .await
     .map_err(engine)?;
-
-    let mut coverage = Coverage { stale: count(stale), ..Coverage::default() };
-    let mut pending_live = 0;
-    for (name, key, hosts) in counters {
-        let (number, hosts) = (u8::try_from(key).unwrap_or(u8::MAX), count(hosts));
-        match name.as_str() {
-            "state" => {
-                coverage.total += hosts;
-                match LocationState::from_number(number).ok_or_else(|| corrupt("a counter"))? {
-                    LocationState::Pending => coverage.pending = hosts,
-                    LocationState::Located => coverage.located = hosts,
-                    LocationState::Unlocated => coverage.unlocated = hosts,
-                    LocationState::NotApplicable => coverage.not_applicable = hosts,
-                }
-            }
-            "pending_live" => pending_live = hosts,
-            "reason" => {
-                let slug = UnlocatedReason::from_number(number).map(UnlocatedReason::slug);
-                note(&mut coverage.unlocated_reasons, slug, hosts);
-            }
-            "class" => {
-                let class = AddressClass::from_number(number).filter(|class| !class.is_public());
-                note(&mut coverage.not_applicable_classes, class.map(AddressClass::slug), hosts);
-            }
-            "precision" => {
-                note(&mut coverage.precision, Precision::from_number(number).map(Precision::slug), hosts);
-            }
-            "provider" => {
-                note(
-                    &mut coverage.providers,
-                    ProviderName::from_number(number).map(ProviderName::name),
-                    hosts,
-                );
-            }
-            _ => {}
-        }
-    }
-    coverage.pending_unqueued = coverage.pending.saturating_sub(pending_live);
-    coverage.percent_located = Coverage::percent(coverage.located, coverage.total, coverage.not_applicable);
-    Ok(coverage)
-}
-
-fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-fn note(map: &mut BTreeMap<String, u64>, name: Option<&'static str>, hosts: u64) {
-    if let Some(name) = name.filter(|_| hosts > 0) {
-        map.insert(name.to_owned(), hosts);
-    }
+    backend::coverage(counters, stale)
 }
 
 pub(super) async fn countries(connection: &mut SqliteConnection) -> Result<Vec<CountryCoverage>, StoreError> {
@@ -100,16 +42,7 @@ pub(super) async fn countries(connection: &mut SqliteConnection) -> Result<Vec<C
     .fetch_all(connection)
     .await
     .map_err(engine)?;
-    let country = |(code, hosts, precise): (String, i64, i64)| {
-        let known = code.parse::<CountryCode>().ok();
-        CountryCoverage {
-            country_code: known.map(|known| known.to_string()),
-            country: known.map(|known| known.name().to_owned()),
-            hosts: count(hosts),
-            precise: count(precise),
-        }
-    };
-    Ok(rows.into_iter().map(country).collect())
+    Ok(rows.into_iter().map(country_coverage).collect())
 }
 
 pub(super) async fn recent(
@@ -130,38 +63,24 @@ pub(super) async fn recent(
 }
 
 fn recent_result(row: &SqliteRow) -> Result<RecentResult, StoreError> {
-    let address: &[u8] = row.try_get(0).map_err(engine)?;
-    let address = address.try_into().map_err(|_| corrupt("an address"))?;
-    let state: u8 = row.try_get(1).map_err(engine)?;
-    let reason: Option<u8> = row.try_get(2).map_err(engine)?;
-    let provider: Option<u8> = row.try_get(3).map_err(engine)?;
-    let reason = reason.and_then(UnlocatedReason::from_number);
-    let summary = match place(row)? {
-        Some(place) => place.label(),
-        None => reason.map_or_else(String::new, |reason| reason.label().to_owned()),
-    };
-    Ok(RecentResult {
-        ip: Address::from_key(address),
-        location_state: LocationState::from_number(state).ok_or_else(|| corrupt("a location state"))?,
-        summary,
-        provider: provider.and_then(ProviderName::from_number).map(|provider| provider.name().to_owned()),
-        attempted_at: Timestamp::from_millis(row.try_get(4).map_err(engine)?),
-    })
+    RecentRow {
+        address: row.try_get(0).map_err(engine)?,
+        state: row.try_get(1).map_err(engine)?,
+        reason: row.try_get(2).map_err(engine)?,
+        provider: row.try_get(3).map_err(engine)?,
+        attempted_at: row.try_get(4).map_err(engine)?,
+        place: place(row)?,
+    }
+    .result()
 }
 
-fn place(row: &SqliteRow) -> Result<Option<Place>, StoreError> {
-    let Some(latitude) = row.try_get::<Option<i32>, _>(5).map_err(engine)? else { return Ok(None) };
-    let longitude: i32 = row.try_get(6).map_err(engine)?;
-    let precision: u8 = row.try_get(7).map_err(engine)?;
-    let named = |index: usize| -> Result<Option<String>, StoreError> {
-        let name: String = row.try_get(index).map_err(engine)?;
-        Ok(Some(name).filter(|name| !name.is_empty()))
-    };
-    Ok(Some(Place {
-        coordinate: Coordinate::from_units(latitude, longitude).map_err(|_| corrupt("a coordinate"))?,
-        precision: Precision::from_number(precision).ok_or_else(|| corrupt("a precision"))?,
-        city: named(8)?,
-        region: named(9)?,
-        country: named(10)?.and_then(|code| code.parse().ok()),
+fn place(row: &SqliteRow) -> Result<Option<PlaceRow>, StoreError> {
+    let Some(latitude) = row.try_get::<Option<i64>, _>(5).map_err(engine)? else { return Ok(None) };
+    let longitude: i64 = row.try_get(6).map_err(engine)?;
+    let name = |index: usize| row.try_get(index).map_err(engine);
+    Ok(Some(PlaceRow {
+        units: (latitude, longitude),
+        precision: row.try_get(7).map_err(engine)?,
+        names: [name(8)?, name(9)?, name(10)?],
     }))
 }

@@ -1,5 +1,5 @@
-use hostatlas_domain::{JobKind, JobState, LocationState, Protocol, Timestamp, due};
-use hostatlas_store::{ObservedPort, RecordSightings, StoreError};
+use hostatlas_domain::{JobKind, JobState, LocationState, Timestamp, due};
+use hostatlas_store::{ObservedPort, RecordSightings, StoreError, backend::speaks_tls};
 use sqlx::SqliteConnection;
 
 use super::host::BatchHost;
@@ -9,11 +9,6 @@ use crate::{
     packed,
     rows::insert,
 };
-
-/// TCP ports on which TLS is spoken from the first byte.
-const TLS_PORTS: [u16; 7] = [443, 465, 636, 853, 993, 995, 8443];
-/// What masscan calls a banner that came over TLS.
-const TLS_BANNERS: [&str; 2] = ["ssl", "X509"];
 
 /// Queues the jobs of a batch; answers how many were not live already.
 pub(super) async fn queue(
@@ -120,10 +115,4 @@ async fn probe(
         query.bind(now).bind(now).bind(*host).bind(*port).bind(*protocol)
     })
     .await
-}
-
-fn speaks_tls(seen: &ObservedPort) -> bool {
-    seen.protocol == Protocol::Tcp
-        && (TLS_PORTS.contains(&seen.port.get())
-            || seen.banner.as_ref().is_some_and(|banner| TLS_BANNERS.contains(&banner.service.as_str())))
 }

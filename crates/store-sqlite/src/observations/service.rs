@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
-use hostatlas_store::{Observation, ObservedBanner, ObservedPort, StoreError};
+use hostatlas_store::{
+    Observation, ObservedBanner, ObservedPort, StoreError,
+    backend::{KnownService, WrittenService, write_service},
+};
 use sqlx::SqliteConnection;
 
 use super::host::BatchHost;
@@ -19,56 +22,11 @@ pub(super) struct Services {
     pub(super) seen: u64,
 }
 
-/// What the store knew of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Known {
-    is_open: bool,
-    first_seen: i64,
-    last_seen: i64,
-    /// Whether this import touched it before.
-    is_touched: bool,
-}
-
-/// What a service becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Written {
-    is_open: bool,
-    first_seen: i64,
-    last_seen: i64,
-    takes_banner: bool,
-}
-
-/// What to write about a service that was seen, and whether a known one opened or closed. Nothing where nothing changes.
-fn merge(
-    seen: &ObservedPort,
-    first_seen: i64,
-    last_seen: i64,
-    known: Option<&Known>,
-) -> Option<(Written, bool)> {
-    let takes_banner = seen.banner.is_some();
-    let Some(known) = known else {
-        return seen.open.then_some((Written { is_open: true, first_seen, last_seen, takes_banner }, false));
-    };
-    let is_news = last_seen >= known.last_seen;
-    let written = Written {
-        is_open: if is_news { seen.open } else { known.is_open },
-        first_seen: first_seen.min(known.first_seen),
-        last_seen: last_seen.max(known.last_seen),
-        takes_banner: takes_banner && is_news,
-    };
-    let flips = written.is_open != known.is_open;
-    let changes = flips
-        || written.takes_banner
-        || !known.is_touched
-        || (written.first_seen, written.last_seen) != (known.first_seen, known.last_seen);
-    changes.then_some((written, flips))
-}
-
 /// A service to write.
 struct ServiceRow<'b> {
     host: i64,
     seen: &'b ObservedPort,
-    written: Written,
+    written: WrittenService,
 }
 
 /// Makes, refreshes, opens and closes the services of a batch.
@@ -88,7 +46,7 @@ pub(super) async fn record(
             let known = known.get(&index);
             let (first_seen, last_seen) =
                 (observation.first_seen.as_millis(), observation.last_seen.as_millis());
-            let Some((written, flips)) = merge(seen, first_seen, last_seen, known) else { continue };
+            let Some((written, flips)) = write_service(seen, first_seen, last_seen, known) else { continue };
             services.made += u64::from(known.is_none());
             services.seen += u64::from(known.is_none_or(|known| !known.is_touched));
             let row = ServiceRow { host: host.id, seen, written };
@@ -114,7 +72,7 @@ async fn find(
     import: i64,
     observations: &[Observation],
     hosts: &[BatchHost],
-) -> Result<HashMap<usize, Known>, StoreError> {
+) -> Result<HashMap<usize, KnownService>, StoreError> {
     let mut indexes = Vec::new();
     // Host, port and protocol in one number: a list of numbers is read three times as fast as a list of lists.
     let keys = packed::id_array(hosts.iter().filter(|host| !host.is_new()).flat_map(|host| {
@@ -148,7 +106,7 @@ async fn find(
         let index = indexes.get(position).ok_or_else(|| corrupt("an index"))?;
         let (state, first_seen, last_seen) = (row.number()?, row.number()?, row.number()?);
         let is_touched = row.number()? == 1;
-        known.insert(*index, Known { is_open: state == 1, first_seen, last_seen, is_touched });
+        known.insert(*index, KnownService { is_open: state == 1, first_seen, last_seen, is_touched });
     }
     Ok(known)
 }
@@ -203,48 +161,4 @@ async fn write_with_banner(
     })
     .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use hostatlas_domain::Protocol;
-
-    use super::*;
-
-    fn port(open: bool, has_banner: bool) -> ObservedPort {
-        let banner =
-            has_banner.then(|| ObservedBanner { service: "ssh".to_owned(), bytes: b"SSH-2.0".to_vec() });
-        ObservedPort { port: 22.try_into().expect("a port"), protocol: Protocol::Tcp, open, banner }
-    }
-
-    const KNOWN: Known = Known { is_open: true, first_seen: 100, last_seen: 200, is_touched: true };
-
-    #[test]
-    fn a_closed_port_makes_no_service() {
-        assert_eq!(merge(&port(false, false), 1, 2, None), None);
-    }
-
-    #[test]
-    fn a_closed_port_closes_a_known_service_and_that_is_a_change() {
-        let closed = Written { is_open: false, first_seen: 100, last_seen: 300, takes_banner: false };
-        assert_eq!(merge(&port(false, false), 300, 300, Some(&KNOWN)), Some((closed, true)));
-    }
-
-    #[test]
-    fn what_is_older_widens_the_times_and_nothing_else() {
-        let widened = Written { is_open: true, first_seen: 50, last_seen: 200, takes_banner: false };
-        assert_eq!(merge(&port(false, true), 50, 60, Some(&KNOWN)), Some((widened, false)));
-    }
-
-    #[test]
-    fn what_this_import_said_before_changes_nothing() {
-        assert_eq!(merge(&port(true, false), 100, 200, Some(&KNOWN)), None);
-    }
-
-    #[test]
-    fn an_import_that_sees_a_service_for_the_first_time_is_noted() {
-        let known = Known { is_touched: false, ..KNOWN };
-        let same = Written { is_open: true, first_seen: 100, last_seen: 200, takes_banner: false };
-        assert_eq!(merge(&port(true, false), 100, 200, Some(&known)), Some((same, false)));
-    }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use hostatlas_domain::{Limit, ProviderName, Spent, Timestamp, Window};
-use hostatlas_store::StoreError;
+use hostatlas_domain::{Limit, ProviderName, Window};
+use hostatlas_store::{
+    StoreError,
+    backend::{spent_text, stored_window},
+};
 use sqlx::SqliteConnection;
 
 use super::provider_of;
 use crate::{
-    error::{corrupt, engine},
-    packed::{push_number, push_text, rows, separate},
+    error::engine,
+    packed::{push_number, push_text, separate},
 };
 
 /// Whose limits.
@@ -35,22 +38,9 @@ pub(super) async fn read(
     .map_err(engine)?;
     let mut windows = HashMap::with_capacity(found.len());
     for (name, closed_until, next_at, spent) in found {
-        windows.insert(name, window(closed_until, next_at, &spent)?);
+        windows.insert(name, stored_window(closed_until, next_at, &spent)?);
     }
     Ok(limits.iter().map(|limit| windows.remove(limit.name.as_ref()).unwrap_or_default()).collect())
-}
-
-fn window(closed_until: i64, next_at: i64, spent: &str) -> Result<Window, StoreError> {
-    let entry = |mut row: crate::packed::Row<'_>| {
-        let (call, until) = (Timestamp::from_millis(row.number()?), Timestamp::from_millis(row.number()?));
-        let permits = u32::try_from(row.number()?).map_err(|_| corrupt("a number of permits"))?;
-        Ok::<_, StoreError>(Spent { call, until, permits })
-    };
-    Ok(Window {
-        spent: rows(Some(spent)).map(entry).collect::<Result<_, _>>()?,
-        closed_until: Timestamp::from_millis(closed_until),
-        next_at: Timestamp::from_millis(next_at),
-    })
 }
 
 /// Writes the windows of `limits`, which stand in their order.
@@ -73,7 +63,7 @@ pub(super) async fn write(
             push_number(&mut json, moment.as_millis());
         }
         json.push(',');
-        push_text(&mut json, &packed(window));
+        push_text(&mut json, &spent_text(window));
         json.push(']');
     }
     json.push(']');
@@ -92,21 +82,6 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn packed(window: &Window) -> String {
-    let mut text = String::new();
-    for spent in &window.spent {
-        if !text.is_empty() {
-            text.push(';');
-        }
-        push_number(&mut text, spent.call.as_millis());
-        text.push(',');
-        push_number(&mut text, spent.until.as_millis());
-        text.push(',');
-        push_number(&mut text, spent.permits.into());
-    }
-    text
-}
-
 /// Every window that is known, by account and name.
 pub(super) async fn all(
     connection: &mut SqliteConnection,
@@ -122,7 +97,7 @@ pub(super) async fn all(
         .into_iter()
         .map(|(provider, account, name, closed_until, next_at, spent)| {
             let account = Account { provider: provider_of(provider)?, account };
-            Ok((account, name, window(closed_until, next_at, &spent)?))
+            Ok((account, name, stored_window(closed_until, next_at, &spent)?))
         })
         .collect()
 }

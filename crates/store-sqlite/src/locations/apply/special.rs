@@ -1,7 +1,10 @@
 //! Hosts that are not where providers say: a person pinned them, or a site places their special address.
 
 use hostatlas_domain::{LocationState, ProviderName};
-use hostatlas_store::{Attempt, StoreError};
+use hostatlas_store::{
+    Attempt, StoreError,
+    backend::{SpecialHost, SpecialOutcome},
+};
 use sqlx::SqliteConnection;
 
 use super::{Answer, Batch, Before, Rule, Write};
@@ -16,20 +19,16 @@ impl Batch {
         answer: Option<Answer>,
         recent: bool,
     ) {
-        let by_hand = write.rule == Rule::Any;
-        let is_sited = before.location.is_some_and(|location| location.provider == ProviderName::Site);
-        match (&write.attempt, answer) {
-            (Attempt::NotApplicable, _)
-                if !before.class.is_public() && (by_hand && before.is_pinned || is_sited) =>
-            {
-                self.unsite(write.host, before);
-            }
-            (Attempt::NotApplicable, _) => self.applied.summary.ignored += 1,
-            (attempt, _) if before.is_pinned && !by_hand => self.confirm(before, attempt),
-            (Attempt::Located(_), Some(answer)) if by_hand || answer.provider == ProviderName::Site => {
-                self.locate(write.host, Some(before), answer, recent);
-            }
-            _ => self.applied.summary.ignored += 1,
+        let host = SpecialHost {
+            is_public: before.class.is_public(),
+            is_pinned: before.is_pinned,
+            is_sited: before.location.is_some_and(|location| location.provider == ProviderName::Site),
+        };
+        match host.outcome(&write.attempt, answer, write.rule == Rule::Any) {
+            SpecialOutcome::Locate(answer) => self.locate(write.host, Some(before), answer, recent),
+            SpecialOutcome::Confirm => self.confirm(before, &write.attempt),
+            SpecialOutcome::Unsite => self.unsite(write.host, before),
+            SpecialOutcome::Ignore => self.applied.summary.ignored += 1,
         }
     }
 

@@ -6,12 +6,14 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-pub(crate) type IdMap<V> = HashMap<i64, V, BuildHasherDefault<IdHasher>>;
-pub(crate) type IdSet = HashSet<i64, BuildHasherDefault<IdHasher>>;
+/// A map by row id.
+pub type IdMap<V> = HashMap<i64, V, BuildHasherDefault<IdHasher>>;
+/// A set of row ids.
+pub type IdSet = HashSet<i64, BuildHasherDefault<IdHasher>>;
 
 /// Spreads whole numbers over all bits.
 #[derive(Default)]
-pub(crate) struct IdHasher(u64);
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {

@@ -4,30 +4,51 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hostatlas_domain::{Located, Network, Place};
+use hostatlas_domain::{Located, Network, Place, Precision, ProviderName};
 
-use super::resolve::Answer;
+use super::IdMap;
 
 /// How many ids of each table are kept: as many places as the hosts of a large scan stand on, in some 30 MiB.
 const CAPACITY: usize = 1 << 17;
 /// How many whole answers a generation keeps. They live as long as they are in here.
 const GENERATION: usize = 1 << 16;
 
+/// An answer whose place and network are in the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The place's row.
+    pub place: i64,
+    /// The network's row, where the answer knows one.
+    pub network: Option<i64>,
+    /// The place's latitude and longitude, in hundred thousandths of a degree.
+    pub units: (i32, i32),
+    /// What the place stands for.
+    pub precision: Precision,
+    /// Who answered.
+    pub provider: ProviderName,
+    /// How far off it may be, in km.
+    pub accuracy_km: Option<u16>,
+    /// When the database that was asked was built, in ms since 1970.
+    pub database_build: Option<i64>,
+}
+
 /// A place that is in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KnownPlace {
-    pub(super) id: i64,
-    pub(super) has_timezone: bool,
+pub struct KnownPlace {
+    /// Its row.
+    pub id: i64,
+    /// Whether its time zone is known, too.
+    pub has_timezone: bool,
 }
 
 /// Ids of places and networks that are already known. Rows of both are never deleted or renumbered, so what is in
 /// here stays true.
-#[derive(Clone, Default)]
-pub(crate) struct Caches {
+#[derive(Clone, Debug, Default)]
+pub struct Caches {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Known {
     answers: Answers,
     pub(super) places: HashMap<Place, KnownPlace>,
@@ -37,7 +58,7 @@ pub(super) struct Known {
 /// What a transaction looked up or made. It becomes known once the transaction is committed: ids of one that was
 /// rolled back are given to others.
 #[derive(Debug, Default)]
-pub(crate) struct Learned {
+pub struct Learned {
     pub(super) answers: Vec<(Arc<Located>, Answer)>,
     pub(super) places: Vec<(Place, KnownPlace)>,
     pub(super) networks: Vec<(Network, i64)>,
@@ -45,7 +66,7 @@ pub(crate) struct Learned {
 
 impl Caches {
     /// Takes in what a committed transaction learned.
-    pub(crate) fn learn(&self, learned: Learned) {
+    pub fn learn(&self, learned: Learned) {
         if learned.answers.is_empty() {
             return;
         }
@@ -72,10 +93,10 @@ impl Known {
 }
 
 /// Answers in two generations: what is not asked for while the younger one fills is forgotten.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Answers {
-    young: HashMap<usize, (Arc<Located>, Answer)>,
-    old: HashMap<usize, (Arc<Located>, Answer)>,
+    young: IdMap<(Arc<Located>, Answer)>,
+    old: IdMap<(Arc<Located>, Answer)>,
 }
 
 impl Answers {
@@ -98,8 +119,8 @@ impl Answers {
 }
 
 /// Where an answer is in memory.
-pub(super) fn identity(located: &Arc<Located>) -> usize {
-    Arc::as_ptr(located).addr()
+pub(super) fn identity(located: &Arc<Located>) -> i64 {
+    (Arc::as_ptr(located).addr() as u64).cast_signed()
 }
 
 /// Forgets all when full: which are asked for next is not known, and asking the database again is cheap.

@@ -1,0 +1,34 @@
+//! For backends alone: the rules about what they have read, before they write or answer it. Each stands here because it
+//! has to be the same on every engine; whatever depends on the engine, all SQL among it, stands in the backends.
+
+mod coverage;
+mod ids;
+mod known;
+mod pattern;
+mod place;
+mod resolving;
+mod services;
+mod special;
+mod wait;
+mod windows;
+mod workers;
+
+pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before};
+pub use ids::{IdHasher, IdMap, IdSet};
+pub use known::{Answer, Caches, KnownPlace, Learned};
+pub use pattern::escape_like;
+pub use place::PlaceRow;
+pub use resolving::{Answers, Resolving};
+pub use services::{KnownService, WrittenService, speaks_tls, write_service};
+pub use special::{SpecialHost, SpecialOutcome};
+pub use wait::Wait;
+pub use windows::{spent_text, stored_window};
+pub use workers::{WorkerTexts, worker_forgotten_at, worker_kinds, worker_running, worker_state};
+
+use crate::StoreError;
+
+/// Something stored that no version of ours writes.
+#[must_use]
+pub fn corrupt(what: &str) -> StoreError {
+    StoreError::Engine(format!("the database holds {what} that this program does not know").into())
+}
