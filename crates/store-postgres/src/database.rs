@@ -33,14 +33,22 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 8;
 /// A connection that rested longer is asked whether it still lives.
 const RESTED: Duration = Duration::from_secs(1);
+/// Statements that a session keeps prepared.
+const STATEMENTS_KEPT: usize = 256;
 /// How often a transaction that lost a race is run, all in all.
 const ATTEMPTS: u32 = 4;
 
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// See [`Database::forget_statements`].
-pub(crate) const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
+/// Forgets the statements that somebody prepared in this session under the names that our client gives them, as a pooler
+/// of sessions leaves them. `DEALLOCATE ALL` alone would take those away, too, that a pooler from 1.21 on prepares under
+/// names of its own and believes to be there.
+pub(crate) const FORGET_STATEMENTS: &str = "DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_prepared_statements WHERE starts_with(name, 'sqlx_s_')) THEN
+        DEALLOCATE ALL;
+    END IF;
+END $$";
 
 /// One database: a pool of connections and how to make another.
 #[derive(Clone)]
@@ -48,6 +56,8 @@ pub(crate) struct Database {
     pool: PgPool,
     clock: ClockOffset,
     is_pooled: bool,
+    /// Whether a session may hold statements of somebody else under the names of ours.
+    forgets: bool,
     /// For people, without the password.
     pub(crate) location: Arc<str>,
     /// For a session of our own behind the pool's back; behind a pooler it is one without settings.
@@ -72,9 +82,14 @@ impl Drop for Lent {
 }
 
 impl Database {
-    /// Connects when first asked.
-    pub(crate) fn new(location: &Location, direct: Option<&Location>, clock: ClockOffset) -> Self {
-        let options = settings(location);
+    /// Connects when first asked. `translates` is what [`translates_statements`] found.
+    pub(crate) fn new(
+        location: &Location,
+        direct: Option<&Location>,
+        translates: bool,
+        clock: ClockOffset,
+    ) -> Self {
+        let options = settings(location, translates);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -83,9 +98,11 @@ impl Database {
                 Box::pin(async move { Ok(metadata.idle_for < RESTED || connection.ping().await.is_ok()) })
             })
             .connect_lazy_with(options.clone());
-        let listening = direct.or((!location.is_pooled).then_some(location)).map(settings);
-        let (location_text, is_pooled) = (Arc::from(location.text.as_str()), location.is_pooled);
-        Self { pool, clock, is_pooled, location: location_text, options, listening }
+        let listening = direct.or((!location.is_pooled).then_some(location));
+        let listening = listening.map(|listening| settings(listening, false));
+        let is_pooled = location.is_pooled;
+        let (forgets, location) = (is_pooled && !translates, Arc::from(location.text.as_str()));
+        Self { pool, clock, is_pooled, forgets, location, options, listening }
     }
 
     /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
@@ -214,9 +231,9 @@ impl Database {
     }
 
     /// The engine's client prepares every statement under a name that counts from one. Behind a pooler somebody else's
-    /// may be there already, left by whoever had the session before. Said alone: newer poolers know it then.
+    /// may be there already, left by whoever had the session before.
     async fn forget_statements(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        if self.is_pooled {
+        if self.forgets {
             sqlx::raw_sql(FORGET_STATEMENTS).execute(connection).await.map_err(engine)?;
         }
         Ok(())
@@ -243,15 +260,31 @@ impl Database {
 }
 
 /// How to connect. A pooler refuses to be told settings at the start, and what is prepared in one of its sessions is
-/// not there in the next.
-fn settings(location: &Location) -> PgConnectOptions {
+/// not there in the next, unless it `translates` (see [`translates_statements`]).
+pub(crate) fn settings(location: &Location, translates: bool) -> PgConnectOptions {
     use sqlx::ConnectOptions;
     let options = location.options.clone().application_name("hostatlas").disable_statement_logging();
-    if location.is_pooled {
-        options.statement_cache_capacity(0).extra_float_digits(None)
-    } else {
-        options.statement_cache_capacity(256).options(session_settings())
+    if !location.is_pooled {
+        return options.statement_cache_capacity(STATEMENTS_KEPT).options(session_settings());
     }
+    // Without a cache each statement would stay in such a pooler under a name of its own for as long as we are connected.
+    options.statement_cache_capacity(if translates { STATEMENTS_KEPT } else { 0 }).extra_float_digits(None)
+}
+
+/// Whether a pooler keeps the statements of its clients apart, as `PgBouncer` from 1.21 on does with
+/// `max_prepared_statements`: in the session a statement of ours then has a name that the pooler gave it.
+pub(crate) async fn translates_statements(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    sqlx::raw_sql(READ).execute(&mut *connection).await.map_err(engine)?;
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *connection).await.map_err(engine)?;
+    // It is prepared, and so it sees itself.
+    let translates: bool = sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT FROM pg_prepared_statements WHERE starts_with(name, 'sqlx_s_'))",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(engine)?;
+    sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
+    Ok(translates)
 }
 
 /// What each of our sessions is told.
@@ -286,4 +319,44 @@ pub(crate) async fn touch(connection: &mut PgConnection, topics: &[Topic]) -> Re
         .await
         .map_err(engine)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hostatlas_test_postgres::TestDatabase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_pooler_prepared_is_left_to_it_and_ours_is_forgotten() {
+        let database = TestDatabase::empty().expect("a database");
+        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
+        let names = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM pg_prepared_statements";
+        for (prepared, left) in [
+            ("PREPARE \"PGBOUNCER_1\" AS SELECT 1", "PGBOUNCER_1"),
+            ("PREPARE \"PGBOUNCER_2\" AS SELECT 1", "PGBOUNCER_1 PGBOUNCER_2"),
+            ("PREPARE sqlx_s_1 AS SELECT 1", ""),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(format!("{READ}; {prepared}")))
+                .execute(&mut connection)
+                .await
+                .expect("prepared");
+            sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut connection).await.expect("forgotten");
+            let found: String =
+                sqlx::query_scalar(names).persistent(false).fetch_one(&mut connection).await.expect("names");
+            sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("an end");
+            assert_eq!(found, left, "after {prepared}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_in_which_our_names_are_seen_is_not_translated() {
+        let database = TestDatabase::empty().expect("a database");
+        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
+        sqlx::raw_sql("PREPARE sqlx_s_1 AS SELECT 1")
+            .execute(&mut connection)
+            .await
+            .expect("somebody else's");
+        assert!(!translates_statements(&mut connection).await.expect("an answer"));
+    }
 }

@@ -20,7 +20,11 @@ pub(crate) mod code {
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
     pub(crate) const LOCK_TIMEOUT: &str = "55P03";
     pub(crate) const STATEMENT_TIMEOUT: &str = "57014";
+    pub(crate) const STOPPING: &str = "57P01";
+    pub(crate) const CRASHED: &str = "57P02";
     pub(crate) const STARTING: &str = "57P03";
+    /// How the codes of lost connections begin; [`PROTOCOL_VIOLATION`] is one that means something else.
+    pub(crate) const CONNECTION: &str = "08";
     pub(crate) const IO_ERROR: &str = "58030";
 }
 
@@ -30,6 +34,19 @@ pub(crate) const POOLER_REMEDY: &str =
 
 const NO_SERVER: &str =
     "what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
+const LOST: &str = "the connection was cut: the server may be starting, stopping or recovering from a crash, so try \
+    again in a moment; if it stays so, what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
+const UNANSWERED: &str = "the server does not answer: start it, or correct the URL";
+
+/// What poolers say, with the code of a broken protocol, while the server behind them is away.
+const SERVER_BEHIND_IS_AWAY: [&str; 6] = [
+    "server login has been failing",
+    "cannot connect to server",
+    "server conn crashed",
+    "starting up",
+    "shutting down",
+    "query_wait_timeout",
+];
 
 /// What an error of the engine means to callers.
 pub(crate) fn engine(error: sqlx::Error) -> StoreError {
@@ -59,6 +76,40 @@ pub(crate) fn may_run_again(error: &StoreError) -> bool {
     matches!(code, Some(code::SERIALIZATION | code::DEADLOCK))
 }
 
+/// Whether the server was lost, starts, stops or does not answer, so that the same may succeed in a moment.
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
+    match (code_of(error), error) {
+        (Some(code::PROTOCOL_VIOLATION), _) => {
+            SERVER_BEHIND_IS_AWAY.iter().any(|away| said(error).contains(away))
+        }
+        (Some(code::STARTING | code::STOPPING | code::CRASHED), _)
+        | (None, sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
+        (Some(code), _) => code.starts_with(code::CONNECTION),
+        (None, sqlx::Error::Io(source)) => {
+            is_cut(source.kind())
+                || matches!(
+                    source.kind(),
+                    io::ErrorKind::ConnectionRefused
+                        | io::ErrorKind::TimedOut
+                        | io::ErrorKind::HostUnreachable
+                        | io::ErrorKind::NetworkUnreachable
+                )
+        }
+        _ => false,
+    }
+}
+
+const fn is_cut(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+    )
+}
+
 /// What an error at opening means, and what to do about it. `location` has no password, nor has what a server says.
 pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
     let reason = match (code_of(&error), &error) {
@@ -71,26 +122,44 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
         (Some(code::TOO_MANY_CONNECTIONS), _) => {
             format!("{}: raise `max_connections`, or put a pooler before the server", said(&error))
         }
-        (Some(code::STARTING), _) => format!("{}: try again in a moment", said(&error)),
         (Some(code::PROTOCOL_VIOLATION), _) if said(&error).contains("startup parameter") => {
             format!("{}: {POOLER_REMEDY}", said(&error))
         }
-        (Some(code::PROTOCOL_VIOLATION), _) => {
+        (Some(code::PROTOCOL_VIOLATION), _) if !is_passing(&error) => {
             format!("{}: correct the URL, or what the pooler is told about it", said(&error))
         }
+        (Some(_), _) if is_passing(&error) => format!("{}: try again in a moment", said(&error)),
         (_, sqlx::Error::Tls(source)) => tls(&source.to_string()),
         (_, sqlx::Error::Io(source)) if is_about_certificates(source) => tls(&source.to_string()),
-        (_, sqlx::Error::Io(source)) if source.kind() == io::ErrorKind::UnexpectedEof => NO_SERVER.to_owned(),
+        (_, sqlx::Error::Io(source)) if is_cut(source.kind()) => LOST.to_owned(),
         (_, sqlx::Error::Io(source)) => {
             format!("{source}: no server answers there; start it, or correct the URL's host and port")
         }
         (_, sqlx::Error::Protocol(_)) => NO_SERVER.to_owned(),
-        (_, sqlx::Error::PoolTimedOut) => {
-            "the server does not answer: start it, or correct the URL".to_owned()
-        }
+        (_, sqlx::Error::WorkerCrashed) => LOST.to_owned(),
+        (_, sqlx::Error::PoolTimedOut) => UNANSWERED.to_owned(),
         _ => return engine(error),
     };
     StoreError::Unreachable { location: location.to_owned(), reason }
+}
+
+/// What an error means after the server had let us in: that it was lost is no matter of the URL. Answers, too, whether
+/// the same may succeed in a moment.
+pub(crate) fn since_connected(location: &str, error: StoreError) -> (StoreError, bool) {
+    let source = match error {
+        StoreError::Engine(source) => source,
+        // Whoever was let in once meets nothing else.
+        unreachable @ StoreError::Unreachable { .. } => return (unreachable, true),
+        error => return (error, false),
+    };
+    let unreachable = |reason: String| StoreError::Unreachable { location: location.to_owned(), reason };
+    match source.downcast::<sqlx::Error>() {
+        // An answer that was cut off in the middle reads as one that makes no sense.
+        Ok(error) if matches!(*error, sqlx::Error::Protocol(_)) => (unreachable(LOST.to_owned()), true),
+        Ok(error) if is_passing(&error) => (opening(location, *error), true),
+        Ok(error) => (StoreError::Engine(error), false),
+        Err(source) => (StoreError::Engine(source), false),
+    }
 }
 
 fn tls(reason: &str) -> String {
@@ -112,4 +181,45 @@ fn said(error: &sqlx::Error) -> String {
 /// The five characters of the server's error code.
 pub(crate) fn code_of(error: &sqlx::Error) -> Option<&str> {
     Some(error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(kind: io::ErrorKind) -> sqlx::Error {
+        sqlx::Error::Io(kind.into())
+    }
+
+    #[test]
+    fn only_what_passes_is_waited_for() {
+        for passing in [
+            io(io::ErrorKind::ConnectionRefused),
+            io(io::ErrorKind::ConnectionReset),
+            io(io::ErrorKind::UnexpectedEof),
+            sqlx::Error::PoolTimedOut,
+        ] {
+            assert!(is_passing(&passing), "{passing:?}");
+        }
+        for lasting in [
+            io(io::ErrorKind::NotFound),
+            io(io::ErrorKind::InvalidData),
+            sqlx::Error::Protocol("no server".to_owned()),
+        ] {
+            assert!(!is_passing(&lasting), "{lasting:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_says_so_whenever_that_was() {
+        let cut = || io(io::ErrorKind::ConnectionReset);
+        assert!(opening("here", cut()).to_string().contains("try again in a moment"));
+        for error in [cut(), sqlx::Error::Protocol("expected BindComplete".to_owned())] {
+            let (error, passes) = since_connected("here", engine(error));
+            assert!(matches!(&error, StoreError::Unreachable { reason, .. } if reason == LOST), "{error:?}");
+            assert!(passes);
+        }
+        let (error, passes) = since_connected("here", corrupt("a riddle"));
+        assert!(matches!(error, StoreError::Engine(_)) && !passes);
+    }
 }

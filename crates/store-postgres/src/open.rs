@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hostatlas_store::StoreError;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -6,8 +10,8 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use crate::{
     PostgresStore,
     clock::ClockOffset,
-    database::{Database, STATEMENT_TIMEOUT},
-    error::{POOLER_REMEDY, engine, opening},
+    database::{Database, STATEMENT_TIMEOUT, settings, translates_statements},
+    error::{POOLER_REMEDY, engine, is_passing, opening, since_connected},
     listen,
     location::{Location, without_password},
     locations, providers,
@@ -18,6 +22,8 @@ use crate::{
 const OLDEST_ENGINE: i32 = 150_000;
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a server that is away is asked again by those who wait for it.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What [`PostgresStore::open`] may do to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +50,16 @@ pub struct OpenOptions {
     pub mode: Mode,
     /// How far the store's clock runs ahead; only tests move it.
     pub clock_offset: ClockOffset,
+    /// How long to wait for a server that is down, starts, stops or recovers. What will not pass by itself, such as a
+    /// wrong password, is never waited for.
+    pub patience: Duration,
 }
 
 impl OpenOptions {
-    /// Opens `url` in `mode`, by the server's clock.
+    /// Opens `url` in `mode`, by the server's clock, at once or not at all.
     pub fn new(url: impl Into<String>, mode: Mode) -> Self {
-        Self { url: url.into(), direct_url: None, mode, clock_offset: ClockOffset::default() }
+        let (clock_offset, patience) = (ClockOffset::default(), Duration::ZERO);
+        Self { url: url.into(), direct_url: None, mode, clock_offset, patience }
     }
 }
 
@@ -61,7 +71,22 @@ impl fmt::Debug for OpenOptions {
             .field("direct_url", &self.direct_url.as_deref().map(without_password))
             .field("mode", &self.mode)
             .field("clock_offset", &self.clock_offset)
+            .field("patience", &self.patience)
             .finish()
+    }
+}
+
+/// Why a database was not opened.
+struct Refused {
+    error: StoreError,
+    /// Whether the same may succeed in a moment.
+    passes: bool,
+}
+
+/// What lasts until somebody does something about it.
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self { error, passes: false }
     }
 }
 
@@ -70,10 +95,40 @@ impl PostgresStore {
     pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
         let location: Location = options.url.parse()?;
         let direct: Option<Location> = options.direct_url.as_deref().map(str::parse).transpose()?;
-        let database = Database::new(&location, direct.as_ref(), options.clock_offset);
-        let mut connection = connect(&database).await?;
-        check_engine(&database).await?;
-        prepare(&mut connection, &database, options.mode).await?;
+        let began = Instant::now();
+        let mut has_said = false;
+        loop {
+            let refused = match Self::attempt(&location, direct.as_ref(), &options).await {
+                Ok(store) => return Ok(store),
+                Err(refused) => refused,
+            };
+            if !refused.passes || began.elapsed() + ASK_AGAIN > options.patience {
+                return Err(refused.error);
+            }
+            if !has_said {
+                let seconds = options.patience.as_secs();
+                tracing::warn!("{}; it is waited for, {seconds} seconds at most", refused.error);
+                has_said = true;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn attempt(
+        location: &Location,
+        direct: Option<&Location>,
+        options: &OpenOptions,
+    ) -> Result<Self, Refused> {
+        let lost = |error| {
+            let (error, passes) = since_connected(&location.text, error);
+            Refused { error, passes }
+        };
+        let mut connection = connect(location).await?;
+        let translates = location.is_pooled && translates_statements(&mut connection).await.map_err(lost)?;
+        let database = Database::new(location, direct, translates, options.clock_offset.clone());
+        let found = database.read(|connection, _| Box::pin(server(connection))).await.map_err(lost)?;
+        check_engine(&database, found)?;
+        prepare(&mut connection, &database, options.mode).await.map_err(lost)?;
         // A connection that does not end well was only there to look.
         let _ = connection.close().await;
         let listener = listen::Listener::start(database.listening.clone());
@@ -88,12 +143,16 @@ impl PostgresStore {
 }
 
 /// One connection beside the pool, which would hide why it cannot be made.
-async fn connect(database: &Database) -> Result<PgConnection, StoreError> {
-    let options = database.options.clone().statement_cache_capacity(0);
-    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(connected) => connected.map_err(|error| opening(&database.location, error)),
-        Err(_) => Err(opening(&database.location, sqlx::Error::PoolTimedOut)),
-    }
+async fn connect(location: &Location) -> Result<PgConnection, Refused> {
+    let options = settings(location, false).statement_cache_capacity(0);
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
+    let error = match connected.await {
+        Ok(Ok(connection)) => return Ok(connection),
+        Ok(Err(error)) => error,
+        Err(_) => sqlx::Error::PoolTimedOut,
+    };
+    let passes = is_passing(&error);
+    Err(Refused { error: opening(&location.text, error), passes })
 }
 
 /// What a server says of itself.
@@ -105,8 +164,7 @@ struct Server {
     statement_timeout: i64,
 }
 
-async fn check_engine(database: &Database) -> Result<(), StoreError> {
-    let server = database.read(|connection, _| Box::pin(server(connection))).await?;
+fn check_engine(database: &Database, server: Server) -> Result<(), StoreError> {
     if let Some(error) = too_old(server.number, &server.version) {
         return Err(error);
     }

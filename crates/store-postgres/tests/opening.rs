@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::Command,
+    time::Duration,
 };
 
 use hostatlas_store::{AdminStore, StoreError};
@@ -296,4 +297,84 @@ async fn work_goes_on_by_itself_after_the_server_crashed() {
     assert!(matches!(error, StoreError::Unreachable { .. } | StoreError::Engine(_)), "{error:?}");
     cluster.start_again().expect("a server");
     store.schema_status().await.expect("a status");
+}
+
+/// A server of one moment: it says this to whoever connects, and hangs up.
+fn server_that_says(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // What is unread when it is closed would cut the answer off.
+            let _ = stream.read(&mut [0; 1024]);
+            // Who hangs up first does not matter.
+            let _ = stream.write_all(answer);
+        }
+    });
+    format!("postgres://me@127.0.0.1:{port}/atlas?sslmode=disable")
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_is_asked_again_in_a_moment() {
+    let states: [(&'static [u8], &str); 4] = [
+        (b"E\0\0\0\x2eSFATAL\0C57P03\0Mthe system is starting up\0\0", "starting up"),
+        (b"E\0\0\0\x2eSFATAL\0C57P01\0Mterminated by a command..\0\0", "terminated"),
+        (b"E\0\0\0\x2eSFATAL\0C57P02\0Mterminated after a crash.\0\0", "after a crash"),
+        (b"", "was cut"),
+    ];
+    for (answer, says) in states {
+        let said = why_unreachable(&server_that_says(answer)).await;
+        assert!(said.contains(says) && said.contains("in a moment"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_a_server_that_comes_back_gets_it() {
+    let cluster = Cluster::start().expect("a server");
+    open(&cluster.url(), Mode::Migrate).await.expect("a schema").close().await;
+    cluster.stop_immediately().expect("a crash");
+    let mut options = OpenOptions::new(cluster.url(), Mode::Existing);
+    options.patience = Duration::from_mins(1);
+    let opening = tokio::spawn(PostgresStore::open(options));
+    let started = tokio::task::spawn_blocking(move || cluster.start_again().map(|()| cluster)).await;
+    let _cluster = started.expect("no panic").expect("a server");
+    let store = opening.await.expect("no panic").expect("it waited");
+    store.schema_status().await.expect("a status");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_opens_while_the_server_crashes_is_told_so() {
+    let cluster = Cluster::start().expect("a server");
+    let url = cluster.url();
+    open(&url, Mode::Migrate).await.expect("a schema").close().await;
+    let crashing = tokio::task::spawn_blocking(move || {
+        for _ in 0..4 {
+            cluster.restart_immediate()?;
+        }
+        Ok::<_, std::io::Error>(cluster)
+    });
+    let (mut opened, mut refused) = (0, 0);
+    while !crashing.is_finished() {
+        match open(&url, Mode::Existing).await {
+            Ok(store) => {
+                store.close().await;
+                opened += 1;
+            }
+            Err(StoreError::Unreachable { .. }) => refused += 1,
+            Err(error) => panic!("{error}: {error:?}"),
+        }
+    }
+    assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
+    crashing.await.expect("no panic").expect("a server");
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_not_waited_for() {
+    let url = format!("postgres://postgres@{}/hostatlas_never_made", address(&server_url()));
+    let mut options = OpenOptions::new(url, Mode::Existing);
+    options.patience = Duration::from_hours(1);
+    let error = PostgresStore::open(options).await.err().expect("a refusal");
+    assert!(error.to_string().contains("createdb"), "{error}");
 }
