@@ -1,13 +1,46 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hostatlas_services::{
-    Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services, ServicesConfig,
-    StoreLedger, locator,
+    Error, Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
+    ServicesConfig, StoreError, StoreLedger, locator,
 };
 use hostatlas_store_sqlite::Mode;
 use tokio::sync::OnceCell;
 
 use crate::{configuration::Configuration, failure::Failure, printer::Printer, stores};
+
+/// How long a process that is to run on its own waits for a server that is down, starts or recovers: it may have been
+/// started together with it.
+const SERVER_STARTS: Duration = Duration::from_secs(30);
+
+/// How a command opens the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    mode: Mode,
+    patience: Duration,
+    /// Whether rows of a copy may still come.
+    half: bool,
+}
+
+impl Opening {
+    /// For what runs on its own: a server that is not up yet is waited for.
+    pub const fn waiting(mode: Mode) -> Self {
+        Self { mode, patience: SERVER_STARTS, half: false }
+    }
+
+    /// For what only looks: a database into which a copy is under way will do, too.
+    pub const fn half(mode: Mode) -> Self {
+        Self { mode, patience: Duration::ZERO, half: true }
+    }
+}
+
+/// For people: at once or not at all.
+impl From<Mode> for Opening {
+    fn from(mode: Mode) -> Self {
+        // Looking at the schema must work with any.
+        Self { mode, patience: Duration::ZERO, half: mode == Mode::Inspect }
+    }
+}
 
 /// What every command has at hand.
 pub struct Context<'a> {
@@ -40,10 +73,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The use cases over the configured database, opened in `mode` the first time. Fails if a configured provider
-    /// cannot be asked.
-    pub async fn services(&self, mode: Mode) -> Result<Services, Failure> {
-        let services = self.services_as_they_are(mode).await?;
+    /// The use cases over the configured database, opened the first time. Fails if a configured provider cannot be
+    /// asked.
+    pub async fn services(&self, opening: impl Into<Opening>) -> Result<Services, Failure> {
+        let services = self.services_as_they_are(opening).await?;
         match services.config().provider_problems.first() {
             Some(problem) => Err(unusable(problem)),
             None => Ok(services),
@@ -51,8 +84,9 @@ impl<'a> Context<'a> {
     }
 
     /// The same, with the providers that can be asked.
-    pub async fn services_as_they_are(&self, mode: Mode) -> Result<Services, Failure> {
-        self.services.get_or_try_init(|| self.open(mode)).await.cloned()
+    pub async fn services_as_they_are(&self, opening: impl Into<Opening>) -> Result<Services, Failure> {
+        let opening = opening.into();
+        self.services.get_or_try_init(|| self.open(opening)).await.cloned()
     }
 
     /// Where the data is, as it was configured; with its password, if it has one.
@@ -67,10 +101,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    async fn open(&self, mode: Mode) -> Result<Services, Failure> {
+    async fn open(&self, opening: Opening) -> Result<Services, Failure> {
         let configuration = &self.configuration;
         let direct = configuration.database_direct.as_ref().map(|direct| direct.url());
-        let store = stores::open(&configuration.database.url(), direct.as_deref(), mode).await?;
+        let Opening { mode, patience, half } = opening;
+        let store = stores::open(&configuration.database.url(), direct.as_deref(), mode, patience).await?;
+        if !half && let Some(source_location) = store.copy_unfinished().await.map_err(Error::from)? {
+            store.close().await;
+            return Err(Error::from(StoreError::CopyUnfinished { source_location }).into());
+        }
         let ledger = Arc::new(StoreLedger::new(store.clone()));
         // Checking a new database file takes up to a second, and blocks.
         let made = tokio::task::block_in_place(|| self.make_locator(Some(ledger)));

@@ -1,6 +1,6 @@
 //! Opening a database of any kind by its URL: the only place that knows which kinds there are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hostatlas_services::Store;
 use hostatlas_store_postgres::PostgresStore;
@@ -13,11 +13,13 @@ pub fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-/// Opens it in `mode`. `direct_url` leads past a pooler, to listen at.
+/// Opens it in `mode`. `direct_url` leads past a pooler, to listen at; `patience` is how long a server that is down,
+/// starts or recovers is waited for.
 pub async fn open(
     url: &str,
     direct_url: Option<&str>,
     mode: Mode,
+    patience: Duration,
 ) -> Result<Arc<dyn Store>, hostatlas_services::Error> {
     if !is_postgres(url) {
         return Ok(Arc::new(SqliteStore::open(OpenOptions::new(url, mode)).await?));
@@ -30,6 +32,7 @@ pub async fn open(
     };
     let mut options = hostatlas_store_postgres::OpenOptions::new(url, mode);
     options.direct_url = direct_url.map(str::to_owned);
+    options.patience = patience;
     Ok(Arc::new(PostgresStore::open(options).await?))
 }
 
@@ -39,7 +42,7 @@ pub async fn open_named(url: &str, flag: &str, mode: Mode) -> Result<Arc<dyn Sto
         return Err(Failure::usage(format!("`{flag}` names no database that hostatlas knows"))
             .with_hint("use sqlite://FILE or postgres://USER@HOST/DATABASE"));
     }
-    open(url, None, mode).await.map_err(|error| {
+    open(url, None, mode, Duration::ZERO).await.map_err(|error| {
         let is_behind = matches!(
             error,
             hostatlas_services::Error::Database(hostatlas_services::StoreError::SchemaBehind { .. })

@@ -97,14 +97,49 @@ fn an_interrupted_copy_is_gone_on_with_and_nobody_works_on_half_of_it() {
     let installation = Installation::located();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(half_copied(&installation, "other.db"));
-    let refused = on(&installation, "sqlite://other.db", &["worker", "--drain"]);
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("not all of it is there"), "{refused:?}");
+    let before = fs::read(installation.path("other.db")).expect("a file");
+    for arguments in [
+        &["worker", "--drain"][..],
+        &["serve", "--no-worker", "--listen", "127.0.0.1:0"],
+        &["import", "scan.json"],
+        &["geolocate"],
+        &["jobs", "enqueue", "--all"],
+    ] {
+        let refused = on(&installation, "sqlite://other.db", arguments);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("under way or was broken off"), "{refused:?}");
+        assert!(refused.stderr.contains("hostatlas db copy --from"), "{refused:?}");
+    }
+    assert_eq!(fs::read(installation.path("other.db")).expect("a file"), before);
+    let checked = on(&installation, "sqlite://other.db", &["--table", "db", "check"]);
+    assert!(checked.stdout.contains("things compared"), "{checked:?}");
     let report = ok(copy(&installation, SQLITE, "sqlite://other.db")).json();
     assert_eq!(report["resumed"], true);
     assert_eq!(exported(&installation, "sqlite://other.db"), exported(&installation, SQLITE));
     check(&installation, "sqlite://other.db");
     ok(on(&installation, "sqlite://other.db", &["worker", "--drain"]));
+}
+
+#[test]
+fn a_source_that_changes_meanwhile_is_noticed_and_copied_anew() {
+    let installation = Installation::located();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(half_copied(&installation, "other.db"));
+    // What is copied already is not looked at again before the end.
+    let scan = installation.write("more.txt", "193.61.200.1\n");
+    ok(on(&installation, SQLITE, &["import", &scan]));
+
+    let refused = copy(&installation, SQLITE, "sqlite://other.db");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("was written to while it was copied"), "{refused:?}");
+    assert!(refused.stderr.contains("stop everything that writes to the source"), "{refused:?}");
+    let refused = on(&installation, "sqlite://other.db", &["worker", "--drain"]);
+    assert!(refused.stderr.contains("under way or was broken off"), "{refused:?}");
+
+    // What it says to do helps.
+    ok(copy(&installation, SQLITE, "sqlite://other.db"));
+    assert_eq!(exported(&installation, "sqlite://other.db"), exported(&installation, SQLITE));
+    check(&installation, "sqlite://other.db");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use std::fmt::Write;
 
-use hostatlas_test_postgres::TestDatabase;
+use hostatlas_test_postgres::{Cluster, TestDatabase};
 use serde_json::json;
 use support::{Ended, Installation, SCAN};
 
@@ -110,6 +110,26 @@ fn an_import_before_the_first_migration_says_what_to_do() {
     // What it says to do helps.
     test.done(&["db", "migrate"]);
     test.done(&["import", &scan]);
+}
+
+#[test]
+fn a_worker_that_starts_before_its_server_waits_for_it() {
+    let cluster = Cluster::start().expect("a server");
+    let installation = Installation::new();
+    let variables = [("HOSTATLAS_DATABASE_URL".to_owned(), cluster.url())];
+    let migrated = installation.run_with(&variables, &["db", "migrate"]);
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    cluster.stop_immediately().expect("a crash");
+
+    // What people ask for is refused at once.
+    let refused = installation.run_with(&variables, &["stats", "coverage"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("start it"), "{refused:?}");
+    let mut worker = installation.command(&["worker", "--drain"]);
+    let worker = worker.envs(variables).spawn().expect("the binary runs");
+    cluster.start_again().expect("a server");
+    let ended = installation.ended(worker.wait_with_output().expect("it ends"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]

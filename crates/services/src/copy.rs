@@ -84,7 +84,8 @@ pub async fn copy(request: CopyRequest, mut progress: impl FnMut(&CopyStep)) -> 
     let begun = target.copy_begin(&from).await.map_err(|error| refused(error, &to))?;
     let copied = |tables: &[CopyProgress]| tables.iter().map(|table| table.copied).sum::<u64>();
     let resumed = copied(&begun) > 0;
-    let mut copier = Copier { source: &*source, target: &*target, cancel: &cancel, rows: copied(&begun) };
+    let (rows, cancel) = (copied(&begun), &cancel);
+    let mut copier = Copier { source: &*source, from: &from, target: &*target, cancel, rows };
     for (table, begun) in COPY_TABLES.iter().zip(begun) {
         if !begun.done {
             copier.write(table, begun, &mut progress).await?;
@@ -113,7 +114,7 @@ async fn idle(store: &dyn Store, location: &str) -> Result<Box<dyn WorkerRole>, 
 async fn target_role(store: &dyn Store, location: &str) -> Result<Option<Box<dyn WorkerRole>>, Error> {
     let role = match store.worker_role().await {
         Ok(role) => Some(role),
-        Err(StoreError::Conflict(_)) => None,
+        Err(StoreError::CopyUnfinished { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     nobody_works(store, location).await?;
@@ -146,6 +147,8 @@ fn refused(error: StoreError, to: &str) -> Error {
 
 struct Copier<'a> {
     source: &'a dyn Store,
+    /// Its location.
+    from: &'a str,
     target: &'a dyn Store,
     cancel: &'a CancellationToken,
     /// Rows so far.
@@ -205,13 +208,16 @@ impl Copier<'_> {
         let (rows, sha256) = source.end();
         let (copied, of_copy) = target.end();
         if (rows, &sha256) != (copied, &of_copy) {
+            self.target.copy_discard().await?;
             return Err(Error::Conflict {
                 detail: format!(
-                    "the copy of `{}` is not what the source is: {copied} of {rows} rows, SHA-256 {of_copy} and {sha256}",
-                    table.name
+                    "`{}` was written to while it was copied: its table `{}` has {rows} rows now and the copy {copied} \
+                     (SHA-256 {sha256} and {of_copy}); the copy was thrown away",
+                    self.from, table.name
                 ),
                 hint: Some(
-                    "something wrote to the source meanwhile: stop imports too, and copy again into a new, empty database"
+                    "stop everything that writes to the source, imports and `geolocate` as well, and run the same command \
+                     again: it begins anew"
                         .to_owned(),
                 ),
             });

@@ -219,6 +219,12 @@ impl From<StoreError> for Error {
             StoreError::RunInProgress(_) => {
                 Self::Conflict { detail, hint: Some("wait for it, or cancel it first".to_owned()) }
             }
+            StoreError::CopyUnfinished { source_location } => Self::Conflict {
+                detail,
+                hint: Some(format!(
+                    "finish it with `hostatlas db copy --from {source_location} --to URL`, or remove this database"
+                )),
+            },
             StoreError::Conflict(_) | StoreError::LeaseLost => Self::Conflict { detail, hint: None },
             StoreError::InvalidCursor => {
                 Self::invalid(detail, "leave the cursor out to start from the first page")

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use hostatlas_domain::{
     AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Priority, classify,
@@ -251,12 +251,9 @@ impl Jobs {
     /// Bounds how many jobs of a kind run at once, over all processes; none for as many as they like. What runs goes on.
     pub async fn cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), Error> {
         self.services.authorize(Permission::ManageJobs)?;
-        if cap == Some(0) {
-            return Err(Error::invalid(
-                "a kind of which none may run is paused",
-                "pause it, or use a cap from 1 on",
-            ));
-        }
+        let none =
+            || Error::invalid("a kind of which none may run is paused", "pause it, or use a cap from 1 on");
+        let cap = cap.map(|cap| NonZeroU32::new(cap).ok_or_else(none)).transpose()?;
         self.services.store().kind_cap(kind, cap).await?;
         self.services.jobs_changed();
         Ok(())

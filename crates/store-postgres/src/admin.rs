@@ -20,7 +20,7 @@ impl WorkerRole for EveryoneIsWorker {
 #[async_trait]
 impl AdminStore for PostgresStore {
     async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
-        copy::refuse_half(&self.database).await?;
+        self.database.read(|connection, _| Box::pin(copy::refuse_half(connection))).await?;
         Ok(Box::new(EveryoneIsWorker))
     }
 

@@ -14,7 +14,7 @@ use sqlx::{
 
 use crate::{
     PostgresStore,
-    database::{Database, touch},
+    database::touch,
     error::{corrupt, engine},
     rows::storable,
     tidy,
@@ -69,42 +69,39 @@ impl CopyStore for PostgresStore {
             .await
     }
 
+    async fn copy_unfinished(&self) -> Result<Option<String>, StoreError> {
+        self.database.read(|connection, _| Box::pin(unfinished(connection))).await
+    }
+
+    async fn copy_discard(&self) -> Result<(), StoreError> {
+        self.database.write_within(END_TIMEOUT, |connection, _| Box::pin(discard(connection))).await
+    }
+
     async fn copy_end(&self) -> Result<(), StoreError> {
         self.database.write_within(END_TIMEOUT, |connection, _| Box::pin(end(connection))).await
     }
 }
 
 /// Refuses what should work on the rows of an installation while they still come.
-pub(crate) async fn refuse_half(database: &Database) -> Result<(), StoreError> {
-    let source: Option<String> = database
-        .read(|connection, _| {
-            Box::pin(async move {
-                sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
-                    .fetch_optional(connection)
-                    .await
-                    .map_err(engine)
-            })
-        })
-        .await?;
-    match source {
+pub(crate) async fn refuse_half(connection: &mut PgConnection) -> Result<(), StoreError> {
+    match unfinished(connection).await? {
         None => Ok(()),
-        Some(source) => Err(StoreError::Conflict(format!(
-            "the database is being copied from `{source}`, and not all of it is there"
-        ))),
+        Some(source_location) => Err(StoreError::CopyUnfinished { source_location }),
     }
 }
 
+/// From where rows still come.
+async fn unfinished(connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT source FROM copying LIMIT 1").fetch_optional(connection).await.map_err(engine)
+}
+
 async fn begin(connection: &mut PgConnection, source: &str) -> Result<Vec<CopyProgress>, StoreError> {
-    // Two that begin at once do so one after the other.
-    sqlx::raw_sql("LOCK TABLE copying IN SHARE ROW EXCLUSIVE MODE")
+    // Two that begin at once do so one after the other; an import that begins is seen, or sees this.
+    sqlx::raw_sql("LOCK TABLE copying, import IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
-    let begun: Option<String> = sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(engine)?;
-    match begun {
+    match unfinished(connection).await? {
         Some(begun) if begun == source => return progress(connection).await,
         Some(begun) => {
             return Err(StoreError::Conflict(format!("a copy from `{begun}` is under way into it")));
@@ -120,13 +117,8 @@ async fn begin(connection: &mut PgConnection, source: &str) -> Result<Vec<CopyPr
     if is_used {
         return Err(StoreError::Conflict("the database is not empty".to_owned()));
     }
-    sqlx::raw_sql("DELETE FROM counter_delta; DELETE FROM job_count_delta; DELETE FROM place_delta")
-        .execute(&mut *connection)
-        .await
-        .map_err(engine)?;
+    empty(connection).await?;
     for table in COPY_TABLES {
-        let statement = format!("DELETE FROM {}", table.name);
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.map_err(engine)?;
         sqlx::query("INSERT INTO copying (name, source, after, copied, done) VALUES ($1, $2, '', 0, 0)")
             .bind(table.name)
             .bind(source)
@@ -135,6 +127,26 @@ async fn begin(connection: &mut PgConnection, source: &str) -> Result<Vec<CopyPr
             .map_err(engine)?;
     }
     progress(connection).await
+}
+
+/// Removes what migrations made, and what a copy brought.
+async fn empty(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let tables: Vec<_> = COPY_TABLES.iter().map(|table| table.name).collect();
+    let statement = format!("TRUNCATE counter_delta, job_count_delta, place_delta, {}", tables.join(", "));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map_err(engine)?;
+    Ok(())
+}
+
+async fn discard(connection: &mut PgConnection) -> Result<(), StoreError> {
+    if unfinished(connection).await?.is_none() {
+        return Ok(());
+    }
+    empty(connection).await?;
+    sqlx::raw_sql("UPDATE copying SET after = '', copied = 0, done = 0")
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
 }
 
 async fn progress(connection: &mut PgConnection) -> Result<Vec<CopyProgress>, StoreError> {

@@ -79,11 +79,25 @@ impl CoverageDelta {
 
 /// What a transaction adds to `job_count`.
 #[derive(Debug, Default)]
-pub(crate) struct JobDelta([[i64; JobState::ALL.len()]; JobKind::ALL.len()]);
+pub(crate) struct JobDelta {
+    known: [[i64; JobState::ALL.len()]; JobKind::ALL.len()],
+    /// Of kinds that only a newer version knows, by the kind's and the state's number.
+    others: BTreeMap<(i16, u8), i64>,
+}
 
 impl JobDelta {
     pub(crate) fn add(&mut self, kind: JobKind, state: JobState, jobs: i64) {
-        self.0[usize::from(kind.number())][usize::from(state.number())] += jobs;
+        self.known[usize::from(kind.number())][usize::from(state.number())] += jobs;
+    }
+
+    /// As [`JobDelta::add`], of a kind by its number, which only a newer version may know; answers the kind.
+    pub(crate) fn add_stored(&mut self, kind: i16, state: JobState, jobs: i64) -> Option<JobKind> {
+        let known = u8::try_from(kind).ok().and_then(JobKind::from_number);
+        match known {
+            Some(kind) => self.add(kind, state, jobs),
+            None => *self.others.entry((kind, state.number())).or_default() += jobs,
+        }
+        known
     }
 
     /// One job went from a state to another.
@@ -95,12 +109,17 @@ impl JobDelta {
     /// Writes it, if there is anything to write.
     pub(crate) async fn write(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let (mut kinds, mut states, mut counts) = (Vec::<i16>::new(), Vec::<i16>::new(), Vec::new());
-        for (kind, of_kind) in (0..).zip(&self.0) {
+        for (kind, of_kind) in (0..).zip(&self.known) {
             for (state, count) in (0..).zip(of_kind).filter(|(_, count)| **count != 0) {
                 kinds.push(kind);
                 states.push(state);
                 counts.push(*count);
             }
+        }
+        for ((kind, state), count) in self.others.iter().filter(|(_, count)| **count != 0) {
+            kinds.push(*kind);
+            states.push(i16::from(*state));
+            counts.push(*count);
         }
         if kinds.is_empty() {
             return Ok(());

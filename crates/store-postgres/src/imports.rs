@@ -11,7 +11,7 @@ use hostatlas_store::{FinishImport, ImportStore, RecordSightings, Recorded, Star
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
-    PostgresStore,
+    PostgresStore, copy,
     database::touch,
     error::{corrupt, engine, other},
     observations,
@@ -79,6 +79,12 @@ async fn start(
     .bind(storable(&params.source).into_owned())
     .bind(params.format.slug())
     .bind(now)
+    // A copy that begins waits for this lock, or is seen by what follows.
+    sqlx::raw_sql("LOCK TABLE import IN ROW EXCLUSIVE MODE")
+        .execute(&mut *connection)
+        .await
+        .map_err(engine)?;
+    copy::refuse_half(connection).await?;
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;

@@ -167,10 +167,10 @@ async fn remove(connection: &mut PgConnection, removed: &[Removed]) -> Result<Un
     let states: HashMap<i64, i16> = removed.iter().map(|host| (host.id, host.location_state)).collect();
     let taken = take_jobs(connection, &ids).await?;
     for (kind, state, host) in &taken {
-        let (kind, state) = (kind_of(*kind)?, state_of(*state)?);
-        jobs.add(kind, state, -1);
+        let state = state_of(*state)?;
+        let kind = jobs.add_stored(*kind, state, -1);
         let is_pending = states.get(host).copied() == Some(LocationState::Pending.number().into());
-        if kind == JobKind::Geolocation && state.is_live() && is_pending {
+        if kind == Some(JobKind::Geolocation) && state.is_live() && is_pending {
             coverage.pending_live(-1);
         }
     }
@@ -249,10 +249,6 @@ async fn delete(
 ) -> Result<u64, StoreError> {
     let deleted = sqlx::query(statement).bind(ids).execute(connection).await.map_err(engine)?;
     Ok(deleted.rows_affected())
-}
-
-fn kind_of(number: i16) -> Result<JobKind, StoreError> {
-    JobKind::from_number(byte(number, "a job kind")?).ok_or_else(|| corrupt("a job kind"))
 }
 
 fn state_of(number: i16) -> Result<JobState, StoreError> {
@@ -426,7 +422,7 @@ async fn take_orphans(connection: &mut PgConnection, from: i64) -> Result<(u64, 
     .map_err(engine)?;
     let mut jobs = JobDelta::default();
     for (kind, state) in &removed {
-        jobs.add(kind_of(*kind)?, state_of(*state)?, -1);
+        jobs.add_stored(*kind, state_of(*state)?, -1);
     }
     jobs.write(connection).await?;
     touch(connection, &[Topic::Jobs]).await?;

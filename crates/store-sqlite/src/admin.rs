@@ -14,7 +14,7 @@ impl AdminStore for SqliteStore {
     async fn worker_role(&self) -> Result<Box<dyn WorkerRole>, StoreError> {
         let since = Timestamp::from_millis(self.database.now()).to_readable();
         let role = self.database.locks.worker(&since)?;
-        copy::refuse_half(&self.database).await?;
+        self.database.read(|connection, _| Box::pin(copy::refuse_half(connection))).await?;
         Ok(role)
     }
 

@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     SqliteStore,
-    database::{Database, Size, next_map_number, touch},
+    database::{Size, next_map_number, touch},
     error::{corrupt, engine},
     rows,
 };
@@ -56,37 +56,34 @@ impl CopyStore for SqliteStore {
             .await
     }
 
+    async fn copy_unfinished(&self) -> Result<Option<String>, StoreError> {
+        self.database.read(|connection, _| Box::pin(unfinished(connection))).await
+    }
+
+    async fn copy_discard(&self) -> Result<(), StoreError> {
+        self.database.write(Size::Bulk, |connection, _| Box::pin(discard(connection))).await
+    }
+
     async fn copy_end(&self) -> Result<(), StoreError> {
         self.database.write(Size::Bulk, |connection, _| Box::pin(end(connection))).await
     }
 }
 
 /// Refuses what should work on the rows of an installation while they still come.
-pub(crate) async fn refuse_half(database: &Database) -> Result<(), StoreError> {
-    let source: Option<String> = database
-        .read(|connection, _| {
-            Box::pin(async move {
-                sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
-                    .fetch_optional(connection)
-                    .await
-                    .map_err(engine)
-            })
-        })
-        .await?;
-    match source {
+pub(crate) async fn refuse_half(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match unfinished(connection).await? {
         None => Ok(()),
-        Some(source) => Err(StoreError::Conflict(format!(
-            "the database is being copied from `{source}`, and not all of it is there"
-        ))),
+        Some(source_location) => Err(StoreError::CopyUnfinished { source_location }),
     }
 }
 
+/// From where rows still come.
+async fn unfinished(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT source FROM copying LIMIT 1").fetch_optional(connection).await.map_err(engine)
+}
+
 async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<CopyProgress>, StoreError> {
-    let begun: Option<String> = sqlx::query_scalar("SELECT source FROM copying LIMIT 1")
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(engine)?;
-    match begun {
+    match unfinished(connection).await? {
         Some(begun) if begun == source => return progress(connection).await,
         Some(begun) => {
             return Err(StoreError::Conflict(format!("a copy from `{begun}` is under way into it")));
@@ -102,9 +99,8 @@ async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<
     if is_used {
         return Err(StoreError::Conflict("the database is not empty".to_owned()));
     }
+    empty(connection).await?;
     for table in COPY_TABLES {
-        let statement = format!("DELETE FROM {}", table.name);
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.map_err(engine)?;
         sqlx::query("INSERT INTO copying (name, source, after, copied, done) VALUES (?1, ?2, '', 0, 0)")
             .bind(table.name)
             .bind(&source)
@@ -113,6 +109,27 @@ async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<
             .map_err(engine)?;
     }
     progress(connection).await
+}
+
+/// Removes what migrations made, and what a copy brought.
+async fn empty(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    for table in COPY_TABLES {
+        let statement = format!("DELETE FROM {}", table.name);
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.map_err(engine)?;
+    }
+    Ok(())
+}
+
+async fn discard(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    if unfinished(connection).await?.is_none() {
+        return Ok(());
+    }
+    empty(connection).await?;
+    sqlx::raw_sql("UPDATE copying SET after = '', copied = 0, done = 0")
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
 }
 
 async fn progress(connection: &mut SqliteConnection) -> Result<Vec<CopyProgress>, StoreError> {

@@ -1,7 +1,7 @@
 //! What a transaction adds to the counters. Pages read counters and never count; so whatever changes a row that is
 //! counted writes one of these in the same transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hostatlas_domain::{
     AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, UnlocatedReason,
@@ -110,11 +110,25 @@ fn push_counter(json: &mut String, name: &str, key: i64, count: i64) {
 
 /// What a transaction adds to `job_count`.
 #[derive(Debug, Default)]
-pub(crate) struct JobDelta([[i64; JobState::ALL.len()]; JobKind::ALL.len()]);
+pub(crate) struct JobDelta {
+    known: [[i64; JobState::ALL.len()]; JobKind::ALL.len()],
+    /// Of kinds that only a newer version knows, by the kind's and the state's number.
+    others: BTreeMap<(i64, u8), i64>,
+}
 
 impl JobDelta {
     pub(crate) fn add(&mut self, kind: JobKind, state: JobState, jobs: i64) {
-        self.0[usize::from(kind.number())][usize::from(state.number())] += jobs;
+        self.known[usize::from(kind.number())][usize::from(state.number())] += jobs;
+    }
+
+    /// As [`JobDelta::add`], of a kind by its number, which only a newer version may know; answers the kind.
+    pub(crate) fn add_stored(&mut self, kind: i64, state: JobState, jobs: i64) -> Option<JobKind> {
+        let known = u8::try_from(kind).ok().and_then(JobKind::from_number);
+        match known {
+            Some(kind) => self.add(kind, state, jobs),
+            None => *self.others.entry((kind, state.number())).or_default() += jobs,
+        }
+        known
     }
 
     /// One job went from a state to another.
@@ -125,10 +139,13 @@ impl JobDelta {
 
     pub(crate) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         let mut json = String::from("[");
-        for (kind, counts) in (0..).zip(&self.0) {
+        for (kind, counts) in (0..).zip(&self.known) {
             for (state, count) in (0..).zip(counts).filter(|(_, count)| **count != 0) {
                 push_row(&mut json, &[Some(kind), Some(state), Some(*count)]);
             }
+        }
+        for ((kind, state), count) in self.others.iter().filter(|(_, count)| **count != 0) {
+            push_row(&mut json, &[Some(*kind), Some((*state).into()), Some(*count)]);
         }
         if json.len() == 1 {
             return Ok(());

@@ -9,7 +9,7 @@ use hostatlas_store::{FinishImport, ImportStore, RecordSightings, Recorded, Star
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    SqliteStore,
+    SqliteStore, copy,
     database::{Size, touch},
     error::{corrupt, engine, other},
     observations, undo,
@@ -65,6 +65,7 @@ async fn start(
     now: i64,
     params: &StartImport,
 ) -> Result<ImportId, StoreError> {
+    copy::refuse_half(connection).await?;
     let id = sqlx::query_scalar(
         "INSERT INTO import (source, format, started_at, reported_at) VALUES (?1, ?2, ?3, ?3) RETURNING id",
     )

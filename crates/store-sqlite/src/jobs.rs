@@ -10,7 +10,7 @@ mod manage;
 mod rooms;
 mod view;
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
@@ -151,7 +151,7 @@ impl JobStore for SqliteStore {
             .await
     }
 
-    async fn kind_cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), StoreError> {
+    async fn kind_cap(&self, kind: JobKind, cap: Option<NonZeroU32>) -> Result<(), StoreError> {
         self.database
             .write(Size::Small, move |connection, _| Box::pin(manage::cap(connection, kind, cap)))
             .await
@@ -174,9 +174,19 @@ impl JobStore for SqliteStore {
     }
 }
 
+/// How many kinds this version knows. Jobs whose kind has a higher number were queued by a newer version: they are its
+/// own, and nothing here shows, changes or removes them.
+const KINDS: i64 = 4;
+const _: () =
+    assert!(JobKind::ALL.len() == 4, "another kind: say so in `KINDS`, and add its rows in a migration");
+
+/// The kind of this number; none for one that only a newer version knows.
+fn known(number: i64) -> Option<JobKind> {
+    u8::try_from(number).ok().and_then(JobKind::from_number)
+}
+
 fn kind_of(number: i64) -> Result<JobKind, StoreError> {
-    let kind = u8::try_from(number).ok().and_then(JobKind::from_number);
-    kind.ok_or_else(|| corrupt("a kind of job"))
+    known(number).ok_or_else(|| corrupt("a kind of job"))
 }
 
 fn state_of(number: i64) -> Result<JobState, StoreError> {

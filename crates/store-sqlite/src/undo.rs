@@ -13,7 +13,7 @@ use sqlx::SqliteConnection;
 use crate::{
     counters::{CoverageDelta, JobDelta, hour_of},
     database::{Database, Size, next_map_number, touch},
-    error::{corrupt, engine, other},
+    error::{corrupt, engine},
     packed,
 };
 
@@ -142,7 +142,7 @@ async fn remove(connection: &mut SqliteConnection, removed: &[Counted]) -> Resul
     }
 
     // Finished jobs have no index by host; they go at the end, see `take_orphans`.
-    let live: Vec<(u8, u8, i64)> = sqlx::query_as(
+    let live: Vec<(i64, u8, i64)> = sqlx::query_as(
         "DELETE FROM job WHERE state < 4 AND host IN (SELECT value FROM json_each(?1)) RETURNING kind, state, host",
     )
     .bind(ids.clone())
@@ -151,9 +151,9 @@ async fn remove(connection: &mut SqliteConnection, removed: &[Counted]) -> Resul
     .map_err(engine)?;
     let states: HashMap<i64, u8> = removed.iter().map(|host| (host.0, host.1)).collect();
     for (kind, state, host) in &live {
-        let kind = JobKind::from_number(*kind).ok_or_else(|| corrupt("a job kind"))?;
-        jobs.add(kind, JobState::from_number(*state).ok_or_else(|| corrupt("a job state"))?, -1);
-        if kind == JobKind::Geolocation && states.get(host) == Some(&LocationState::Pending.number()) {
+        let state = JobState::from_number(*state).ok_or_else(|| corrupt("a job state"))?;
+        let kind = jobs.add_stored(*kind, state, -1);
+        if kind == Some(JobKind::Geolocation) && states.get(host) == Some(&LocationState::Pending.number()) {
             coverage.pending_live(-1);
         }
     }
@@ -339,7 +339,7 @@ async fn take_orphans(
             .await
             .map_err(engine)?;
     let Some(last) = last else { return Ok((0, None)) };
-    let removed: Vec<(u8, u8)> = sqlx::query_as(
+    let removed: Vec<(i64, u8)> = sqlx::query_as(
         "DELETE FROM job WHERE id > ?1 AND id <= ?2 AND NOT EXISTS (SELECT 1 FROM host WHERE host.id = job.host)
          RETURNING kind, state",
     )
@@ -350,8 +350,7 @@ async fn take_orphans(
     .map_err(engine)?;
     let mut jobs = JobDelta::default();
     for (kind, state) in &removed {
-        let kind = JobKind::from_number(*kind).ok_or_else(|| other("a job of an unknown kind"))?;
-        jobs.add(kind, JobState::from_number(*state).ok_or_else(|| corrupt("a job state"))?, -1);
+        jobs.add_stored(*kind, JobState::from_number(*state).ok_or_else(|| corrupt("a job state"))?, -1);
     }
     if !removed.is_empty() {
         jobs.write(connection).await?;

@@ -1,10 +1,12 @@
 //! Moving a whole installation into an empty database.
 
+use std::num::NonZeroU32;
+
 use hostatlas_domain::{
-    JobKind, JobState, Mode, ProviderAnswerStatus, ProviderName, ScheduleTask, UnlocatedReason,
+    JobKind, JobState, Mode, ProviderAnswerStatus, ProviderName, ScanFormat, ScheduleTask, UnlocatedReason,
 };
 use hostatlas_store::{
-    Attempt, COPY_TABLES, CopyTable, CopyValue, NewAnswer, Rescue, Settled, Store, StoreError,
+    Attempt, COPY_TABLES, CopyTable, CopyValue, NewAnswer, Rescue, Settled, StartImport, Store, StoreError,
 };
 
 use crate::{TestStore, factory::*};
@@ -38,7 +40,7 @@ async fn fill(test: &TestStore) {
     let discarded = Settled::Discarded("it is \"broken\"\n".to_owned(), UnlocatedReason::NoRecord);
     finish(&**test, vec![finished(&jobs[1], discarded)]).await;
     test.kind_pause(JobKind::SslCert, true).await.expect("paused");
-    test.kind_cap(JobKind::Geolocation, Some(3)).await.expect("capped");
+    test.kind_cap(JobKind::Geolocation, NonZeroU32::new(3)).await.expect("capped");
     let pinned = nuremberg().place.clone();
     test.location_pin(address("8.8.8.3"), pinned).await.expect("pinned");
     let status = ProviderAnswerStatus::Miss(UnlocatedReason::NoRecord);
@@ -173,11 +175,34 @@ pub async fn half_a_copy_belongs_to_its_source(source: &TestStore, target: &Test
     assert!(!copy(&**source, &**target, 20).await);
     let refused = target.copy_begin("sqlite:///srv/other.db").await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    assert_eq!(target.copy_unfinished().await.expect("an answer").as_deref(), Some(SOURCE));
     let refused = target.worker_role().await.map(|_| ());
-    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::CopyUnfinished { .. })), "{refused:?}");
+    let scan = StartImport { source: "scan.json".to_owned(), format: ScanFormat::MasscanJson };
+    let refused = target.import_start(scan).await;
+    assert!(matches!(refused, Err(StoreError::CopyUnfinished { .. })), "{refused:?}");
     assert!(copy(&**source, &**target, u32::MAX).await);
     target.copy_end().await.expect("ended");
+    assert_eq!(target.copy_unfinished().await.expect("an answer"), None);
     assert!(target.worker_role().await.is_ok());
     let job = lease(&**target, 1).await.remove(0);
     assert_eq!(target.job_get(job.id).await.expect("the job").state, JobState::Running);
+}
+
+/// What a copy brought is thrown away, and the same copy begins anew.
+pub async fn a_copy_that_is_discarded_begins_anew(source: &TestStore, target: &TestStore) {
+    fill(source).await;
+    target.copy_discard().await.expect("nothing to discard");
+    assert!(copy(&**source, &**target, u32::MAX).await);
+    // An import that nobody stopped.
+    record(&**source, &[up("9.9.9.9"), up("8.8.8.1")]).await;
+
+    target.copy_discard().await.expect("discarded");
+
+    let begun = target.copy_begin(SOURCE).await.expect("begun");
+    assert!(begun.iter().all(|table| table.after.is_none() && table.copied == 0 && !table.done), "{begun:?}");
+    assert!(everything(&**target).await.iter().all(|(_, rows)| rows.is_empty()));
+    assert!(copy(&**source, &**target, u32::MAX).await);
+    assert_eq!(everything(&**target).await, everything(&**source).await);
+    target.copy_end().await.expect("ended");
 }

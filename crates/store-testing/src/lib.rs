@@ -13,6 +13,7 @@ pub mod imports;
 pub mod jobs;
 pub mod locations;
 pub mod map;
+pub mod newer;
 pub mod pins;
 pub mod providers;
 pub mod races;
@@ -194,6 +195,11 @@ macro_rules! conformance {
         );
         $crate::conformance!(@pairs $open, walk:
             counters_agree_with_the_rows_after_any_order_of_operations,
+            a_copy_that_is_discarded_begins_anew,
+        );
+        $crate::conformance!(@pairs $open, newer:
+            jobs_of_an_unknown_kind_are_left_alone,
+            undoing_takes_jobs_of_an_unknown_kind_along,
         );
         $crate::conformance!(@cases $open, races:
             no_job_is_claimed_twice,

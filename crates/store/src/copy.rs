@@ -261,6 +261,14 @@ pub trait CopyStore: Send + Sync {
         done: bool,
     ) -> Result<(), StoreError>;
 
+    /// From where a copy into this database was begun that has not ended; none if there is no such copy. Until it ended
+    /// nobody may write here: [`crate::AdminStore::worker_role`] and [`crate::ImportStore::import_start`] answer
+    /// [`StoreError::CopyUnfinished`].
+    async fn copy_unfinished(&self) -> Result<Option<String>, StoreError>;
+
+    /// Throws away what an unfinished copy brought, so that the same copy begins anew; without one nothing happens.
+    async fn copy_discard(&self) -> Result<(), StoreError>;
+
     /// Makes a target usable: new rows are numbered after the copied ones, serving processes see everything as changed,
     /// and the progress is forgotten. Until then a worker refuses to start on it.
     async fn copy_end(&self) -> Result<(), StoreError>;

@@ -51,6 +51,14 @@ pub enum StoreError {
         /// How we know, and what to do.
         reason: String,
     },
+    /// A copy into the database was begun and has not ended.
+    #[error(
+        "a copy from `{source_location}` into this database is under way or was broken off: not all of it is there"
+    )]
+    CopyUnfinished {
+        /// From where, without any password.
+        source_location: String,
+    },
     /// This backend cannot do that.
     #[error("{what}")]
     NotSupported {

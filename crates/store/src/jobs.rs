@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
@@ -280,8 +280,9 @@ pub trait JobStore: Send + Sync {
     /// Pauses or resumes a kind; what runs goes on.
     async fn kind_pause(&self, kind: JobKind, paused: bool) -> Result<(), StoreError>;
 
-    /// Bounds how many jobs of a kind run at once, over all processes; none for no bound. What runs goes on.
-    async fn kind_cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), StoreError>;
+    /// Bounds how many jobs of a kind run at once, over all processes; none for no bound. What runs goes on. To run
+    /// none there is [`JobStore::kind_pause`].
+    async fn kind_cap(&self, kind: JobKind, cap: Option<NonZeroU32>) -> Result<(), StoreError>;
 
     /// Deletes finished jobs that are old enough; answers how many.
     async fn jobs_prune(&self, policy: PrunePolicy) -> Result<u64, StoreError>;

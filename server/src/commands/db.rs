@@ -5,7 +5,7 @@ use hostatlas_store_sqlite::Mode;
 use serde::Serialize;
 
 use crate::{
-    context::Context,
+    context::{Context, Opening},
     failure::{Exit, Failure},
     printer::{count, key_values},
 };
@@ -29,8 +29,8 @@ pub enum Action {
 
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
     match action {
-        Action::Migrate => status(context, migrating(context)).await,
-        Action::Status => status(context, Mode::Inspect).await,
+        Action::Migrate => status(context, Opening::half(migrating(context))).await,
+        Action::Status => status(context, Mode::Inspect.into()).await,
         Action::Check => check(context).await,
         Action::Backup(arguments) => backup::backup(context, arguments).await,
         Action::Restore(arguments) => backup::put_back(context, arguments).await,
@@ -53,8 +53,8 @@ struct Status {
     current: bool,
 }
 
-async fn status(context: &Context<'_>, mode: Mode) -> Result<Exit, Failure> {
-    let found = context.services(mode).await?.admin().schema_status().await?;
+async fn status(context: &Context<'_>, opening: Opening) -> Result<Exit, Failure> {
+    let found = context.services(opening).await?.admin().schema_status().await?;
     let current = found.found == found.wanted;
     let status = Status {
         location: found.location,
@@ -91,7 +91,7 @@ struct Finding {
 }
 
 async fn check(context: &Context<'_>) -> Result<Exit, Failure> {
-    let report = context.services(Mode::Existing).await?.admin().check().await?;
+    let report = context.services(Opening::half(Mode::Existing)).await?.admin().check().await?;
     let findings =
         report.findings.into_iter().map(|found| Finding { check: found.check, detail: found.detail });
     let check = Check { checked: report.checked, findings: findings.collect() };

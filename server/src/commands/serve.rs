@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::worker::DEFAULT_CONCURRENCY;
 use crate::{
-    context::Context,
+    context::{Context, Opening},
     failure::{Exit, Failure},
     http::{self, AllowedHosts, Site},
     shutdown::Shutdown,
@@ -32,7 +32,7 @@ pub struct Arguments {
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     // The port first: who starts a second server by mistake should not wait for databases to learn it.
     let listener = bind(context.configuration.listen).await?;
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(Opening::waiting(Mode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let site = Site::new(&context.configuration.site);
     if !site.is_built() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::{
-    context::Context,
+    context::{Context, Opening},
     failure::{Exit, Failure},
     printer::{Format, count},
     shutdown::Shutdown,
@@ -41,7 +41,7 @@ struct Drained {
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(Opening::waiting(Mode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let options = WorkerOptions {
         command: "worker",

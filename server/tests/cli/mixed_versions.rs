@@ -47,6 +47,12 @@ fn jobs_of_a_kind_that_a_worker_does_not_know_are_left_as_they_are() {
     let drained = installation.run(&["worker", "--drain"]);
 
     assert_eq!((drained.code, &drained.json()["completed"]), (Some(0), &json!(5)), "{drained:?}");
+    let listed = installation.run(&["jobs", "list", "--ndjson"]);
+    assert_eq!((listed.code, listed.json_lines().len()), (Some(0), 5), "{listed:?}");
+    for arguments in [&["jobs", "stats"][..], &["jobs", "prune"], &["jobs", "cancel", "--all"], &["doctor"]] {
+        let done = installation.run(arguments);
+        assert_eq!(done.code, Some(0), "{arguments:?}: {done:?}");
+    }
     execute(&installation, "CREATE TABLE seen (jobs INTEGER CHECK (jobs = 1)) STRICT");
     // The check refuses anything but one job that waits, untouched.
     execute(

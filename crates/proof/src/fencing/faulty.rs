@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -208,7 +209,7 @@ impl JobStore for Faulty {
         self.inner.kind_pause(kind, paused).await
     }
 
-    async fn kind_cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), StoreError> {
+    async fn kind_cap(&self, kind: JobKind, cap: Option<NonZeroU32>) -> Result<(), StoreError> {
         self.inner.kind_cap(kind, cap).await
     }
 

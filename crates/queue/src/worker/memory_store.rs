@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    num::NonZeroU32,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -206,7 +207,7 @@ impl JobStore for MemoryStore {
         Err(not_here())
     }
 
-    async fn kind_cap(&self, _: JobKind, _: Option<u32>) -> Result<(), StoreError> {
+    async fn kind_cap(&self, _: JobKind, _: Option<NonZeroU32>) -> Result<(), StoreError> {
         Err(not_here())
     }
 

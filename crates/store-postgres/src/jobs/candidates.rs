@@ -4,7 +4,7 @@ use hostatlas_domain::{Address, JobFilter, JobId, JobKind, JobState};
 use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{kind_of, state_of};
+use super::{KINDS, kind_of, state_of};
 use crate::error::engine;
 
 /// A job that a person means.
@@ -92,6 +92,11 @@ pub(super) fn equals(column: &str, value: Option<u8>) -> String {
     value.map_or_else(String::new, |value| format!(" AND {column} = {value}"))
 }
 
+/// ` AND kind = number`, or that it is one of those that this version knows.
+fn of_kind(kind: Option<JobKind>) -> String {
+    kind.map_or_else(|| format!(" AND kind < {KINDS}"), |kind| equals("kind", Some(kind.number())))
+}
+
 /// Some waiting jobs in these states, of one kind or all.
 pub(super) async fn waiting(
     connection: &mut PgConnection,
@@ -103,7 +108,7 @@ pub(super) async fn waiting(
     let source = format!(
         "SELECT id FROM job WHERE state < 3 AND state IN ({}){} LIMIT {limit}",
         states.join(","),
-        equals("kind", kind.map(JobKind::number)),
+        of_kind(kind),
     );
     read(connection, source, Vec::new()).await
 }
@@ -114,7 +119,7 @@ pub(super) async fn running(
     kind: Option<JobKind>,
     limit: u32,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let kind = equals("kind", kind.map(JobKind::number));
+    let kind = of_kind(kind);
     read(connection, format!("SELECT id FROM job WHERE state = 3{kind} LIMIT {limit}"), Vec::new()).await
 }
 
@@ -158,7 +163,7 @@ pub(super) async fn completed(
         before.0,
         before.0,
         before.1,
-        equals("kind", kind.map(JobKind::number)),
+        of_kind(kind),
     );
     read(connection, source, Vec::new()).await
 }
@@ -178,7 +183,8 @@ async fn read(
          j.state > 3 AND EXISTS (SELECT 1 FROM job AS l WHERE l.host = j.host \
          AND l.kind = j.kind AND l.port = j.port AND l.protocol = j.protocol AND l.state < 4) \
          FROM (SELECT DISTINCT id FROM ({source}) AS source WHERE $1::bigint[] IS NOT NULL) AS x \
-         CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id = x.id OFFSET 0) AS j ORDER BY j.id DESC"
+         CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id = x.id OFFSET 0) AS j WHERE j.kind < {KINDS} \
+         ORDER BY j.id DESC"
     );
     let rows: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(ids)

@@ -10,6 +10,7 @@ use hostatlas_store::{Attempt, RenewJobs, Rescue, Rescued, StoreError};
 use sqlx::PgConnection;
 
 use super::{
+    KINDS,
     finish::{Geolocations, POISON, settle_counts},
     kind_of, later,
 };
@@ -117,23 +118,26 @@ pub(super) async fn rescue(
     };
     // Giving up says something about the host, and hosts are locked before jobs: so who may be given up is asked first.
     let doomed: Vec<i64> = sqlx::query_scalar(
-        "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 LIMIT $3",
+        "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 \
+         AND kind < $4 LIMIT $3",
     )
     .bind(expired)
     .bind(CRASHES_MOST - 1)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)
+    .bind(KINDS)
     .await
     .map_err(engine)?;
     let hosts = lock_hosts(connection, &doomed).await?;
     let locked: HashSet<i64> = doomed.into_iter().collect();
     let orphans: Vec<Orphan> = sqlx::query_as(
-        "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 \
+        "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 AND kind < $3 \
          ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
     )
     .bind(expired)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)
+    .bind(KINDS)
     .await
     .map_err(engine)?;
     let is_last = orphans.len() < RESCUED_AT_ONCE;

@@ -7,8 +7,9 @@ use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
+    KINDS,
     candidates::{all_of_host, equals, host_of, rare_ids},
-    kind_of, state_of, view,
+    known, state_of, view,
 };
 use crate::{
     error::{corrupt, engine},
@@ -126,7 +127,7 @@ async fn views(connection: &mut PgConnection, now: i64, ids: Vec<i64>) -> Result
         "SELECT {} FROM unnest($1::bigint[]) WITH ORDINALITY AS x (id, place) \
          CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id = x.id OFFSET 0) AS j \
          CROSS JOIN LATERAL (SELECT address FROM host WHERE host.id = j.host OFFSET 0) AS h \
-         JOIN job_kind AS k ON k.kind = j.kind ORDER BY x.place",
+         JOIN job_kind AS k ON k.kind = j.kind WHERE j.kind < {KINDS} ORDER BY x.place",
         view::COLUMNS
     );
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(connection).await.map_err(engine)?;
@@ -149,7 +150,8 @@ pub(super) async fn stats(connection: &mut PgConnection) -> Result<JobStats, Sto
     .map_err(engine)?;
     let mut stats = JobStats::default();
     for (kind, state, jobs) in counts {
-        stats.of_mut(kind_of(kind)?).add(state_of(state)?, count(jobs));
+        let Some(kind) = known(kind) else { continue };
+        stats.of_mut(kind).add(state_of(state)?, count(jobs));
     }
     Ok(stats)
 }
@@ -171,8 +173,8 @@ pub(super) async fn kinds(connection: &mut PgConnection) -> Result<Vec<KindStatu
     .await
     .map_err(engine)?;
     rows.into_iter()
+        .filter_map(|(kind, paused_at, oldest, cap)| Some((known(kind)?, paused_at, oldest, cap)))
         .map(|(kind, paused_at, oldest, cap)| {
-            let kind = kind_of(kind)?;
             let cap =
                 cap.map(|cap| u32::try_from(cap).map_err(|_| corrupt("a cap of a kind"))).transpose()?;
             Ok(KindStatus {

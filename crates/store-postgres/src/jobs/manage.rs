@@ -1,12 +1,13 @@
 //! What people do to jobs, and housekeeping.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZeroU32};
 
 use hostatlas_domain::{JobFilter, JobId, JobKind, JobState, Timestamp, Topic};
 use hostatlas_store::{ChangedJobs, JobSelection, PrunePolicy, StoreError};
 use sqlx::PgConnection;
 
 use super::{
+    KINDS,
     candidates::{self, Candidate},
     kind_of, state_of,
 };
@@ -251,11 +252,11 @@ pub(super) async fn pause(
 pub(super) async fn cap(
     connection: &mut PgConnection,
     kind: JobKind,
-    cap: Option<u32>,
+    cap: Option<NonZeroU32>,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE job_kind SET cap = $2 WHERE kind = $1")
         .bind(small(kind.number()))
-        .bind(cap.map(|cap| i32::try_from(cap).unwrap_or(i32::MAX)))
+        .bind(cap.map(|cap| i32::try_from(cap.get()).unwrap_or(i32::MAX)))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
@@ -273,11 +274,14 @@ pub(super) async fn prune(
     let (completed, discarded) = (now.minus(policy.completed_after), now.minus(policy.discarded_after));
     let pruned: Vec<(i16, i16, i64)> = sqlx::query_as(
         "WITH old AS MATERIALIZED (SELECT id FROM (
-             (SELECT id FROM job WHERE state > 3 AND state = 4 AND finished_at <= $1 ORDER BY finished_at LIMIT $3)
+             (SELECT id FROM job WHERE state > 3 AND state = 4 AND finished_at <= $1 AND kind < $4
+              ORDER BY finished_at LIMIT $3)
              UNION ALL
-             (SELECT id FROM job WHERE state > 3 AND state = 5 AND finished_at <= $1 ORDER BY finished_at LIMIT $3)
+             (SELECT id FROM job WHERE state > 3 AND state = 5 AND finished_at <= $1 AND kind < $4
+              ORDER BY finished_at LIMIT $3)
              UNION ALL
-             (SELECT id FROM job WHERE state > 3 AND state = 6 AND finished_at <= $2 ORDER BY finished_at LIMIT $3)
+             (SELECT id FROM job WHERE state > 3 AND state = 6 AND finished_at <= $2 AND kind < $4
+              ORDER BY finished_at LIMIT $3)
          ) AS seeks LIMIT $3),
          held AS MATERIALIZED (
              SELECT id FROM job WHERE id = ANY(ARRAY(SELECT id FROM old)) AND state + 0 > 3
@@ -289,6 +293,7 @@ pub(super) async fn prune(
     .bind(completed.as_millis())
     .bind(discarded.as_millis())
     .bind(i64::from(policy.limit))
+    .bind(KINDS)
     .persistent(false)
     .fetch_all(&mut *connection)
     .await

@@ -4,7 +4,7 @@ use hostatlas_domain::{Address, JobFilter, JobId, JobKind, JobState};
 use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{kind_of, state_of};
+use super::{KINDS, kind_of, state_of};
 use crate::{
     error::engine,
     packed::{id_array, rows},
@@ -74,6 +74,11 @@ pub(super) fn equals(column: &str, value: Option<u8>) -> String {
     value.map_or_else(String::new, |value| format!(" AND {column} = {value}"))
 }
 
+/// ` AND kind = number`, or that it is one of those that this version knows.
+fn of_kind(kind: Option<JobKind>) -> String {
+    kind.map_or_else(|| format!(" AND kind < {KINDS}"), |kind| equals("kind", Some(kind.number())))
+}
+
 /// Some waiting jobs in these states, of one kind or all.
 pub(super) async fn waiting(
     connection: &mut SqliteConnection,
@@ -85,7 +90,7 @@ pub(super) async fn waiting(
     let source = format!(
         "SELECT id FROM job INDEXED BY job_ready WHERE state < 3 AND +state IN ({}){} LIMIT {limit}",
         states.join(","),
-        equals("kind", kind.map(JobKind::number)),
+        of_kind(kind),
     );
     read(connection, source, None).await
 }
@@ -96,7 +101,7 @@ pub(super) async fn running(
     kind: Option<JobKind>,
     limit: u32,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let kind = equals("kind", kind.map(JobKind::number));
+    let kind = of_kind(kind);
     let source = format!("SELECT id FROM job INDEXED BY job_leased WHERE state = 3{kind} LIMIT {limit}");
     read(connection, source, None).await
 }
@@ -142,7 +147,7 @@ pub(super) async fn completed(
         before.0,
         before.0,
         before.1,
-        equals("kind", kind.map(JobKind::number)),
+        of_kind(kind),
     );
     read(connection, source, None).await
 }
@@ -156,7 +161,8 @@ async fn read(
         "SELECT group_concat(concat_ws(',', j.id, j.kind, j.state, j.host, j.port, j.protocol, \
          coalesce(j.finished_at, 0), j.state > 3 AND EXISTS (SELECT 1 FROM job AS l WHERE l.host = j.host \
          AND l.kind = j.kind AND l.port = j.port AND l.protocol = j.protocol AND l.state < 4)), ';') \
-         FROM (SELECT id FROM ({source})) AS x CROSS JOIN job AS j ON j.id = x.id"
+         FROM (SELECT id FROM ({source})) AS x CROSS JOIN job AS j ON j.id = x.id \
+         WHERE j.kind < {KINDS}"
     );
     let packed: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(ids)

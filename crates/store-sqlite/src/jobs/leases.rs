@@ -7,6 +7,7 @@ use hostatlas_store::{Attempt, RenewJobs, Rescue, Rescued, StoreError};
 use sqlx::SqliteConnection;
 
 use super::{
+    KINDS,
     claim::later,
     finish::{Geolocations, POISON, settle_counts},
     kind_of,
@@ -100,10 +101,11 @@ pub(super) async fn rescue(
     };
     let packed: Option<String> = sqlx::query_scalar(
         "SELECT group_concat(concat_ws(',', id, kind, host, crash_count, rerun), ';') \
-         FROM job INDEXED BY job_leased WHERE state = 3 AND leased_until <= ?1",
+         FROM job INDEXED BY job_leased WHERE state = 3 AND leased_until <= ?1 AND kind < ?2",
     )
     .bind(expired)
     .fetch_one(&mut *connection)
+    .bind(KINDS)
     .await
     .map_err(engine)?;
     let (mut back, mut given_up, mut counts) = (Vec::new(), Vec::new(), JobDelta::default());

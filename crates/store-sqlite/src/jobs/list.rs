@@ -7,8 +7,9 @@ use hostatlas_store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
+    KINDS,
     candidates::{equals, host_of, rare_ids},
-    kind_of, state_of, view,
+    known, state_of, view,
 };
 use crate::{
     error::engine,
@@ -126,7 +127,8 @@ async fn views(connection: &mut SqliteConnection, now: i64, ids: Vec<i64>) -> Re
     }
     let sql = format!(
         "SELECT {} FROM json_each(?1) AS x CROSS JOIN job AS j ON j.id = x.value \
-         CROSS JOIN host AS h ON h.id = j.host CROSS JOIN job_kind AS k ON k.kind = j.kind ORDER BY x.key",
+         CROSS JOIN host AS h ON h.id = j.host CROSS JOIN job_kind AS k ON k.kind = j.kind \
+         WHERE j.kind < {KINDS} ORDER BY x.key",
         view::COLUMNS
     );
     let rows =
@@ -145,7 +147,8 @@ pub(super) async fn stats(connection: &mut SqliteConnection) -> Result<JobStats,
         sqlx::query_as("SELECT kind, state, n FROM job_count").fetch_all(connection).await.map_err(engine)?;
     let mut stats = JobStats::default();
     for (kind, state, jobs) in counts {
-        stats.of_mut(kind_of(kind)?).add(state_of(state)?, u64::try_from(jobs).unwrap_or(0));
+        let Some(kind) = known(kind) else { continue };
+        stats.of_mut(kind).add(state_of(state)?, u64::try_from(jobs).unwrap_or(0));
     }
     Ok(stats)
 }
@@ -164,8 +167,8 @@ pub(super) async fn kinds(connection: &mut SqliteConnection) -> Result<Vec<KindS
     .await
     .map_err(engine)?;
     rows.into_iter()
+        .filter_map(|(kind, paused_at, oldest, cap)| Some((known(kind)?, paused_at, oldest, cap)))
         .map(|(kind, paused_at, oldest, cap)| {
-            let kind = kind_of(kind)?;
             Ok(KindStatus {
                 kind,
                 counts: *counts.of(kind),

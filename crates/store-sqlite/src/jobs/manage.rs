@@ -1,12 +1,13 @@
 //! What people do to jobs, and housekeeping.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZeroU32};
 
 use hostatlas_domain::{JobFilter, JobKind, JobState, Timestamp, Topic};
 use hostatlas_store::{ChangedJobs, JobSelection, PrunePolicy, StoreError};
 use sqlx::SqliteConnection;
 
 use super::{
+    KINDS,
     candidates::{self, Candidate},
     kind_of, state_of,
 };
@@ -229,11 +230,11 @@ pub(super) async fn pause(
 pub(super) async fn cap(
     connection: &mut SqliteConnection,
     kind: JobKind,
-    cap: Option<u32>,
+    cap: Option<NonZeroU32>,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE job_kind SET cap = ?2 WHERE kind = ?1")
         .bind(kind.number())
-        .bind(cap)
+        .bind(cap.map(NonZeroU32::get))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
@@ -250,15 +251,16 @@ pub(super) async fn prune(
     let packed: Option<String> = sqlx::query_scalar(
         "SELECT group_concat(concat_ws(',', id, kind, state), ';') FROM (SELECT * FROM ( \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 4 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
+         WHERE state > 3 AND state = 4 AND finished_at <= ?1 AND kind < ?4 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 5 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
+         WHERE state > 3 AND state = 5 AND finished_at <= ?1 AND kind < ?4 ORDER BY finished_at LIMIT ?3 + 0) UNION ALL \
          SELECT * FROM (SELECT id, kind, state FROM job INDEXED BY job_finished \
-         WHERE state > 3 AND state = 6 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3 + 0)) LIMIT ?3 + 0)",
+         WHERE state > 3 AND state = 6 AND finished_at <= ?2 AND kind < ?4 ORDER BY finished_at LIMIT ?3 + 0)) LIMIT ?3 + 0)",
     )
     .bind(now.minus(policy.completed_after).as_millis())
     .bind(now.minus(policy.discarded_after).as_millis())
     .bind(policy.limit)
+    .bind(KINDS)
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;

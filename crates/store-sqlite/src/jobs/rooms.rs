@@ -4,7 +4,7 @@ use hostatlas_domain::{JobId, JobKind, JobState};
 use hostatlas_store::StoreError;
 use sqlx::SqliteConnection;
 
-use super::{claim::Kinds, kind_of};
+use super::{KINDS, claim::Kinds, kind_of};
 use crate::{
     error::{corrupt, engine},
     packed::id_array,
@@ -36,8 +36,9 @@ impl Rooms {
 /// The kinds of which none may run.
 pub(super) async fn paused(connection: &mut SqliteConnection) -> Result<Kinds, StoreError> {
     let mask: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum(1 << kind), 0) FROM job_kind WHERE paused_at IS NOT NULL OR cap = 0",
+        "SELECT coalesce(sum(1 << kind), 0) FROM job_kind WHERE (paused_at IS NOT NULL OR cap = 0) AND kind < ?1",
     )
+    .bind(KINDS)
     .fetch_one(connection)
     .await
     .map_err(engine)?;
@@ -52,9 +53,10 @@ pub(super) async fn rooms(connection: &mut SqliteConnection, except: &[JobId]) -
     let bound: Vec<(i64, bool, Option<i64>, i64)> = sqlx::query_as(
         "SELECT kind, paused_at IS NOT NULL, cap, \
          coalesce((SELECT n FROM job_count WHERE job_count.kind = job_kind.kind AND state = ?1), 0) \
-         FROM job_kind WHERE paused_at IS NOT NULL OR cap IS NOT NULL",
+         FROM job_kind WHERE (paused_at IS NOT NULL OR cap IS NOT NULL) AND kind < ?2",
     )
     .bind(JobState::Running.number())
+    .bind(KINDS)
     .fetch_all(&mut *connection)
     .await
     .map_err(engine)?;
