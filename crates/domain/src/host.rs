@@ -17,8 +17,8 @@ pub struct HostLocation {
     /// The answer.
     #[serde(flatten)]
     pub answer: LookupView,
-    /// When it was found.
-    pub located_at: Timestamp,
+    /// When it was found; null after a person let the host go, until it is looked up again.
+    pub located_at: Option<Timestamp>,
     /// The place that it shares with other hosts.
     pub place_id: PlaceId,
 }
@@ -146,7 +146,7 @@ pub struct HostSummary {
     pub provider: Option<String>,
     /// Accuracy radius in kilometres.
     pub accuracy_km: Option<u16>,
-    /// When it was located.
+    /// When it was located; null where it was not, and after a person let it go until it is looked up again.
     pub located_at: Option<Timestamp>,
     /// Its first open ports, lowest first, at most eight.
     pub ports: Vec<PortNumber>,

@@ -88,6 +88,9 @@ pub struct Job {
     pub last_error: Option<String>,
     /// What it found, in a few words.
     pub result: Option<String>,
+    /// The process that runs it, by its id in the list of workers; null while none does. A process that has the whole
+    /// queue to itself marks only what it does not finish at once.
+    pub worker: Option<i64>,
     /// Why it waits, in words; null when it does not.
     pub waiting_because: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The search box's grammar: terms that must all hold.
 //!
-//! `country:DE port:443,8443 net:192.0.2.0/24 city:"New York" asn:AS15169 org:Google state:stale reason:no_record`.
+//! `country:DE port:443,8443 net:192.0.2.0/24 city:"New York" asn:AS15169 org:Google state:stale reason:no_record
+//! provider:mmdb`.
 //! A word without a field is recognised by its shape: an address, a CIDR block, an AS number, a port; anything else is
 //! looked for in city, country and organization names. What is not supported is an error, never a wider result.
 
@@ -139,7 +140,9 @@ mod tests {
         {
             assert!(matches!(text.parse::<HostQuery>(), Err(InvalidQuery::NotSupported { .. })), "{text}");
         }
-        for text in ["port:0", "port:70000", "country:Atlantis", "state:lost", "port:", "ip:1.2.3"] {
+        for text in
+            ["port:0", "port:70000", "country:Atlantis", "state:lost", "port:", "ip:1.2.3", "provider:nobody"]
+        {
             assert!(matches!(text.parse::<HostQuery>(), Err(InvalidQuery::Value { .. })), "{text}");
         }
     }

@@ -21,8 +21,11 @@ use crate::{
 };
 
 /// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 30 seconds the
-/// jobs of a dead worker run again within 35, even if it was the one that looked.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(2);
+/// jobs of a dead worker run again within 35, even if the one that looked died too: see [`OVERDUE`].
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// A lease that ran out so long ago is taken back by whoever sees it. Who has the duty may have died with it, and the
+/// duty is free only half a minute later: the jobs of those that died shortly before would wait up to a minute.
+const OVERDUE: Duration = Duration::from_secs(1);
 /// The same for a worker that is alone: all of the dead were found when it started.
 const MAINTENANCE_INTERVAL_ALONE: Duration = Duration::from_secs(5);
 /// A store that hangs must not keep the next report from coming.
@@ -121,7 +124,8 @@ impl Registry {
     }
 }
 
-/// What one process does for all: taking back jobs whose lease ran out, and housekeeping of the database.
+/// What one process does for all: taking back jobs whose lease ran out, and housekeeping of the database. The others only
+/// see to it that no job waits for the next to take the duty.
 pub(crate) struct Maintenance {
     pub(crate) jobs: Arc<dyn JobStore>,
     pub(crate) workers: Arc<dyn WorkerStore>,
@@ -144,11 +148,13 @@ impl Maintenance {
                 held_since = self.take().await;
             }
             if self.exclusive || held_since.is_some() {
-                self.rescue().await;
+                self.rescue(Rescue::Expired).await;
                 while tidying.try_join_next().is_some() {}
                 if !self.exclusive && tidying.is_empty() {
                     tidying.spawn(tidy_for_a_while(self.tidy.clone(), stop.clone()));
                 }
+            } else {
+                self.rescue(Rescue::Overdue(OVERDUE)).await;
             }
             let pause = spread(interval, rand::random());
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -173,8 +179,8 @@ impl Maintenance {
         }
     }
 
-    async fn rescue(&self) {
-        match self.jobs.jobs_rescue(Rescue::Expired).await {
+    async fn rescue(&self, whose: Rescue) {
+        match self.jobs.jobs_rescue(whose).await {
             Ok(rescued) if rescued.rescued + rescued.discarded > 0 => {
                 warn!(
                     rescued = rescued.rescued,

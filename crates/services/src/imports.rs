@@ -1,3 +1,4 @@
+mod flight;
 mod group;
 mod merge;
 mod packed;
@@ -191,6 +192,9 @@ impl Run<'_> {
                 message = receiver.recv() => message,
                 () = self.cancel.cancelled() => None,
                 _ = tick.tick() => {
+                    if let Some(writer) = &mut writer {
+                        writer.look().await?;
+                    }
                     self.tell(writer.as_ref(), true);
                     continue;
                 }
@@ -282,6 +286,8 @@ impl Run<'_> {
             (batch, sorted, seen) = grouped.await.map_err(|error| Error::Internal(error.into()))?;
             let batch = batch.map_err(|error| self.spill_failed(&error))?;
             if batch.observations.is_empty() {
+                // What comes next may be about the same hosts, and is newer.
+                writer.settle().await?;
                 return Ok(seen);
             }
             writer.record(batch).await?;
@@ -297,6 +303,7 @@ impl Run<'_> {
     }
 
     async fn end(&mut self, writer: &mut Writer, ending: Ending) -> Result<ImportReport, Error> {
+        writer.settle().await?;
         writer.note_reader(ending.lines, ending.first_bad);
         let complete = ending.failure.is_none();
         let import = writer.finish(ending.truncated, complete).await?;
@@ -320,6 +327,7 @@ impl Run<'_> {
         if !self.cancel.is_cancelled() {
             return Err(Error::Internal("the reader of an import broke down".into()));
         }
+        writer.settle().await?;
         let import = writer.finish(false, false).await?;
         let stored = import.report.hosts_seen;
         Err(Error::Interrupted {

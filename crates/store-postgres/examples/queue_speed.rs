@@ -1,7 +1,8 @@
 //! How fast the queue is, as one JSON document on stdout.
 //!
 //! `HOSTATLAS_DATABASE_URL=postgres://.../postgres cargo run --release -p hostatlas-store-postgres --example queue_speed
-//! -- [HOSTS] [BATCH]`, by default a million hosts and batches of 1,000. The URL is a superuser's: a database is made
+//! -- [HOSTS] [BATCH] [queue|claims]`, by default a million hosts, batches of 1,000 and the first part; `claims` is what a
+//! claim takes behind HOSTS jobs that wait and as many that are finished. The URL is a superuser's: a database is made
 //! beside the one it names, and dropped at the end. Every figure comes with the counts that it must end with: a run that
 //! lost a job fails.
 
@@ -25,6 +26,19 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// Distinct places, as many as a large scan's hosts stand on.
 const PLACES: u32 = 70_000;
+/// Claims of each size behind many jobs.
+const CLAIMS: u32 = 1_000;
+
+/// What asking for a job for each host meets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// None has a live one.
+    New,
+    /// None has a live one, and each ten thousand are of another priority.
+    OfEveryPriority,
+    /// Each has a live one, which takes the request in.
+    Merged,
+}
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the document is what this program is for")]
@@ -38,7 +52,12 @@ async fn main() {
     let mut server = PgConnection::connect(&url).await.expect("the server");
     command(&mut server, &format!("CREATE DATABASE {name}")).await;
     let (server_url, _) = url.rsplit_once('/').expect("a URL that names a database");
-    let report = run(&format!("{server_url}/{name}"), hosts, batch).await;
+    let url = format!("{server_url}/{name}");
+    let report = match arguments.next().as_deref() {
+        Some("claims") => claims(&url, hosts, batch).await,
+        None | Some("queue") => run(&url, hosts, batch).await,
+        Some(other) => panic!("there is no part `{other}`"),
+    };
     command(&mut server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     println!("{report:#}");
 }
@@ -60,9 +79,9 @@ async fn run(url: &str, hosts: u32, batch: u32) -> Value {
     let mut latency = Value::Null;
     for connections in [1, 2, 4, 1, 2, 4] {
         settle(&store).await;
-        enqueue_runs.push(measure(hosts, enqueue(&store, hosts, false)).await);
+        enqueue_runs.push(measure(hosts, enqueue(&store, hosts, Request::New)).await);
         if latency.is_null() {
-            merge = measure(hosts, enqueue(&store, hosts, true)).await;
+            merge = measure(hosts, enqueue(&store, hosts, Request::Merged)).await;
             latency = claim_latency(&store).await;
         }
         let rate = measure(hosts, drain(url, connections, batch, None)).await;
@@ -85,6 +104,45 @@ async fn run(url: &str, hosts: u32, batch: u32) -> Value {
         "claim of one job, all waiting, as many finished": latency,
         "claim and finish": no_op,
     })
+}
+
+/// Claims of 1 and of 10 behind `hosts` jobs that wait, of every priority, and as many that are finished.
+async fn claims(url: &str, hosts: u32, batch: u32) -> Value {
+    let store = open(url, Mode::Create).await;
+    let all = hosts + CLAIMS * (1 + 10);
+    import(&store, all).await;
+    drain(url, 2, batch, None).await;
+    let counts = store.jobs_stats().await.expect("stats").geolocation;
+    assert_eq!((counts.completed, counts.total), (u64::from(all), u64::from(all)), "every job is done");
+    enqueue(&store, all, Request::OfEveryPriority).await;
+    settle(&store).await;
+    let one = claims_of(&store, 1).await;
+    let ten = claims_of(&store, 10).await;
+    let counts = store.jobs_stats().await.expect("stats").geolocation;
+    assert_eq!(counts.available, u64::from(hosts), "so many wait at the end");
+    let findings = store.check().await.expect("a check").findings;
+    assert_eq!(findings, [], "the database agrees with itself");
+    store.close().await;
+    json!({ "waiting": counts.available, "finished": counts.completed, "of 1": one, "of 10": ten })
+}
+
+/// Each is claimed and finished; and, to compare, what the smallest write takes.
+async fn claims_of(store: &PostgresStore, limit: u32) -> Value {
+    let (mut claims, mut commits) = (Vec::new(), Vec::new());
+    for round in 0..CLAIMS {
+        let began = Instant::now();
+        let params =
+            ClaimJobs { oldest_first: round % 10 == 0, kinds: JobKind::ALL.to_vec(), ..claim(limit) };
+        let jobs = store.jobs_claim(params).await.expect("a claim");
+        claims.push(began.elapsed());
+        assert_eq!(jobs.len(), limit as usize, "there is work");
+        let params = FinishJobs { fence: Fence::Running, finished: ends(jobs, None), age: Duration::ZERO };
+        assert_eq!(store.jobs_finish(params).await.expect("a finish"), [], "no fence is lost");
+        let began = Instant::now();
+        store.kind_pause(JobKind::SslCert, round % 2 == 0).await.expect("paused or resumed");
+        commits.push(began.elapsed());
+    }
+    json!({ "claim": percentiles(claims), "smallest write": percentiles(commits) })
 }
 
 async fn open(url: &str, mode: Mode) -> PostgresStore {
@@ -235,14 +293,17 @@ async fn drain(url: &str, connections: usize, batch: u32, answers: Option<Arc<[A
 }
 
 /// A job for each host, or the request merged into each.
-async fn enqueue(store: &PostgresStore, hosts: u32, is_merge: bool) {
-    let (mut after, mut changed) = (None, 0);
+async fn enqueue(store: &PostgresStore, hosts: u32, request: Request) {
+    let (mut after, mut changed, mut level) = (None, 0, 0);
     loop {
-        let priority = Priority::FIRST;
+        let priority = Priority::new(level);
         let params =
             EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
         let step = store.jobs_enqueue(params).await.expect("queued");
-        changed += if is_merge { step.duplicate } else { step.queued };
+        changed += if request == Request::Merged { step.duplicate } else { step.queued };
+        if request == Request::OfEveryPriority {
+            level = (level + 1) % 10;
+        }
         after = step.next;
         if after.is_none() {
             assert_eq!(changed, u64::from(hosts), "each host once");

@@ -19,6 +19,8 @@ use crate::{
     undo,
 };
 
+/// While one batch waits for the server's disk, or is prepared here, the other one is worked on.
+const BATCHES_AT_ONCE: usize = 2;
 /// Most imports that one page holds.
 const MOST_ROWS: u32 = 1000;
 
@@ -42,6 +44,10 @@ impl ImportStore for PostgresStore {
                 Box::pin(async move { observations::record(connection, now, &params).await })
             })
             .await
+    }
+
+    fn batches_at_once(&self) -> usize {
+        BATCHES_AT_ONCE
     }
 
     async fn import_finish(&self, params: FinishImport) -> Result<Import, StoreError> {
@@ -73,18 +79,18 @@ async fn start(
     now: i64,
     params: &StartImport,
 ) -> Result<ImportId, StoreError> {
-    let id = sqlx::query_scalar(
-        "INSERT INTO import (source, format, started_at, reported_at) VALUES ($1, $2, $3, $3) RETURNING id",
-    )
-    .bind(storable(&params.source).into_owned())
-    .bind(params.format.slug())
-    .bind(now)
     // A copy that begins waits for this lock, or is seen by what follows.
     sqlx::raw_sql("LOCK TABLE import IN ROW EXCLUSIVE MODE")
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
     copy::refuse_half(connection).await?;
+    let id = sqlx::query_scalar(
+        "INSERT INTO import (source, format, started_at, reported_at) VALUES ($1, $2, $3, $3) RETURNING id",
+    )
+    .bind(storable(&params.source).into_owned())
+    .bind(params.format.slug())
+    .bind(now)
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;

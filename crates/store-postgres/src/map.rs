@@ -2,9 +2,9 @@
 //! when it starts, and its memory is bounded.
 //!
 //! A place's hosts are its row and the differences that housekeeping has not added up yet. What changed is told by
-//! transaction: each difference carries the transaction that wrote it, and a place the last one that was added up. The
-//! number to ask with next is the oldest transaction that may still be going on, so that one that commits late is told
-//! of then, and none is missed.
+//! transaction: each difference carries the transaction that wrote it, and a place the last one of those that were
+//! added up. The number to ask with next is the oldest transaction that may still be going on: what older ones wrote was
+//! seen, and one that commits late is told of then, whether it is a difference still or was added up meanwhile.
 
 use std::{sync::Arc, time::Duration};
 

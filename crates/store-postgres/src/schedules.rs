@@ -106,7 +106,7 @@ impl ScheduleStore for PostgresStore {
         self.database.write(move |connection, now| Box::pin(renew(connection, now, task, token, lease))).await
     }
 
-    async fn schedule_finish(&self, end: FinishSchedule) -> Result<(), StoreError> {
+    async fn schedule_finish(&self, end: FinishSchedule) -> Result<Option<ScheduleRule>, StoreError> {
         let end = Arc::new(end);
         self.database
             .write(move |connection, now| {
@@ -222,7 +222,25 @@ async fn renew(
     held(renewed.rows_affected())
 }
 
-async fn finish(connection: &mut PgConnection, now: i64, end: &FinishSchedule) -> Result<(), StoreError> {
+async fn finish(
+    connection: &mut PgConnection,
+    now: i64,
+    end: &FinishSchedule,
+) -> Result<Option<ScheduleRule>, StoreError> {
+    // Compared as rules and not as text, of which one rule has several; and held until the end is written.
+    let rule: Option<String> = sqlx::query_scalar(
+        "SELECT rule FROM schedule WHERE task = $1 AND lease_token = $2 AND leased_until IS NOT NULL FOR UPDATE",
+    )
+    .bind(code(end.task))
+    .bind(end.token.0)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let rule: ScheduleRule =
+        rule.ok_or(StoreError::LeaseLost)?.parse().map_err(|_| corrupt("a rule of a schedule"))?;
+    if rule != end.rule {
+        return Ok(Some(rule));
+    }
     let is_done = end.outcome.is_ok();
     let (Ok(detail) | Err(detail)) = &end.outcome;
     let finished = sqlx::query(
@@ -238,7 +256,7 @@ async fn finish(connection: &mut PgConnection, now: i64, end: &FinishSchedule) -
     .execute(connection)
     .await
     .map_err(engine)?;
-    held(finished.rows_affected())
+    held(finished.rows_affected()).map(|()| None)
 }
 
 fn held(rows: u64) -> Result<(), StoreError> {

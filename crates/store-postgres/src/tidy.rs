@@ -35,19 +35,26 @@ const FOLDS: [&str; 4] = [
          SELECT kind, state, sum(n)::bigint FROM gone GROUP BY kind, state ORDER BY kind, state
          ON CONFLICT (kind, state) DO UPDATE SET n = job_count.n + excluded.n
      ) SELECT count(*) FROM gone",
-    // The number of a place is this transaction's, which readers compare with the snapshots that they saw: see
-    // `places_changed`. It also moves where the differences cancel out: somebody may have read it between the two.
-    "WITH gone AS (
+    // The number of a place stays that of the last transaction whose difference was added up: adding it up changes
+    // nothing that anybody sees, so whoever was told of the difference is not told again. It moves also where the
+    // differences cancel out: somebody may have read the place between the two. Differences are taken in any order, so
+    // it never falls; but a number ahead of this server's came with a copy from another one, would be told of to nobody,
+    // and gives way.
+    "WITH present AS MATERIALIZED (
+         SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+     ), gone AS (
          DELETE FROM place_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM place_delta LIMIT $1))
-         RETURNING place, n
+         RETURNING place, n, xact::text::bigint AS number
      ), sums AS (
-         SELECT place, sum(n)::bigint AS n FROM gone GROUP BY place
+         SELECT place, sum(n)::bigint AS n, max(number) FILTER (WHERE number < next) AS number
+         FROM gone CROSS JOIN present GROUP BY place
      ), held AS MATERIALIZED (
-         SELECT place.id, sums.n FROM place JOIN sums ON sums.place = place.id ORDER BY place.id
+         SELECT place.id, sums.n, sums.number FROM place JOIN sums ON sums.place = place.id ORDER BY place.id
          FOR NO KEY UPDATE OF place
      ), folded AS (
-         UPDATE place SET hosts = hosts + held.n, changed = pg_current_xact_id()::text::bigint
-         FROM held WHERE place.id = held.id
+         UPDATE place SET hosts = hosts + held.n,
+             changed = greatest(held.number, CASE WHEN place.changed < present.next THEN place.changed ELSE 0 END)
+         FROM held CROSS JOIN present WHERE place.id = held.id
      ) SELECT count(*) FROM gone",
     "WITH gone AS (
          DELETE FROM change_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM change_delta LIMIT $1))

@@ -119,8 +119,9 @@ async fn a_change_that_commits_late_is_told_of_then() {
     let (changed, number) = store.places_changed(number).await.expect("places");
     assert!(changed.iter().any(|place| place.id == bonn && place.hosts == 2), "{changed:?}");
     assert_eq!(store.places_changed(number).await.expect("places").0, []);
-    // Adding differences up changes no count; that it is told of once more is allowed, that it is lost is not.
+    // Adding differences up changes no count, so of that nobody hears.
     store.tidy().await.expect("tidied");
+    assert_eq!(store.places_changed(number).await.expect("places").0, []);
     let (all, _) = store.places_changed(0).await.expect("places");
     assert_eq!(all.iter().map(|place| place.hosts).sum::<u64>(), 3);
     store.close().await;
@@ -142,4 +143,31 @@ async fn what_goes_on_in_another_database_repeats_nothing() {
     assert_eq!(store.places_changed(number).await.expect("places").0, []);
     going_on.rollback().await.expect("rolled back");
     assert_sound(&store).await;
+}
+
+/// Also one that was added up before the reader asked, and however the two were added up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_commits_late_is_told_of_when_it_was_added_up_first() {
+    let (store, database) = open().await;
+    let import = start(&store).await;
+    record(&store, import, vec![seen(1)]).await.expect("recorded");
+    locate(&store, 1, "Bonn").await;
+    let bonn = store.places_changed(0).await.expect("places").0[0].id;
+    let one_more = || sqlx::query("INSERT INTO place_delta (place, n) VALUES ($1, 1)").bind(bonn.0);
+
+    let mut late = PgConnection::connect(&database.url()).await.expect("a connection");
+    let mut writing = late.begin().await.expect("a transaction");
+    one_more().execute(&mut *writing).await.expect("written");
+    let mut early = PgConnection::connect(&database.url()).await.expect("a connection");
+    one_more().execute(&mut early).await.expect("written");
+    store.tidy().await.expect("tidied");
+    let (told, number) = store.places_changed(0).await.expect("places");
+    assert_eq!(told.iter().map(|place| place.hosts).collect::<Vec<_>>(), [2]);
+
+    writing.commit().await.expect("committed");
+    store.tidy().await.expect("tidied");
+    let (told, number) = store.places_changed(number).await.expect("places");
+    assert_eq!(told.iter().map(|place| place.hosts).collect::<Vec<_>>(), [3]);
+    assert_eq!(store.places_changed(number).await.expect("places").0, []);
+    store.close().await;
 }

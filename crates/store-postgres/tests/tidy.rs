@@ -54,6 +54,40 @@ async fn differences_are_added_up_once_whoever_tidies() {
     assert_eq!(touched, 99, "a place without differences was touched");
 }
 
+/// Readers ask for what changed since a transaction, and a place whose number is older is not told of.
+#[tokio::test]
+async fn a_place_has_the_number_of_the_last_difference_that_was_added_up() {
+    const ELSEWHERE: i64 = 1 << 60;
+    let database = support::migrated();
+    // What its number was, those of its differences, and what it becomes.
+    let cases: [(i64, &[i64], i64); 6] = [
+        (0, &[100, 60], 100),
+        (100, &[60, 50], 100),
+        (60, &[50, 100], 100),
+        (ELSEWHERE, &[100], 100),
+        (70, &[ELSEWHERE], 70),
+        (ELSEWHERE, &[ELSEWHERE], 0),
+    ];
+    for (index, (number, differences, _)) in cases.iter().enumerate() {
+        let place = format!(
+            "INSERT INTO place (id, latitude_e5, longitude_e5, precision, city, region, country_code, changed) \
+             OVERRIDING SYSTEM VALUE VALUES ({index} + 1, {index}, 0, 0, '', '', '', {number})"
+        );
+        database.run(&place).expect("a place");
+        for (way, difference) in differences.iter().enumerate() {
+            // They cancel out where there are two.
+            let n = if way == 0 { 1 } else { -1 };
+            let made =
+                format!("INSERT INTO place_delta (place, n, xact) VALUES ({index} + 1, {n}, '{difference}')");
+            database.run(&made).expect("a difference");
+        }
+    }
+    tidy(&open(&database).await).await.expect("housekeeping");
+    let numbers = database.run("SELECT changed FROM place ORDER BY id").expect("numbers");
+    let numbers: Vec<i64> = numbers.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    assert_eq!(numbers, cases.map(|(_, _, becomes)| becomes));
+}
+
 #[tokio::test]
 async fn list_indexes_are_made_once_and_a_torso_is_made_again() {
     let database = support::migrated();

@@ -1,8 +1,9 @@
 //! How fast the queue and the writing of locations are, as one JSON document on stdout.
 //!
-//! `cargo run --release -p hostatlas-store-sqlite --example queue_speed -- [HOSTS] [DIRECTORY] [queue|direct]`, by
-//! default a million hosts in the directory for temporary files, and both parts. Every figure comes with the counts
-//! that it must end with: a run that lost a job or a host fails.
+//! `cargo run --release -p hostatlas-store-sqlite --example queue_speed -- [HOSTS] [DIRECTORY] [queue|direct|claims]`, by
+//! default a million hosts in the directory for temporary files, and the first two parts; `claims` is what a claim takes
+//! behind HOSTS jobs that wait and as many that are finished. Every figure comes with the counts that it must end with:
+//! a run that lost a job or a host fails.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,6 +27,19 @@ use serde_json::{Value, json};
 const PLACES: u32 = 70_000;
 /// Distinct networks.
 const NETWORKS: u32 = 30_000;
+/// Claims of each size behind many jobs.
+const CLAIMS: u32 = 1_000;
+
+/// What asking for a job for each host meets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// None has a live one.
+    New,
+    /// None has a live one, and each ten thousand are of another priority.
+    OfEveryPriority,
+    /// Each has a live one, which takes the request in.
+    Merged,
+}
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "the document is what this program is for")]
@@ -44,6 +58,9 @@ async fn main() {
     if wanted("direct") {
         report["direct"] = direct(&open(folder.path(), "direct.db").await, hosts, &answers).await;
     }
+    if part.as_deref() == Some("claims") {
+        report["claims"] = claims(&open(folder.path(), "claims.db").await, hosts).await;
+    }
     println!("{report:#}");
 }
 
@@ -52,21 +69,21 @@ async fn queue(store: &SqliteStore, hosts: u32, answers: &[Arc<Located>]) -> Val
     let latency = claim_latency(store).await;
     let one_step = measure(hosts, one_step(store, answers, 10_000)).await;
     assert_all_located(store, hosts).await;
-    let enqueue = measure(hosts, enqueue(store)).await;
-    let no_op = measure(hosts, lease_and_finish(store, 1_000)).await;
-    let counts = store.jobs_stats().await.expect("stats").geolocation;
-    assert_eq!(
-        (counts.completed, counts.total),
-        (2 * u64::from(hosts), 2 * u64::from(hosts)),
-        "every job is done"
-    );
-    let prune = measure(2 * hosts, prune(store)).await;
+    let (mut enqueue_runs, mut merge_runs, mut no_op) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 2..=3 {
+        enqueue_runs.push(measure(hosts, enqueue(store, hosts, Request::New)).await);
+        merge_runs.push(measure(hosts, enqueue(store, hosts, Request::Merged)).await);
+        no_op.push(measure(hosts, lease_and_finish(store, 1_000)).await);
+        assert_all_done(store, run * u64::from(hosts)).await;
+    }
+    let prune = measure(3 * hosts, prune(store)).await;
     store.close().await;
     json!({
         "import, with a job for each host": import,
         "claim of one job behind all": latency,
         "peek, locate and finish, 10,000 at a time": one_step,
-        "enqueue all": enqueue,
+        "enqueue all": enqueue_runs,
+        "enqueue all once more, all merged": merge_runs,
         "claim and finish, 1,000 at a time": no_op,
         "prune": prune,
     })
@@ -79,6 +96,52 @@ async fn direct(store: &SqliteStore, hosts: u32, answers: &[Arc<Located>]) -> Va
     assert_all_located(store, hosts).await;
     store.close().await;
     json!({ "locate, 20,000 at a time": locate, "refresh, 20,000 at a time": refresh })
+}
+
+/// Claims of 1 and of 10 behind `hosts` jobs that wait, of every priority, and as many that are finished.
+async fn claims(store: &SqliteStore, hosts: u32) -> Value {
+    let all = hosts + CLAIMS * (1 + 10);
+    import(store, all).await;
+    lease_and_finish(store, 1_000).await;
+    assert_all_done(store, u64::from(all)).await;
+    enqueue(store, all, Request::OfEveryPriority).await;
+    let one = claims_of(store, 1).await;
+    let ten = claims_of(store, 10).await;
+    let counts = store.jobs_stats().await.expect("stats").geolocation;
+    assert_eq!(counts.available, u64::from(hosts), "so many wait at the end");
+    let findings = store.check().await.expect("a check").findings;
+    assert_eq!(findings, [], "the database agrees with itself");
+    store.close().await;
+    json!({ "waiting": counts.available, "finished": counts.completed, "of 1": one, "of 10": ten })
+}
+
+/// Each is claimed and finished; and, to compare, what the smallest write takes.
+async fn claims_of(store: &SqliteStore, limit: u32) -> Value {
+    let (mut claims, mut commits) = (Vec::new(), Vec::new());
+    for round in 0..CLAIMS {
+        let began = Instant::now();
+        let oldest_first = round % 10 == 0;
+        let params = ClaimJobs {
+            oldest_first,
+            kinds: JobKind::ALL.to_vec(),
+            ..claim(limit, ClaimMode::Lease, vec![])
+        };
+        let jobs = store.jobs_claim(params).await.expect("a claim");
+        claims.push(began.elapsed());
+        assert_eq!(jobs.len(), limit as usize, "there is work");
+        let finished = ends(jobs, |_| None);
+        let params = FinishJobs { fence: Fence::Running, finished, age: Duration::ZERO };
+        assert_eq!(store.jobs_finish(params).await.expect("a finish"), [], "nobody else works here");
+        let began = Instant::now();
+        store.kind_pause(JobKind::SslCert, round % 2 == 0).await.expect("paused or resumed");
+        commits.push(began.elapsed());
+    }
+    json!({ "claim": percentiles(claims), "smallest write": percentiles(commits) })
+}
+
+async fn assert_all_done(store: &SqliteStore, jobs: u64) {
+    let counts = store.jobs_stats().await.expect("stats").geolocation;
+    assert_eq!((counts.completed, counts.total), (jobs, jobs), "every job is done");
 }
 
 async fn assert_all_located(store: &SqliteStore, hosts: u32) {
@@ -225,14 +288,21 @@ async fn one_step(store: &SqliteStore, answers: &[Arc<Located>], batch: u32) {
     }
 }
 
-async fn enqueue(store: &SqliteStore) {
-    let mut after = None;
+/// A job for each host, or the request merged into each.
+async fn enqueue(store: &SqliteStore, hosts: u32, request: Request) {
+    let (mut after, mut changed, mut level) = (None, 0, 0);
     loop {
-        let priority = Priority::FIRST;
+        let priority = Priority::new(level);
         let params =
             EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
-        after = store.jobs_enqueue(params).await.expect("queued").next;
+        let step = store.jobs_enqueue(params).await.expect("queued");
+        changed += if request == Request::Merged { step.duplicate } else { step.queued };
+        if request == Request::OfEveryPriority {
+            level = (level + 1) % 10;
+        }
+        after = step.next;
         if after.is_none() {
+            assert_eq!(changed, u64::from(hosts), "each host once");
             return;
         }
     }

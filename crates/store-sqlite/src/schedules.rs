@@ -108,7 +108,7 @@ impl ScheduleStore for SqliteStore {
             .await
     }
 
-    async fn schedule_finish(&self, end: FinishSchedule) -> Result<(), StoreError> {
+    async fn schedule_finish(&self, end: FinishSchedule) -> Result<Option<ScheduleRule>, StoreError> {
         self.database.write(Size::Small, move |connection, now| Box::pin(finish(connection, now, end))).await
     }
 }
@@ -217,8 +217,22 @@ async fn finish(
     connection: &mut SqliteConnection,
     now: i64,
     finish: FinishSchedule,
-) -> Result<(), StoreError> {
-    let FinishSchedule { task, token, outcome, next_in } = finish;
+) -> Result<Option<ScheduleRule>, StoreError> {
+    let FinishSchedule { task, token, outcome, next_in, rule } = finish;
+    // Compared as rules and not as text, of which one rule has several.
+    let stands: Option<String> = sqlx::query_scalar(
+        "SELECT rule FROM schedule WHERE task = ?1 AND lease_token = ?2 AND leased_until IS NOT NULL",
+    )
+    .bind(task.code())
+    .bind(token.0)
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(engine)?;
+    let stands: ScheduleRule =
+        stands.ok_or(StoreError::LeaseLost)?.parse().map_err(|_| corrupt("a rule of a schedule"))?;
+    if stands != rule {
+        return Ok(Some(stands));
+    }
     let is_done = outcome.is_ok();
     let (Ok(detail) | Err(detail)) = outcome;
     let finished = sqlx::query(
@@ -234,7 +248,7 @@ async fn finish(
     .execute(connection)
     .await
     .map_err(engine)?;
-    held(finished.rows_affected())
+    held(finished.rows_affected()).map(|()| None)
 }
 
 fn held(rows: u64) -> Result<(), StoreError> {

@@ -61,6 +61,9 @@ pub async fn each_field_of_a_filter_is_honoured(test: &TestStore) {
         ("state:pending", vec!["1.1.1.1"]),
         ("state:unlocated", vec!["9.9.9.9"]),
         ("reason:no_record", vec!["9.9.9.9"]),
+        ("provider:mmdb", vec!["8.8.8.8", "8.8.9.9"]),
+        ("provider:mmdb country:JP", vec!["8.8.9.9"]),
+        ("provider:ip-api", vec![]),
         ("state:not_applicable", vec!["10.0.0.1"]),
         ("state:stale", vec![]),
         ("frankfurt", vec!["8.8.8.8"]),
@@ -125,7 +128,7 @@ pub async fn due_in_the_store_is_due_in_the_domain(test: &TestStore) {
                 let host = test.host_get(address(host), MAX_AGE).await.expect("a host");
                 let facts = LocationFacts {
                     state: host.location_state,
-                    located_at: host.location.as_ref().map(|location| location.located_at),
+                    located_at: host.location.as_ref().and_then(|location| location.located_at),
                     attempted_at: host.attempted_at,
                     reason: host.unlocated_reason,
                     database_build: host.attempted_at.map(|_| SEEN),

@@ -168,3 +168,39 @@ pub async fn an_import_reports_its_progress_and_end(test: &TestStore) {
     let listed = test.imports_list(None, 10).await.expect("a list");
     assert_eq!(listed.items, [import]);
 }
+
+/// Batches that share no host come to the same in any order, and also while others import the same hosts.
+pub async fn batches_of_one_import_may_be_recorded_at_once(test: &TestStore) {
+    const BATCHES: u8 = 12;
+    assert!(test.batches_at_once() >= 1);
+    let mut importing = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let store = (test.again)().await;
+        importing.spawn(async move {
+            let import = start(&*store).await;
+            let mut recording = tokio::task::JoinSet::new();
+            let mut next = 0;
+            while next < BATCHES || !recording.is_empty() {
+                while next < BATCHES && recording.len() < store.batches_at_once() {
+                    let store = std::sync::Arc::clone(&store);
+                    let batch: Vec<_> = (0..40).map(|last| open(&format!("8.8.{next}.{last}"), 22)).collect();
+                    recording.spawn(async move { record_in(&*store, import, &batch).await });
+                    next += 1;
+                }
+                recording.join_next().await.expect("one is under way").expect("recorded");
+            }
+            let report = store.import_get(import).await.expect("an import").report;
+            store.close().await;
+            report
+        });
+    }
+    let reports = importing.join_all().await;
+    let all = u64::from(BATCHES) * 40;
+    assert!(
+        reports.iter().all(|report| (report.hosts_seen, report.services_seen) == (all, all)),
+        "{reports:?}"
+    );
+    assert_eq!(reports.iter().map(|report| report.hosts_new).sum::<u64>(), all);
+    assert_eq!(reports.iter().map(|report| report.jobs_queued).sum::<u64>(), all);
+    assert_eq!(test.jobs_stats().await.expect("stats").geolocation.available, all);
+}

@@ -182,6 +182,18 @@ pub async fn a_renewed_lease_is_not_rescued(test: &TestStore) {
     assert_eq!(test.jobs_renew(renew).await.expect("renewed"), [job.id]);
 }
 
+/// Whoever does not have to look for leases that ran out leaves them to the one who has, for a while.
+pub async fn a_lease_is_overdue_a_while_after_it_ran_out(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    let overdue = Rescue::Overdue(2 * SECOND);
+    (test.advance)(LEASE + SECOND);
+    assert_eq!(test.jobs_rescue(overdue).await.expect("rescued").rescued, 0);
+    (test.advance)(2 * SECOND);
+    assert_eq!(test.jobs_rescue(overdue).await.expect("rescued").rescued, 1);
+    assert_eq!(state(test, job.id).await, JobState::Available);
+}
+
 /// A graceful stop costs no attempt.
 pub async fn released_jobs_keep_their_attempts(test: &TestStore) {
     one_job(test).await;

@@ -75,6 +75,7 @@ macro_rules! conformance {
             imports_are_undone_in_any_order,
             undo_of_a_located_import_leaves_counters_true,
             an_import_reports_its_progress_and_end,
+            batches_of_one_import_may_be_recorded_at_once,
         );
         $crate::conformance!(@cases $open, hosts:
             pages_follow_each_other_without_gap_or_repetition,
@@ -111,6 +112,7 @@ macro_rules! conformance {
             released_jobs_keep_their_attempts,
             crashed_jobs_come_in_groups_and_then_alone,
             three_deaths_alone_discard_a_job,
+            a_lease_is_overdue_a_while_after_it_ran_out,
             retry_revives_the_newest_and_skips_live_keys,
             cancelling_leaves_the_host_alone,
             a_paused_kind_is_not_claimed,
@@ -185,6 +187,7 @@ macro_rules! conformance {
             a_paused_task_runs_when_it_is_asked_for,
             an_end_is_remembered,
             a_changed_rule_moves_the_next_time,
+            a_rule_that_is_changed_while_it_runs_decides_when_it_is_next,
         );
         $crate::conformance!(@pairs $open, copying:
             every_table_is_read_row_by_row,
@@ -192,14 +195,14 @@ macro_rules! conformance {
             a_copy_goes_on_where_it_was_interrupted,
             a_target_that_is_not_empty_is_refused,
             half_a_copy_belongs_to_its_source,
-        );
-        $crate::conformance!(@pairs $open, walk:
-            counters_agree_with_the_rows_after_any_order_of_operations,
             a_copy_that_is_discarded_begins_anew,
         );
         $crate::conformance!(@pairs $open, newer:
             jobs_of_an_unknown_kind_are_left_alone,
             undoing_takes_jobs_of_an_unknown_kind_along,
+        );
+        $crate::conformance!(@pairs $open, walk:
+            counters_agree_with_the_rows_after_any_order_of_operations,
         );
         $crate::conformance!(@cases $open, races:
             no_job_is_claimed_twice,

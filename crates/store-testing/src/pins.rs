@@ -121,6 +121,8 @@ pub async fn an_unpinned_host_is_due_where_it_stands(test: &TestStore) {
     assert!(test.location_unpin(address("8.8.8.8")).await.expect("unpinned"));
     let host = get(test, "8.8.8.8").await;
     assert_eq!((host.pinned, host.stale, city(&host)), (false, true, Some("Osaka")));
+    // Nobody located it there at a moment that could be told.
+    assert_eq!(host.location.map(|location| location.located_at), Some(None));
     assert!(is_due(&**test, "8.8.8.8").await);
     assert_eq!(test.coverage(MAX_AGE).await.expect("coverage").stale, 1);
     let applied = apply(&**test, "8.8.8.8", Attempt::Located(frankfurt())).await;

@@ -124,7 +124,7 @@ pub async fn imports_that_bring_the_same_new_hosts_agree(test: &TestStore) {
     let made = importers.join_all().await;
     let made = made.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     assert_eq!(made, (NEW.into(), NEW.into()));
-    assert_eq!(test.jobs_stats().await.expect("stats").geolocation.available, NEW.into());
+    assert_eq!(test.jobs_stats().await.expect("stats").geolocation.available, u64::from(NEW));
     let count = test.hosts_count(HostFilter::default(), MAX_AGE, 1_000).await.expect("a count");
     assert_eq!(count.hosts, u64::from(NEW));
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hostatlas_domain::{Schedule, ScheduleOutcome, ScheduleState, ScheduleTask};
+use hostatlas_domain::{Schedule, ScheduleOutcome, ScheduleRule, ScheduleState, ScheduleTask};
 use hostatlas_store::{ClaimedSchedule, FinishSchedule, Store, StoreError, WorkerId};
 
 use crate::{TestStore, factory::*};
@@ -15,7 +15,7 @@ async fn claim(store: &dyn Store) -> Option<ClaimedSchedule> {
 
 fn end(claimed: &ClaimedSchedule, next_in: Duration) -> FinishSchedule {
     let outcome = Ok("3 hosts queued".to_owned());
-    FinishSchedule { task: claimed.task, token: claimed.token, outcome, next_in }
+    FinishSchedule { task: claimed.task, token: claimed.token, outcome, next_in, rule: claimed.rule.clone() }
 }
 
 async fn finish(test: &TestStore, claimed: &ClaimedSchedule) {
@@ -190,4 +190,23 @@ pub async fn a_changed_rule_moves_the_next_time(test: &TestStore) {
     let claimed = claim(&**test).await.expect("an occurrence");
     assert_eq!((claimed.task, claimed.rule.to_string()), (ScheduleTask::Check, "*/5 * * * *".to_owned()));
     assert_eq!(of(test, ScheduleTask::Refresh).await.rule.to_string(), "every 1d");
+}
+
+/// Whoever finishes counted the next time from the rule that stood when it began; that one must not decide any more.
+pub async fn a_rule_that_is_changed_while_it_runs_decides_when_it_is_next(test: &TestStore) {
+    quiet(test).await;
+    test.schedule_ask(ScheduleTask::Check).await.expect("asked");
+    let claimed = claim(&**test).await.expect("an occurrence");
+    let rule: ScheduleRule = "*/5 * * * *".parse().expect("a rule");
+    test.schedule_change(claimed.task, rule.clone(), HOUR).await.expect("changed");
+    let changed = of(test, claimed.task).await;
+    let stands = test.schedule_finish(end(&claimed, YEAR)).await.expect("an answer");
+    assert_eq!(stands, Some(rule.clone()));
+    assert_eq!(of(test, claimed.task).await, changed, "nothing is written of an end by another rule");
+
+    let again = FinishSchedule { rule, ..end(&claimed, SECOND * 90) };
+    assert_eq!(test.schedule_finish(again).await.expect("finished"), None);
+    let done = of(test, claimed.task).await;
+    let waits = done.next_at.since(done.finished_at.expect("an end"));
+    assert_eq!((done.state, waits), (ScheduleState::Waiting, SECOND * 90));
 }

@@ -113,6 +113,12 @@ pub trait ImportStore: Send + Sync {
     /// (`ssl`, `X509`). Recording the same batch twice changes nothing but the import that last saw its rows.
     async fn sightings_record(&self, params: RecordSightings) -> Result<Recorded, StoreError>;
 
+    /// How many batches are worth recording at once, as long as none of them share a host: one where a single writer has
+    /// the database.
+    fn batches_at_once(&self) -> usize {
+        1
+    }
+
     /// Notes how far an import is; hosts, services and jobs are counted by [`ImportStore::sightings_record`] itself.
     async fn import_finish(&self, params: FinishImport) -> Result<Import, StoreError>;
 

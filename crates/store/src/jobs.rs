@@ -88,6 +88,20 @@ pub struct ClaimJobs {
     pub except: Vec<JobId>,
 }
 
+impl ClaimJobs {
+    /// How many jobs whose worker died so often come together, and with no others: the reason may be among them.
+    ///
+    /// What never met a death comes by the limit. After the first death the suspects come in small groups, after
+    /// further ones alone, so that whoever kills its worker is found in three deaths and its neighbours survive.
+    pub fn together(&self, crash_count: u32) -> u32 {
+        match crash_count {
+            0 => self.limit,
+            1 => self.crashed_limit.clamp(1, self.limit.max(1)),
+            _ => self.limit.min(1),
+        }
+    }
+}
+
 /// A job to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedJob {
@@ -177,6 +191,8 @@ pub struct RenewJobs {
 pub enum Rescue {
     /// Those whose lease ran out.
     Expired,
+    /// Those whose lease ran out so long ago: whoever has to look for them did not.
+    Overdue(Duration),
     /// All: the caller has just taken the worker role, so no worker lives.
     All,
 }

@@ -29,6 +29,8 @@ pub struct FinishSchedule {
     pub outcome: Result<String, String>,
     /// After how long it is due again.
     pub next_in: Duration,
+    /// The rule that says so.
+    pub rule: ScheduleRule,
 }
 
 /// Recurring work. The four tasks are there from the start; a task that a newer version made is left alone.
@@ -68,5 +70,8 @@ pub trait ScheduleStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Notes how an occurrence ended; [`StoreError::LeaseLost`] if somebody else has it, and nothing is changed.
-    async fn schedule_finish(&self, finish: FinishSchedule) -> Result<(), StoreError>;
+    ///
+    /// If the task was given another rule meanwhile, nothing is changed either, and that rule is answered: whoever
+    /// finishes has to say what it makes of it.
+    async fn schedule_finish(&self, finish: FinishSchedule) -> Result<Option<ScheduleRule>, StoreError>;
 }

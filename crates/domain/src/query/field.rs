@@ -3,9 +3,11 @@
 use ipnet::IpNet;
 
 use super::{HostFilter, InvalidQuery, term::Term};
-use crate::{Address, Asn, CountryCode, ImportId, LocationState, PlaceId, UnlocatedReason, sanitize};
+use crate::{
+    Address, Asn, CountryCode, ImportId, LocationState, PlaceId, ProviderName, UnlocatedReason, sanitize,
+};
 
-pub(super) const HINT: &str = "fields are ip, net, country, city, port, asn, org, state, reason, place and import, as in `country:DE port:443`";
+pub(super) const HINT: &str = "fields are ip, net, country, city, port, asn, org, state, reason, provider, place and import, as in `country:DE port:443`";
 
 /// Adds to a filter what a term asks for.
 pub(super) fn add(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
@@ -27,6 +29,7 @@ pub(super) fn add(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQue
         "org" | "organization" => once_option(term, &mut filter.organization, term.value.clone()),
         "state" => add_state(filter, term),
         "reason" => add_reason(filter, term),
+        "provider" => add_provider(filter, term),
         "place" => {
             let id = term.parse()?;
             once_option(term, &mut filter.place, PlaceId(id))
@@ -117,6 +120,13 @@ fn add_reason(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> 
     let known = || UnlocatedReason::ALL.map(UnlocatedReason::slug).join(", ");
     let reason = reason.ok_or_else(|| term.value_error(format!("use one of {}", known())))?;
     once_option(term, &mut filter.reason, reason)
+}
+
+fn add_provider(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
+    let known = || ProviderName::ALL.map(ProviderName::name).join(", ");
+    let provider = ProviderName::ALL.into_iter().find(|provider| provider.name() == term.value);
+    let provider = provider.ok_or_else(|| term.value_error(format!("use one of {}", known())))?;
+    once_option(term, &mut filter.provider, provider)
 }
 
 /// A field that is given twice would have to hold twice; no host is in two countries, so that is a mistake to show.

@@ -1,7 +1,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Asn, CountryCode, ImportId, LocationState, PlaceId, PortNumber, UnlocatedReason};
+use crate::{Asn, CountryCode, ImportId, LocationState, PlaceId, PortNumber, ProviderName, UnlocatedReason};
 
 /// Which hosts a list, a map or a bulk action means; all given parts must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct HostFilter {
     pub stale: bool,
     /// Unlocated for this reason.
     pub reason: Option<UnlocatedReason>,
+    /// Located by this provider.
+    pub provider: Option<ProviderName>,
     /// On this place.
     pub place: Option<PlaceId>,
     /// First brought by this import.

@@ -235,18 +235,20 @@ async fn among_others_jobs_are_leased_and_only_what_ran_out_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_have_the_duty_takes_nothing_back_until_its_holder_is_gone() {
+async fn who_does_not_have_the_duty_takes_back_only_what_is_overdue_until_its_holder_is_gone() {
     let store = Arc::new(MemoryStore::default());
     let dead = (WorkerId(-1), Instant::now() + Duration::from_secs(30));
     *store.duty.lock().expect("unpoisoned") = Some(dead);
     let early = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
     early.run(&AMONG_OTHERS, after(Duration::from_secs(25))).await.expect("memory does not fail");
-    assert_eq!(store.rescues.lock().expect("unpoisoned").len(), 0);
+    let rescues = std::mem::take(&mut *store.rescues.lock().expect("unpoisoned"));
+    let overdue = Rescue::Overdue(Duration::from_secs(1));
+    assert!(rescues.len() > 5 && rescues.iter().all(|rescue| *rescue == overdue), "{rescues:?}");
 
     let later = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
     later.run(&AMONG_OTHERS, after(Duration::from_secs(10))).await.expect("memory does not fail");
 
-    assert!(!store.rescues.lock().expect("unpoisoned").is_empty());
+    assert!(store.rescues.lock().expect("unpoisoned").contains(&Rescue::Expired));
     assert_eq!(*store.duty.lock().expect("unpoisoned"), None, "the next need not wait");
 }
 

@@ -15,6 +15,8 @@ use super::{
 /// Records that are remembered over the flushes of a live import: two generations of this many.
 const REMEMBERED: usize = 1_000_000;
 
+/// Observations that one batch may have.
+pub(super) const MOST_OBSERVATIONS: usize = 10_000;
 /// Banners in one batch, in bytes: ten thousand observations could bring 160 MiB of them.
 const BATCH_TEXT: usize = 2 * 1024 * 1024;
 /// Services that banners of one port are told apart by. More is no service but an attack, and counts as duplicate.
@@ -54,12 +56,20 @@ impl Seen {
 }
 
 /// The next observations of a sorted sequence, about `size`; an empty batch is the end.
+///
+/// It ends with the last of a host unless that would be too much: batches that share a host wait for each other.
 pub(super) fn next_batch(sorted: &mut Sorted, size: usize, mut seen: Option<&mut Seen>) -> io::Result<Batch> {
     let mut batch = Batch { observations: Vec::with_capacity(size), lines: LineCounts::default() };
     let mut text_bytes = 0;
-    while batch.observations.len() < size && text_bytes < BATCH_TEXT {
+    let mut host = None;
+    while text_bytes < BATCH_TEXT {
+        let Some(key) = sorted.peek_key() else { break };
+        let most = if host == Some((key.0, key.1)) { MOST_OBSERVATIONS } else { size };
+        if batch.observations.len() >= most {
+            break;
+        }
+        host = Some((key.0, key.1));
         let Some(first) = sorted.next()? else { break };
-        let key = first.record.sort_key();
         let mut group = Group::new(key, first.record);
         group.add(first, &mut batch.lines, seen.as_deref_mut());
         while sorted.peek_key() == Some(key) {
@@ -245,6 +255,32 @@ mod tests {
             None,
         );
         assert_eq!((batch.lines.ok, batch.lines.duplicate, batch.observations.len()), (6, 2, 3));
+    }
+
+    #[test]
+    fn a_batch_ends_between_hosts() {
+        let mut buffer = Buffer::default();
+        for (last, number) in [(1, 80), (2, 80), (2, 81), (2, 82), (3, 80), (4, 80)] {
+            buffer.push(&open(last, number, 1), false, STARTED);
+        }
+        let mut sorted = sorted_in_memory(buffer).expect("memory does not fail");
+        let mut lengths = Vec::new();
+        for _ in 0..3 {
+            lengths.push(next_batch(&mut sorted, 2, None).expect("memory does not fail").observations.len());
+        }
+        assert_eq!(lengths, [4, 2, 0]);
+    }
+
+    #[test]
+    fn a_host_that_is_too_much_for_one_batch_has_several() {
+        let mut buffer = Buffer::default();
+        for number in 1..=12_000 {
+            buffer.push(&open(1, number, 1), false, STARTED);
+        }
+        let mut sorted = sorted_in_memory(buffer).expect("memory does not fail");
+        let lengths = [(); 3]
+            .map(|()| next_batch(&mut sorted, 500, None).expect("memory does not fail").observations.len());
+        assert_eq!(lengths, [10_000, 2_000, 0]);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn assemble(host: &Host, others: Vec<HostAnswer>, order: &[ProviderName]) -> Hos
     if let Some(location) = chosen {
         let first = HostAnswer {
             answer: location.answer.clone(),
-            answered_at: Some(location.located_at),
+            answered_at: location.located_at,
             chosen: true,
             distance_km: chosen_at.map(|_| 0.0),
         };
@@ -153,7 +153,11 @@ mod tests {
             location_state: LocationState::Pending,
             unlocated_reason: None,
             address_class: AddressClass::Public,
-            location: location.map(|answer| HostLocation { answer, located_at, place_id: PlaceId(1) }),
+            location: location.map(|answer| HostLocation {
+                answer,
+                located_at: Some(located_at),
+                place_id: PlaceId(1),
+            }),
             pinned: false,
             attempted_at: None,
             stale: false,

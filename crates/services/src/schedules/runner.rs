@@ -82,12 +82,12 @@ async fn occurrence(services: Services, claimed: ClaimedSchedule, stop: Cancella
             return;
         }
     };
-    let finish = finish(&claimed, went, began.elapsed());
-    match &finish.outcome {
+    let store = services.store();
+    let said = write(&claimed, &went, began, |finish| store.schedule_finish(finish)).await;
+    match said {
         Ok(done) => info!("The schedule `{task}` is done: {done}"),
         Err(error) => warn!("The schedule `{task}` failed: {error}"),
     }
-    write(services.store(), finish).await;
     services.changed();
 }
 
@@ -113,24 +113,22 @@ async fn renew_until_lost(store: &Arc<dyn Store>, claimed: &ClaimedSchedule) {
     }
 }
 
-/// How it ended and when it is done again: `took` after the claim, by the store's clock.
-fn finish(claimed: &ClaimedSchedule, went: Went, took: Duration) -> FinishSchedule {
+/// How it ended and when it is done again by `rule`: `took` after the claim, by the store's clock.
+fn finish(claimed: &ClaimedSchedule, rule: &ScheduleRule, went: &Went, took: Duration) -> FinishSchedule {
     let (mut outcome, interrupted) = match went {
-        Went::Well(done) => (Ok(done), false),
-        Went::Wrong(why) => (Err(why), false),
+        Went::Well(done) => (Ok(done.clone()), false),
+        Went::Wrong(why) => (Err(why.clone()), false),
         Went::Interrupted => (Err("its worker was stopped first; it is taken up again".to_owned()), true),
     };
-    let next_in = if interrupted {
-        AFTER_INTERRUPTION
-    } else {
-        next_in(&claimed.rule, claimed.now.plus(took), &mut outcome)
-    };
+    let next_in =
+        if interrupted { AFTER_INTERRUPTION } else { next_in(rule, claimed.now.plus(took), &mut outcome) };
     let cut = |text: String| truncate_bytes(&text, LONGEST_DETAIL).to_owned();
     FinishSchedule {
         task: claimed.task,
         token: claimed.token,
         outcome: outcome.map(cut).map_err(cut),
         next_in,
+        rule: rule.clone(),
     }
 }
 
@@ -142,27 +140,44 @@ fn next_in(rule: &ScheduleRule, now: Timestamp, outcome: &mut Result<String, Str
     })
 }
 
-async fn write(store: &Arc<dyn Store>, finish: FinishSchedule) {
-    for attempt in 1..=FINISH_TRIES {
-        match store.schedule_finish(finish.clone()).await {
-            Ok(()) => return,
+/// Has the end written by `submit`; answers what is said of it. The rule may have been changed meanwhile: the next time
+/// is counted from the one that stands when the end is written.
+async fn write<S>(
+    claimed: &ClaimedSchedule,
+    went: &Went,
+    began: Instant,
+    submit: impl Fn(FinishSchedule) -> S,
+) -> Result<String, String>
+where
+    S: Future<Output = Result<Option<ScheduleRule>, StoreError>>,
+{
+    let task = claimed.task;
+    let mut rule = claimed.rule.clone();
+    let mut failures = 0;
+    loop {
+        let finish = finish(claimed, &rule, went, began.elapsed());
+        let outcome = finish.outcome.clone();
+        match submit(finish).await {
+            Ok(None) => return outcome,
+            Ok(Some(stands)) => rule = stands,
             Err(StoreError::LeaseLost) => {
-                warn!("The schedule `{}` was done by another process as well", finish.task);
-                return;
+                warn!("The schedule `{task}` was done by another process as well");
+                return outcome;
             }
-            Err(error) if attempt < FINISH_TRIES => {
+            Err(error) => {
+                failures += 1;
+                if failures == FINISH_TRIES {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "The end of `{task}` was not written; it is done again"
+                    );
+                    return outcome;
+                }
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "The end of a schedule could not be written yet"
                 );
                 tokio::time::sleep(LOOK_INTERVAL).await;
-            }
-            Err(error) => {
-                let task = finish.task;
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "The end of `{task}` was not written; it is done again"
-                );
             }
         }
     }
@@ -183,35 +198,53 @@ mod tests {
         }
     }
 
-    fn next(rule: &str, went: Went, took: u64) -> (Result<String, String>, u64) {
-        let finish = finish(&claimed(rule), went, Duration::from_secs(took));
+    fn next(rule: &str, went: &Went, took: u64) -> (Result<String, String>, u64) {
+        let claimed = claimed(rule);
+        let finish = finish(&claimed, &claimed.rule, went, Duration::from_secs(took));
         (finish.outcome, finish.next_in.as_secs())
     }
 
     #[test]
     fn an_interval_counts_from_the_end_and_cron_goes_on_by_the_clock() {
-        let well = || Went::Well("done".to_owned());
-        assert_eq!(next("every 1h", well(), 100), (Ok("done".to_owned()), 3_600));
+        let well = Went::Well("done".to_owned());
+        assert_eq!(next("every 1h", &well, 100), (Ok("done".to_owned()), 3_600));
         // 11:40:01; what takes two minutes of a minutely rule does not run again for each that it missed.
-        assert_eq!(next("* * * * *", well(), 120), (Ok("done".to_owned()), 59));
+        assert_eq!(next("* * * * *", &well, 120), (Ok("done".to_owned()), 59));
     }
 
     #[test]
     fn what_was_interrupted_is_taken_up_soon() {
-        let (outcome, next_in) = next("every 1d", Went::Interrupted, 1);
+        let (outcome, next_in) = next("every 1d", &Went::Interrupted, 1);
         assert_eq!((outcome.is_err(), next_in), (true, 10));
     }
 
     #[test]
     fn a_rule_that_cannot_be_read_any_more_is_said_and_tried_daily() {
-        let (outcome, next_in) = next("61 * * * *", Went::Wrong("broken".to_owned()), 1);
+        let (outcome, next_in) = next("61 * * * *", &Went::Wrong("broken".to_owned()), 1);
         assert!(outcome.is_err_and(|why| why.starts_with("broken; `61 * * * *` is no schedule")));
         assert_eq!(next_in, 86_400);
     }
 
     #[test]
     fn what_is_said_is_cut_to_what_is_stored() {
-        let (outcome, _) = next("every 1d", Went::Wrong("é".repeat(1_000)), 1);
+        let (outcome, _) = next("every 1d", &Went::Wrong("é".repeat(1_000)), 1);
         assert_eq!(outcome.map_err(|why| why.len()), Err(1_024));
+    }
+
+    #[tokio::test]
+    async fn the_rule_that_stands_at_the_end_decides_when_it_is_next() {
+        let submitted = std::sync::Mutex::new(Vec::new());
+        let stands: ScheduleRule = "every 5m".parse().expect("a rule");
+        let submit = |finish: FinishSchedule| {
+            let answer = (finish.rule != stands).then(|| stands.clone());
+            submitted.lock().expect("no panic").push((finish.rule.to_string(), finish.next_in.as_secs()));
+            std::future::ready(Ok(answer))
+        };
+        // The rule that went away had no next time: of that nothing is said any more.
+        let went = Went::Well("done".to_owned());
+        let said = write(&claimed("61 * * * *"), &went, Instant::now(), submit).await;
+        assert_eq!(said.as_deref(), Ok("done"));
+        let expected = [("61 * * * *".to_owned(), 86_400), ("every 5m".to_owned(), 300)];
+        assert_eq!(*submitted.lock().expect("no panic"), expected);
     }
 }

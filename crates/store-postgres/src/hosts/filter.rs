@@ -188,6 +188,9 @@ fn host_conditions(now: i64, filter: &HostFilter, max_age: Duration) -> String {
     if let Some(reason) = filter.reason {
         let _ = write!(text, " AND host.location_state = 2 AND host.reason = {}", reason.number());
     }
+    if let Some(provider) = filter.provider {
+        let _ = write!(text, " AND host.location_state = 1 AND host.provider = {}", provider.number());
+    }
     if let Some(import) = filter.import {
         let _ = write!(text, " AND host.first_import = {}", import.0);
     }

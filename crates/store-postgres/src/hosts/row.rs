@@ -96,9 +96,14 @@ fn location(row: &PgRow) -> Option<HostLocation> {
     );
     Some(HostLocation {
         answer,
-        located_at: moment(row, "located_at")?,
+        located_at: located_at(row),
         place_id: PlaceId(row.get::<Option<i64>, _>("place")?),
     })
+}
+
+/// None also after a person let the host go: until it is looked up again it is as old as can be.
+fn located_at(row: &PgRow) -> Option<Timestamp> {
+    moment(row, "located_at").filter(|at| at.as_millis() > 0)
 }
 
 fn import(row: &PgRow, column: &str) -> Option<ImportId> {
@@ -151,7 +156,7 @@ pub(super) fn summary(row: &PgRow, now: Timestamp, max_age: Duration) -> HostSum
             .and_then(ProviderName::from_number)
             .map(|name| name.name().to_owned()),
         accuracy_km: row.get::<Option<i32>, _>("accuracy_km").and_then(|km| u16::try_from(km).ok()),
-        located_at: moment(row, "located_at"),
+        located_at: located_at(row),
         ports: Vec::new(),
         open_ports: 0,
     }

@@ -28,10 +28,16 @@ pub(super) async fn lease(
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(most) = most(connection, now, &rooms, params).await? else { return Ok(Vec::new()) };
+    let first = if params.limit > params.crashed_limit {
+        let first = crashes_of_first(connection, now, &rooms, params).await?;
+        let Some(first) = first else { return Ok(Vec::new()) };
+        Some(first)
+    } else {
+        None
+    };
     // Planned anew each time: a plan that was made while the table was small reads all of it when it has grown, and a
     // limit that the planner does not know is guessed as a tenth of the table.
-    let row = sqlx::query(AssertSqlSafe(statement(&rooms, params, most)))
+    let row = sqlx::query(AssertSqlSafe(statement(&rooms, params, first)))
         .bind(now)
         .bind(params.except.iter().map(|job| job.0).collect::<Vec<_>>())
         .bind(later(now, params.lease))
@@ -52,21 +58,18 @@ pub(super) async fn lease(
     claimed(&row)
 }
 
-/// How many jobs may come together with the one that comes first; none if nothing is due.
+/// How often a worker died with the job that comes first; none if nothing is due.
 ///
 /// All that a claim finds it locks, and a lock is a write: whoever locked thousands to take one that has to run alone
 /// would take 17 instead of 3 milliseconds for it, and keep everybody else from those thousands.
-async fn most(
+async fn crashes_of_first(
     connection: &mut PgConnection,
     now: i64,
     rooms: &[(JobKind, u32)],
     params: &ClaimJobs,
 ) -> Result<Option<u32>, StoreError> {
-    if params.limit <= params.crashed_limit {
-        return Ok(Some(params.limit));
-    }
     let (source, order) = source(rooms, params, 1);
-    let first = format!("SELECT crash_count FROM ({source}) AS due ORDER BY {order} LIMIT 1");
+    let first = format!("SELECT crash_count FROM ({source}) AS due ORDER BY {order}, id LIMIT 1");
     let crashes: Option<i32> = sqlx::query_scalar(AssertSqlSafe(first))
         .bind(now)
         .bind(params.except.iter().map(|job| job.0).collect::<Vec<_>>())
@@ -75,7 +78,7 @@ async fn most(
         .await
         .map_err(engine)?;
     let crashes = crashes.map(|crashes| u32::try_from(crashes).map_err(|_| corrupt("a count of a job")));
-    Ok(crashes.transpose()?.map(|crashes| params.together(crashes)))
+    crashes.transpose()
 }
 
 fn claimed(row: &PgRow) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -126,28 +129,33 @@ pub(super) fn port(port: i32, protocol: i16) -> Result<Option<(PortNumber, Proto
 fn source(rooms: &[(JobKind, u32)], params: &ClaimJobs, most: u32) -> (String, &'static str) {
     let rooms: Vec<_> = rooms.iter().map(|(kind, room)| (*kind, most.min(*room))).collect();
     if params.oldest_first {
-        (oldest(&rooms, most), "run_at, id")
+        (oldest(&rooms, most), "run_at")
     } else {
-        (most_urgent(&rooms, most), "priority, run_at, id")
+        (most_urgent(&rooms, most), "priority, run_at")
     }
 }
 
 /// The statement for kinds and their rooms: $1 now, $2 what is left out, $3 the end of the lease, $4 the worker.
 ///
-/// What is found is locked where it is found, so that others skip it; never more than `most` of each kind and
-/// priority. Jobs whose worker died as often as another's come together, and never more than
-/// [`ClaimJobs::together`] says. What is locked and not taken is free again at the commit. A job whose worker died
-/// during its last attempt is attempted once more, but never counted beyond the most.
-fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, most: u32) -> String {
+/// What is found is locked where it is found, so that others skip it; of each kind and priority never more than may
+/// come together with the one that comes `first`, if that was looked at. Jobs whose worker died while they ran with
+/// others are never mixed with the rest, and never more than [`ClaimJobs::together`] says. What is locked and not taken
+/// is free again at the commit. A job whose worker died during its last attempt is attempted once more, but never
+/// counted beyond the most.
+fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, first: Option<u32>) -> String {
+    let most = first.map_or(params.limit, |crashes| params.together(crashes));
     let (source, order) = source(rooms, params, most);
+    // Of those that became due together the one that was looked at counts: thousands may be locked for its sake.
+    let like_first = first
+        .map_or_else(String::new, |crashes| format!("(least(crash_count, 2) = {}) DESC, ", crashes.min(2)));
     // What became due since the first was looked at may come before it.
     let limit = |crashes: u32| params.together(crashes).min(most);
     let (none, once, more) = (limit(0), limit(1), limit(2));
     format!(
         "WITH due AS MATERIALIZED ({source}),
-         first AS MATERIALIZED (SELECT least(crash_count, 2) AS class FROM due ORDER BY {order} LIMIT 1),
+         first AS MATERIALIZED (SELECT least(crash_count, 2) AS class FROM due ORDER BY {order}, {like_first}id LIMIT 1),
          taken AS MATERIALIZED (
-             SELECT id, kind, state FROM due WHERE least(crash_count, 2) = (SELECT class FROM first) ORDER BY {order}
+             SELECT id, kind, state FROM due WHERE least(crash_count, 2) = (SELECT class FROM first) ORDER BY {order}, id
              LIMIT (SELECT CASE class WHEN 0 THEN {none} WHEN 1 THEN {once} ELSE {more} END FROM first)),
          run AS (
              UPDATE job SET state = 3, lease_token = lease_token + 1, attempt = least(attempt + 1, max_attempts),
@@ -164,7 +172,7 @@ fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, most: u32) -> String 
              SELECT run.*, h.address, h.satisfied FROM run CROSS JOIN LATERAL (
                  SELECT address, location_state = 1 AND coalesce(located_at > run.created_at, false) AS satisfied
                  FROM host WHERE host.id = run.host OFFSET 0) AS h
-             ORDER BY {order}) AS claimed"
+             ORDER BY {order}, id) AS claimed"
     )
 }
 
@@ -299,14 +307,16 @@ mod tests {
         let all: Vec<_> = JobKind::ALL.into_iter().map(|kind| (kind, 1_000)).collect();
         for analyze in ["SELECT 1", "ANALYZE"] {
             sqlx::raw_sql(analyze).execute(&mut connection).await.expect("done");
-            for (rooms, oldest_first, limit) in [
-                (&all[2..3], false, 1_000),
-                (&all[..], false, 1_000),
-                (&all[..], true, 1_000),
-                (&all[2..3], false, 1),
+            for (rooms, oldest_first, limit, first) in [
+                (&all[2..3], false, 1_000, Some(0)),
+                (&all[2..3], false, 1_000, Some(1)),
+                (&all[2..3], false, 1_000, Some(2)),
+                (&all[..], false, 1_000, Some(0)),
+                (&all[..], true, 1_000, Some(0)),
+                (&all[2..3], false, 1, None),
             ] {
                 let plan =
-                    plan(&mut connection, &statement(rooms, &params(limit, oldest_first), limit)).await;
+                    plan(&mut connection, &statement(rooms, &params(limit, oldest_first), first)).await;
                 let text = plan.join("\n");
                 assert!(!text.contains("Seq Scan on job") && !text.contains("Seq Scan on host"), "{text}");
                 let seeks = plan.iter().filter(|line| line.contains("using job_ready on job")).count();

@@ -114,6 +114,7 @@ pub(super) async fn rescue(
 ) -> Result<(Rescued, bool), StoreError> {
     let expired = match rescue {
         Rescue::Expired => now,
+        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
         Rescue::All => i64::MAX,
     };
     // Giving up says something about the host, and hosts are locked before jobs: so who may be given up is asked first.
@@ -124,8 +125,8 @@ pub(super) async fn rescue(
     .bind(expired)
     .bind(CRASHES_MOST - 1)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
-    .fetch_all(&mut *connection)
     .bind(KINDS)
+    .fetch_all(&mut *connection)
     .await
     .map_err(engine)?;
     let hosts = lock_hosts(connection, &doomed).await?;
@@ -136,8 +137,8 @@ pub(super) async fn rescue(
     )
     .bind(expired)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
-    .fetch_all(&mut *connection)
     .bind(KINDS)
+    .fetch_all(&mut *connection)
     .await
     .map_err(engine)?;
     let is_last = orphans.len() < RESCUED_AT_ONCE;

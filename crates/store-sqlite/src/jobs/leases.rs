@@ -97,6 +97,7 @@ pub(super) async fn rescue(
 ) -> Result<Rescued, StoreError> {
     let expired = match rescue {
         Rescue::Expired => now,
+        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
         Rescue::All => i64::MAX,
     };
     let packed: Option<String> = sqlx::query_scalar(
@@ -104,8 +105,8 @@ pub(super) async fn rescue(
          FROM job INDEXED BY job_leased WHERE state = 3 AND leased_until <= ?1 AND kind < ?2",
     )
     .bind(expired)
-    .fetch_one(&mut *connection)
     .bind(KINDS)
+    .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;
     let (mut back, mut given_up, mut counts) = (Vec::new(), Vec::new(), JobDelta::default());

@@ -1,6 +1,6 @@
 //! A job as people see it.
 
-use hostatlas_domain::{Address, Job, JobId, Priority, Timestamp};
+use hostatlas_domain::{Address, Job, JobId, JobState, Priority, Timestamp};
 use hostatlas_store::{StoreError, backend::Wait};
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -10,7 +10,7 @@ use crate::error::{corrupt, engine};
 /// The columns that [`job`] reads, of `job AS j`, `host AS h` and `job_kind AS k`.
 pub(super) const COLUMNS: &str = "j.id, j.kind, h.address, j.port, j.protocol, j.state, j.priority, j.attempt, \
     j.max_attempts, j.run_at, j.created_at, j.started_at, j.finished_at, j.force, j.last_error, j.result, \
-    k.paused_at IS NOT NULL AS paused";
+    j.claimed_by, k.paused_at IS NOT NULL AS paused";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn job(row: &SqliteRow, now: i64) -> Result<Job, StoreError> {
@@ -47,5 +47,9 @@ pub(super) fn job(row: &SqliteRow, now: i64) -> Result<Job, StoreError> {
         last_error,
         // A waiting job has found nothing yet: the column says why it waits.
         result: result.filter(|_| !state.is_live()),
+        worker: row
+            .try_get::<Option<i64>, _>("claimed_by")
+            .map_err(engine)?
+            .filter(|_| state == JobState::Running),
     })
 }
