@@ -93,6 +93,15 @@ impl PostgresProbe {
         }
     }
 
+    /// Each table with the bytes that it takes with its indexes.
+    pub(crate) async fn table_sizes(&mut self) -> anyhow::Result<Vec<(String, u64)>> {
+        let sql = "SELECT relname::text, pg_total_relation_size(oid) FROM pg_class \
+                   WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace";
+        let connection = self.connection().await?;
+        let sizes: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(connection).await?;
+        Ok(sizes.into_iter().map(|(table, bytes)| (table, u64::try_from(bytes).unwrap_or(0))).collect())
+    }
+
     /// Jobs that are done.
     pub(crate) async fn completed(&mut self) -> anyhow::Result<i64> {
         self.number(

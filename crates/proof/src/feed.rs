@@ -50,6 +50,7 @@ impl Feed {
     pub(crate) async fn queue(&mut self, jobs: u32) -> anyhow::Result<()> {
         let mut left = jobs;
         while left > 0 {
+            let from_the_first = self.after.is_none();
             let params = EnqueueJobs {
                 selection: HostSelection::All,
                 after: self.after,
@@ -61,10 +62,9 @@ impl Feed {
             self.queued += i64::try_from(made.queued)?;
             self.after = made.next;
             let considered = u32::try_from(made.considered)?;
-            if considered == 0 && self.after.is_none() && made.queued == 0 {
-                anyhow::bail!("there are no hosts");
-            }
-            left = left.saturating_sub(considered.max(1));
+            // A page may end with the last host: then the next one is empty, and all begins anew.
+            anyhow::ensure!(considered > 0 || !from_the_first, "there are no hosts");
+            left = left.saturating_sub(considered);
         }
         Ok(())
     }

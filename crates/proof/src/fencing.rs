@@ -11,6 +11,7 @@
     reason = "a model's states and bounds are a few small numbers, by intent"
 )]
 
+mod action;
 mod faulty;
 mod laws;
 mod model;
@@ -18,7 +19,7 @@ mod replay;
 mod search;
 mod target;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use hostatlas_store::JobStore;
 use serde_json::json;
@@ -27,10 +28,10 @@ pub use faulty::Faulty;
 pub use model::{Action, Bounds, Model};
 pub use replay::{Mismatch, Replay, Replayed, replay};
 pub use search::{Counterexample, Searched, search};
+pub use target::POSTGRES_VARIABLE;
 use target::Target;
-pub use target::{Backend, POSTGRES_VARIABLE};
 
-use crate::{Form, Options, Report};
+use crate::{Form, Options, Report, cluster, database::Backend};
 
 /// A mistake that a queue could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,11 +56,17 @@ pub enum Fault {
     MergeForgetsRerun,
     /// Rescue does not count the crash, so that a job that kills its workers goes on for ever.
     RescueForgetsCrash,
+    /// The end of a job that was only looked at is written though it waits no more.
+    PeekedEndInAnyState,
+    /// The end of a job that was only looked at is written though somebody had it since.
+    PeekedEndWithoutToken,
+    /// The end of a job that was only looked at leaves its token as it was, so that it can be written again.
+    PeekedEndKeepsToken,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::FinishWithoutToken,
         Self::ClaimKeepsToken,
         Self::RescueIgnoresLease,
@@ -70,14 +77,33 @@ impl Fault {
         Self::CancelLeavesLease,
         Self::MergeForgetsRerun,
         Self::RescueForgetsCrash,
+        Self::PeekedEndInAnyState,
+        Self::PeekedEndWithoutToken,
+        Self::PeekedEndKeepsToken,
     ];
+
+    /// Whether only those can notice it that end jobs without marking them as running.
+    pub const fn needs_peeks(self) -> bool {
+        matches!(self, Self::PeekedEndInAnyState | Self::PeekedEndWithoutToken | Self::PeekedEndKeepsToken)
+    }
+
+    /// Those that can be made on a backend.
+    pub fn of(backend: Backend) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |fault| backend.has_peeks() || !fault.needs_peeks())
+    }
 }
 
-/// The models that are searched to their end: two keys with a job each, and one key whose finished job may come back
-/// beside its live one. Both have two workers.
-pub const SEARCHED: [(&str, Bounds); 2] = [
-    ("two keys", Bounds { rows: [1, 1], claims: 3, attempts: 2, crashes: 2 }),
-    ("one key, two rows", Bounds { rows: [2, 0], claims: 3, attempts: 2, crashes: 2 }),
+/// The models that are searched to their end, each with two workers: two keys with a job each, and one key whose
+/// finished job may come back beside its live one; then both again, smaller, with workers that also look at jobs and
+/// end them in one step.
+pub const SEARCHED: [(&str, Bounds); 4] = [
+    ("two keys", Bounds { rows: [1, 1], claims: 3, attempts: 2, crashes: 2, peeks: false }),
+    ("one key, two rows", Bounds { rows: [2, 0], claims: 3, attempts: 2, crashes: 2, peeks: false }),
+    ("two keys, in one step", Bounds { rows: [1, 1], claims: 2, attempts: 2, crashes: 2, peeks: true }),
+    (
+        "one key, two rows, in one step",
+        Bounds { rows: [2, 0], claims: 2, attempts: 2, crashes: 2, peeks: true },
+    ),
 ];
 
 /// Distinct states of each model that a short form visits.
@@ -92,9 +118,15 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::new("fencing", options);
     let most = options.form.pick(usize::MAX, SHORT_STATES);
     explore(&mut report, options.form, most);
+    // Beside the tests there is a server already.
+    let cluster = match std::env::var(POSTGRES_VARIABLE) {
+        Ok(_) => None,
+        Err(_) => Some(tokio::task::block_in_place(cluster::start)?),
+    };
+    let server = cluster.as_ref().map(|(_, url)| url.as_str());
     for backend in Backend::ALL {
         let schedules = options.form.pick(20_000, SCHEDULES_TO_CATCH);
-        on_database(&mut report, backend, schedules, options.seed).await?;
+        on_database(&mut report, backend, server, schedules, options.seed).await?;
     }
     Ok(report)
 }
@@ -103,7 +135,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 pub fn explore(report: &mut Report, form: Form, most: usize) {
     let mut states = 0;
     for (name, bounds) in SEARCHED {
+        let began = Instant::now();
         let searched = search(&Model { bounds, fault: None }, most);
+        report.number(&format!("seconds of {name}"), began.elapsed().as_secs());
         states += searched.states;
         report.number(&format!("states of {name}"), searched.states);
         report.number(&format!("steps of {name}"), searched.steps);
@@ -117,7 +151,8 @@ pub fn explore(report: &mut Report, form: Form, most: usize) {
     report.require(states >= STATES_LEAST || form == Form::Short, || format!("{states} states are too few"));
     let mut caught = Vec::new();
     for fault in Fault::ALL {
-        let found = SEARCHED.into_iter().find_map(|(name, bounds)| {
+        let models = SEARCHED.into_iter().filter(|(_, bounds)| bounds.peeks || !fault.needs_peeks());
+        let found = models.into_iter().find_map(|(name, bounds)| {
             let counterexample = search(&Model { bounds, fault: Some(fault) }, most).counterexample?;
             Some(json!({ "fault": format!("{fault:?}"), "model": name, "found": counterexample.to_string() }))
         });
@@ -127,23 +162,26 @@ pub fn explore(report: &mut Report, form: Form, most: usize) {
     report.number("faults caught in the model", caught);
 }
 
-/// Replays on one kind of database, sound and with each fault.
+/// Replays on one kind of database, sound and with each fault; `server` is as for [`replayed`].
 pub async fn on_database(
     report: &mut Report,
     backend: Backend,
+    server: Option<&str>,
     schedules: usize,
     seed: u64,
 ) -> anyhow::Result<()> {
     let name = backend.name();
-    let replayed = replayed(backend, None, schedules, seed).await?;
+    let began = Instant::now();
+    let replayed = replayed(backend, server, None, schedules, seed).await?;
+    report.number(&format!("{name} seconds"), began.elapsed().as_secs());
     report.number(&format!("{name} schedules"), replayed.schedules);
     report.number(&format!("{name} operations"), replayed.operations);
     if let Some(Mismatch { what, schedule, history }) = replayed.mismatch {
         report.violation(format!("{name}, schedule {schedule}: {what} after {history:?}"));
     }
     let mut caught = Vec::new();
-    for fault in Fault::ALL {
-        let replayed = self::replayed(backend, Some(fault), SCHEDULES_TO_CATCH, seed).await?;
+    for fault in Fault::of(backend) {
+        let replayed = self::replayed(backend, server, Some(fault), SCHEDULES_TO_CATCH, seed).await?;
         report.require(replayed.mismatch.is_some(), || format!("{fault:?} was not caught on {name}"));
         caught.extend(replayed.mismatch.map(|found| {
             json!({ "fault": format!("{fault:?}"), "found": found.what, "steps": found.history.len() })
@@ -153,21 +191,28 @@ pub async fn on_database(
     Ok(())
 }
 
-/// Replays on a new database, which compares itself with itself at the end.
+/// Replays on a new database, which compares itself with itself at the end. For `PostgreSQL` it is made on `server`, or
+/// without one on that of [`POSTGRES_VARIABLE`].
 pub async fn replayed(
     backend: Backend,
+    server: Option<&str>,
     fault: Option<Fault>,
     schedules: usize,
     seed: u64,
 ) -> anyhow::Result<Replayed> {
-    let target = Target::open(backend).await?;
+    let target = Target::open(backend, server).await?;
     let store = Arc::clone(&target.store);
     let jobs: Arc<dyn JobStore> = match fault {
         Some(fault) => Arc::new(Faulty::new(Arc::clone(&store), fault)),
         None => Arc::clone(&store) as Arc<dyn JobStore>,
     };
-    let mut replayed =
-        replay(&Replay { store, jobs, advance: Arc::clone(&target.advance), schedules, seed }).await?;
+    let advance = Arc::clone(&target.advance);
+    let replay = Replay { store, jobs, advance, schedules, seed, peeks: backend.has_peeks() };
+    let mut replayed = self::replay(&replay).await?;
+    if !replay.peeks && fault.is_none() && !replay::refuses_peeks(replay.jobs.as_ref()).await? {
+        let what = "jobs were run without being marked as running".to_owned();
+        replayed.mismatch.get_or_insert(Mismatch { what, schedule: replayed.schedules, history: Vec::new() });
+    }
     let check = target.store.check().await?;
     if let Some(finding) = check.findings.first().filter(|_| replayed.mismatch.is_none()) {
         let what = format!("{}: {}", finding.check, finding.detail);

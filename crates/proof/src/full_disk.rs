@@ -57,7 +57,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let mut inside = match Process::start(command) {
         Ok(inside) => inside,
         Err(error) => {
-            report.not_run(format!("a mount name space cannot be made: {error:#}"));
+            report.not_run(format!(
+                "a mount name space cannot be made: {error:#}; install `unshare` (Debian's `util-linux`)"
+            ));
             return Ok(report);
         }
     };

@@ -7,6 +7,7 @@
 mod addresses;
 pub mod clock_skew;
 mod cluster;
+mod database;
 mod feed;
 pub mod fencing;
 pub mod full_disk;
@@ -23,9 +24,12 @@ mod report;
 pub mod sigterm;
 pub mod soak;
 pub mod starvation;
+mod suite;
 mod workbench;
 
+pub use database::Backend;
 pub use report::{Form, Options, Report};
+pub use suite::Suite;
 
 use std::path::Path;
 
@@ -59,6 +63,11 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// Whether it runs on the backend that it is told. The others have one that they are about, or run on both.
+    pub const fn takes_backend(self) -> bool {
+        matches!(self, Self::Poison | Self::Starvation | Self::Sigterm | Self::Soak)
+    }
+
     /// Runs it to its end. An error means that nothing was shown either way.
     pub async fn run(self, options: &Options) -> anyhow::Result<Report> {
         match self {

@@ -2,7 +2,8 @@
 //!
 //! The worker is this program again, in a process of its own that aborts whenever it meets such a job. It is started
 //! again and again until it comes to the end of the queue: then every neighbour is done, each of the killers is given
-//! up, and nobody else is.
+//! up, and nobody else is. On `PostgreSQL` jobs of a dead worker wait for their leases to run out: each worker goes by a
+//! clock that is as much ahead of the one before, so that nobody has to wait for it.
 
 use std::{
     collections::HashSet,
@@ -19,14 +20,20 @@ use hostatlas_store::ClaimedJob;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Options, Report,
-    probe::Probe,
+    Backend, Options, Report,
+    database::{Database, Server},
     process::Process,
     workbench::{self, Work},
 };
 
 /// Jobs that a worker takes at once.
 const BATCH: u32 = 500;
+/// Longer than a lease: by so much the clock of each worker is ahead of that of the one before.
+const LATER: Duration = Duration::from_mins(1);
+/// Tells a worker how many were before it.
+const EARLIER_VARIABLE: &str = "HOSTATLAS_PROOF_EARLIER_WORKERS";
+/// So many workers in a row may find nothing to do while jobs of a dead one are still to be taken back.
+const IDLE_WORKERS: u32 = 10;
 /// Each killer dies once in its batch, once in its group and three times alone; groups may be met more than once.
 const DEATHS_EACH: u32 = 8;
 
@@ -54,24 +61,47 @@ impl Plan {
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let plan = Plan::of(options);
-    let mut report = Report::new("poison", options);
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("hostatlas.db");
-    let store = workbench::open(&path).await?;
+    let mut report = Report::on_backend("poison", options);
+    let server = Server::start(options.backend)?;
+    let database = server.database("poison")?;
+    let store = database.open().await?;
     workbench::record(store.as_ref(), 0..plan.total()).await?;
     workbench::enqueue(&store, 0..plan.total(), Priority::FIRST).await?;
     store.close().await;
 
+    let deaths = work_to_the_end(&plan, options, &database, &mut report).await?;
+    judge(&plan, &database, &mut report).await?;
+    report.number("neighbours", plan.neighbours);
+    report.number("killers", plan.killers);
+    report.number("deaths_of_workers", deaths);
+    Ok(report)
+}
+
+/// Starts a worker after the other until nothing is left to do; answers how many died.
+async fn work_to_the_end(
+    plan: &Plan,
+    options: &Options,
+    database: &Database,
+    report: &mut Report,
+) -> anyhow::Result<u32> {
     let limit = u32::try_from(plan.killers)? * DEATHS_EACH;
-    let mut deaths = 0;
+    let (mut deaths, mut idle) = (0, 0);
     loop {
-        let mut worker = start_worker(options, &path)?;
+        let mut worker = start_worker(options, database, deaths + idle)?;
         let Some(status) = worker.ended_within(Duration::from_mins(2)).await? else {
             report.violation(format!("a worker hangs: {}", worker.said()));
             break;
         };
         if status.success() {
-            break;
+            let mut probe = database.probe().await?;
+            let left = probe.number("SELECT count(*) FROM job WHERE kind = 3 AND state < 4").await?;
+            probe.close().await?;
+            // Who is not alone takes back what a dead worker left beside its work, perhaps after the queue was empty.
+            idle += 1;
+            if left == 0 || options.backend == Backend::Sqlite || idle > IDLE_WORKERS {
+                break;
+            }
+            continue;
         }
         if status.code().is_some() {
             report.violation(format!("a worker ended with {status}: {}", worker.said()));
@@ -83,15 +113,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             break;
         }
     }
-    judge(&plan, &path, &mut report).await?;
-    report.number("neighbours", plan.neighbours);
-    report.number("killers", plan.killers);
-    report.number("deaths_of_workers", deaths);
-    Ok(report)
+    Ok(deaths)
 }
 
-async fn judge(plan: &Plan, path: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let mut probe = Probe::reading(path).await?;
+async fn judge(plan: &Plan, database: &Database, report: &mut Report) -> anyhow::Result<()> {
+    let mut probe = database.probe().await?;
     let done = probe.number("SELECT count(*) FROM job WHERE kind = 3 AND state = 4").await?;
     let given_up = probe.number("SELECT count(*) FROM job WHERE kind = 3 AND state = 6").await?;
     let alone = probe
@@ -109,12 +135,13 @@ async fn judge(plan: &Plan, path: &Path, report: &mut Report) -> anyhow::Result<
     Ok(())
 }
 
-fn start_worker(options: &Options, path: &Path) -> anyhow::Result<Process> {
+fn start_worker(options: &Options, database: &Database, earlier: u32) -> anyhow::Result<Process> {
     let mut command = Command::new(std::env::current_exe()?);
     command
-        .arg("poison")
+        .args(["poison", "--backend", options.backend.name()])
         .arg("--inside")
-        .arg(path)
+        .arg(database.location())
+        .env(EARLIER_VARIABLE, earlier.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -142,7 +169,9 @@ impl Work for Mortal {
 /// The worker that dies, in its own process.
 pub(crate) async fn inside(options: &Options, path: &Path) -> anyhow::Result<()> {
     let deadly = Plan::of(options).killers().map(workbench::host).collect();
-    let store = workbench::open(path).await?;
+    let earlier: u32 = std::env::var(EARLIER_VARIABLE)?.parse()?;
+    let database = Database::at(options.backend, &path.to_string_lossy());
+    let store = database.open_ahead(LATER * earlier).await?;
     workbench::work(&store, Mortal { deadly }, BATCH, true, CancellationToken::new()).await?;
     Arc::clone(&store).close().await;
     Ok(())

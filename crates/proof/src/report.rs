@@ -8,6 +8,8 @@ use std::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::Backend;
+
 /// Violations that are written out; of the others only their number is.
 const LISTED: usize = 20;
 
@@ -46,12 +48,16 @@ pub struct Options {
     pub seed: u64,
     /// The `hostatlas` to prove.
     pub binary: PathBuf,
+    /// What to prove it on, where a proof runs on either.
+    pub backend: Backend,
 }
 
 /// The result of one proof.
 #[derive(Debug, Serialize)]
 pub struct Report {
     proof: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<&'static str>,
     form: Form,
     seed: u64,
     holds: bool,
@@ -70,6 +76,7 @@ impl Report {
     pub fn new(proof: &str, options: &Options) -> Self {
         Self {
             proof: proof.to_owned(),
+            backend: None,
             form: options.form,
             seed: options.seed,
             holds: true,
@@ -80,6 +87,11 @@ impl Report {
             seconds: 0.0,
             began: Instant::now(),
         }
+    }
+
+    /// The same for a proof that runs on the backend that it is told.
+    pub fn on_backend(proof: &str, options: &Options) -> Self {
+        Self { backend: Some(options.backend.name()), ..Self::new(proof, options) }
     }
 
     /// Notes a figure.
@@ -131,6 +143,15 @@ impl Report {
         self.holds
     }
 
+    /// What to end with: 0 if it holds, 1 if something was seen that must not be, 2 if nothing was shown.
+    pub fn exit_code(&self) -> u8 {
+        match (self.holds, self.violation_count) {
+            (true, _) => 0,
+            (false, 0) => 2,
+            (false, _) => 1,
+        }
+    }
+
     /// Why it was not run at all.
     pub fn reason_not_run(&self) -> Option<&str> {
         self.not_run.as_deref()
@@ -149,15 +170,16 @@ mod tests {
     use super::*;
 
     fn options() -> Options {
-        Options { form: Form::Short, seed: 7, binary: PathBuf::from("hostatlas") }
+        Options { form: Form::Short, seed: 7, binary: PathBuf::from("hostatlas"), backend: Backend::Sqlite }
     }
 
     #[test]
     fn a_report_holds_until_something_is_violated() {
         let mut report = Report::new("kill", &options());
         report.require(true, || unreachable!("nothing is wrong"));
-        assert!(report.holds());
+        assert_eq!((report.holds(), report.exit_code()), (true, 0));
         report.require(false, || "a job was lost".to_owned());
+        assert_eq!(report.exit_code(), 1);
         let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
         assert_eq!(json["holds"], false);
         assert_eq!(json["violations"], serde_json::json!(["a job was lost"]));
@@ -169,6 +191,7 @@ mod tests {
         let mut report = Report::new("full-disk", &options());
         report.not_run("no file system may be mounted here");
         assert!(!report.holds());
+        assert_eq!(report.exit_code(), 2);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     Options, Report,
+    database::{AnyProbe, Database, Server},
     installation::{Installation, PATIENCE},
-    probe::Probe,
 };
 
 /// Jobs in flight.
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let (lanes, rounds) = options.form.pick((10_u32, 10_u32), (5, 1));
-    let mut report = Report::new("sigterm", options);
+    let mut report = Report::on_backend("sigterm", options);
     let settings = Settings {
         world: World { seed: options.seed, unknown_one_in: 0, gap_one_in: 0 },
         latency: SLOW,
@@ -41,9 +41,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     };
     let stand_in = Arc::new(StandIn::start(settings).await?);
     // A stop takes its five seconds of grace: installations beside each other wait for it together.
+    let server = Server::start(options.backend)?;
     let mut stopping = JoinSet::new();
-    for lane in 0..lanes {
-        let lane = Lane { number: lane, installation: prepare(options, &stand_in)?, found: Found::default() };
+    for number in 0..lanes {
+        let (installation, database) = prepare(options, &stand_in, &server, number)?;
+        let lane = Lane { number, installation, database, found: Found::default() };
         stopping.spawn(lane.stop_again_and_again(rounds));
     }
     let mut ended = Vec::new();
@@ -67,7 +69,12 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 }
 
 /// An installation that asks the stand-in, and has hosts to ask about.
-fn prepare(options: &Options, stand_in: &StandIn) -> anyhow::Result<Installation> {
+fn prepare(
+    options: &Options,
+    stand_in: &StandIn,
+    server: &Server,
+    number: u32,
+) -> anyhow::Result<(Installation, Database)> {
     let mut installation = Installation::new(options)?;
     let provider = ProviderName::IpApi;
     std::fs::remove_dir_all(installation.path("mmdb"))?;
@@ -76,8 +83,9 @@ fn prepare(options: &Options, stand_in: &StandIn) -> anyhow::Result<Installation
     installation.set(&format!("HOSTATLAS_PROVIDER_{variable}_URL"), stand_in.base_url(provider));
     installation.set(&format!("HOSTATLAS_PROVIDER_{variable}_ALLOW_PRIVATE"), "1");
     installation.set(&format!("HOSTATLAS_PROVIDER_{variable}_LIMITS"), LIMITS);
+    let database = server.database_of(&mut installation, &format!("lane_{number}"))?;
     installation.import(0..IN_FLIGHT)?;
-    Ok(installation)
+    Ok((installation, database))
 }
 
 #[derive(Default)]
@@ -90,6 +98,7 @@ struct Found {
 struct Lane {
     number: u32,
     installation: Installation,
+    database: Database,
     found: Found,
 }
 
@@ -105,7 +114,7 @@ impl Lane {
     }
 
     async fn stop_once(&mut self) -> anyhow::Result<Result<(), String>> {
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = self.database.probe().await?;
         let mut worker = self.installation.start(&["worker"])?;
         if !all_running(&mut probe).await? {
             return Ok(Err(format!("the jobs were not all claimed: {}", worker.said())));
@@ -130,7 +139,7 @@ impl Lane {
     /// Does what was given back so often.
     async fn drain(&mut self) -> anyhow::Result<()> {
         self.installation.run_well(&["worker", "--drain"])?;
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = self.database.probe().await?;
         let done = probe.number("SELECT count(*) FROM job WHERE state = 4 AND attempt = 1").await?;
         probe.close().await?;
         if done != i64::try_from(IN_FLIGHT)? {
@@ -142,7 +151,7 @@ impl Lane {
     }
 }
 
-async fn all_running(probe: &mut Probe) -> anyhow::Result<bool> {
+async fn all_running(probe: &mut AnyProbe) -> anyhow::Result<bool> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         if probe.number("SELECT count(*) FROM job WHERE state = 3").await? == i64::try_from(IN_FLIGHT)? {

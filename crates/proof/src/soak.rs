@@ -1,9 +1,11 @@
 //! Nine minutes at seventy percent of what the machine can do: nothing may grow.
 //!
 //! The server runs jobs at a steady rate. Finished jobs are deleted soon, as they are after a day, so that the tables
-//! have a size to stay at. Memory, descriptors and sizes of the last third are compared with those of the middle one.
+//! have a size to stay at. Memory, descriptors and sizes of the last third are compared with those of the middle one: on
+//! `SQLite` of the file and its log, on `PostgreSQL` of each table with its indexes.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,11 +15,10 @@ use hostatlas_store::{PrunePolicy, Store};
 
 use crate::{
     Options, Report,
+    database::{AnyProbe, Database, Server},
     feed::Feed,
     installation::Installation,
-    probe::Probe,
     process::{open_descriptors, resident_bytes},
-    workbench,
 };
 
 /// The share of its capacity at which the machine runs.
@@ -31,6 +32,9 @@ const TOLERATED: f64 = 1.10;
 /// Bytes below which a difference means nothing.
 const NOISE: u64 = 16 << 20;
 
+/// Bytes of a table from which on its size is reported.
+const WORTH_SAYING: u64 = 1 << 20;
+
 struct Plan {
     duration: Duration,
     hosts: u64,
@@ -40,13 +44,16 @@ struct Plan {
 }
 
 /// What is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Sample {
     resident: u64,
     descriptors: u64,
+    /// The file, or all tables.
     file: u64,
     log: u64,
     jobs: u64,
+    /// Each table of a server, with its indexes.
+    tables: BTreeMap<String, u64>,
 }
 
 /// Runs it.
@@ -65,18 +72,20 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             measured: 2_000,
         },
     );
-    let mut report = Report::new("soak", options);
-    let installation = Installation::new(options)?;
+    let mut report = Report::on_backend("soak", options);
+    let mut installation = Installation::new(options)?;
+    let backend = Server::start(options.backend)?;
+    let database = backend.database_of(&mut installation, "soak")?;
     installation.import(0..plan.hosts)?;
     installation.run_well(&["worker", "--drain"])?;
     let (server, _) = installation.serve()?;
-    let store = workbench::open(&installation.database()).await?;
-    let mut probe = Probe::reading(&installation.database()).await?;
+    let store = database.open().await?;
+    let mut probe = database.probe().await?;
     let mut feed = Feed::new(&store);
     let capacity = capacity(&plan, &mut feed, &mut probe).await?;
 
-    let samples = soak(&plan, &mut feed, &mut probe, capacity, &installation.database(), server.id()).await?;
-    let left = probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await?;
+    let samples = soak(&plan, &mut feed, &mut probe, capacity, &database, server.id()).await?;
+    let left = probe.live().await?;
     #[expect(clippy::cast_possible_truncation, reason = "a rate of jobs is small")]
     let second = (capacity * LOAD * 5.0) as i64;
     report.require(left <= second.max(1_000) || options.form == crate::Form::Short, || {
@@ -93,7 +102,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 }
 
 /// Jobs in a second, queueing included.
-async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut Probe) -> anyhow::Result<f64> {
+async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut AnyProbe) -> anyhow::Result<f64> {
     let began = Instant::now();
     let before = probe.completed().await?;
     feed.queue(plan.measured).await?;
@@ -108,9 +117,9 @@ async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut Probe) -> anyhow::Re
 async fn soak(
     plan: &Plan,
     feed: &mut Feed,
-    probe: &mut Probe,
+    probe: &mut AnyProbe,
     capacity: f64,
-    database: &Path,
+    database: &Database,
     server: u32,
 ) -> anyhow::Result<Vec<Sample>> {
     #[expect(
@@ -137,14 +146,24 @@ async fn prune(store: &Arc<dyn Store>, kept_for: Duration) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn sample(probe: &mut Probe, database: &Path, server: u32) -> anyhow::Result<Sample> {
+async fn sample(probe: &mut AnyProbe, database: &Database, server: u32) -> anyhow::Result<Sample> {
     let bytes = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let (mut file, mut log, mut tables) = (0, 0, BTreeMap::new());
+    match (database, &mut *probe) {
+        (Database::Sqlite(path), _) => (file, log) = (bytes(path), bytes(&path.with_extension("db-wal"))),
+        (Database::Postgres(_), AnyProbe::Postgres(probe)) => {
+            tables = probe.table_sizes().await?.into_iter().collect();
+            file = tables.values().sum();
+        }
+        (Database::Postgres(_), AnyProbe::Sqlite(_)) => {}
+    }
     Ok(Sample {
         resident: resident_bytes(server).unwrap_or(0),
         descriptors: open_descriptors(server).unwrap_or(0) as u64,
-        file: bytes(database),
-        log: bytes(&database.with_extension("db-wal")),
-        jobs: u64::try_from(probe.number("SELECT coalesce(sum(n), 0) FROM job_count").await?)?,
+        file,
+        log,
+        jobs: u64::try_from(probe.jobs().await?)?,
+        tables,
     })
 }
 
@@ -154,8 +173,8 @@ type Measure = fn(&Sample) -> u64;
 /// The largest of each third that counts.
 fn judge(samples: &[Sample], options: &Options, report: &mut Report) {
     let third = samples.len() / 3;
-    let most = |samples: &[Sample], of: Measure| samples.iter().map(of).max().unwrap_or(0);
     let (middle, end) = (&samples[third..2 * third], &samples[2 * third..]);
+    let most = |samples: &[Sample], of: Measure| samples.iter().map(of).max().unwrap_or(0);
     let measures: [(&str, Measure, u64); 5] = [
         ("resident_bytes", |sample| sample.resident, NOISE),
         ("descriptors", |sample| sample.descriptors, 8),
@@ -168,10 +187,35 @@ fn judge(samples: &[Sample], options: &Options, report: &mut Report) {
         report.number(&format!("{name}_middle"), before);
         report.number(&format!("{name}_end"), after);
         report.require(after > 0 || name == "log_bytes", || format!("{name} was never seen"));
-        #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
-        let grew = after as f64 > before as f64 * TOLERATED && after > before + noise;
         // A few seconds only show that the measures work.
         let counts = options.form == crate::Form::Full || name == "descriptors";
-        report.require(!(grew && counts), || format!("{name} grew from {before} to {after}"));
+        let grew = counts && grew(before, after, noise);
+        report.require(!grew, || format!("{name} grew from {before} to {after}"));
     }
+    judge_tables(middle, end, options, report);
+}
+
+/// Each table: one that grows beside others that shrink is not flat.
+fn judge_tables(middle: &[Sample], end: &[Sample], options: &Options, report: &mut Report) {
+    let most = |samples: &[Sample], table: &str| {
+        samples.iter().filter_map(|sample| sample.tables.get(table)).copied().max().unwrap_or(0)
+    };
+    let mut sizes = BTreeMap::new();
+    for table in end.last().into_iter().flat_map(|sample| sample.tables.keys()) {
+        let (before, after) = (most(middle, table), most(end, table));
+        let grew = options.form == crate::Form::Full && grew(before, after, NOISE);
+        report.require(!grew, || format!("table {table} grew from {before} to {after} bytes"));
+        if after >= WORTH_SAYING {
+            sizes.insert(table.clone(), [before, after]);
+        }
+    }
+    if !sizes.is_empty() {
+        report.number("table_bytes_middle_end", serde_json::json!(sizes));
+    }
+}
+
+fn grew(before: u64, after: u64, noise: u64) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+    let beyond = after as f64 > before as f64 * TOLERATED;
+    beyond && after > before + noise
 }

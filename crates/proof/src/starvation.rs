@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Options, Report,
+    database::Server,
     workbench::{self, Work},
 };
 
@@ -36,9 +37,9 @@ struct Plan {
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let plan = options.form.pick(Plan { flood: 20_000, few: 1_000 }, Plan { flood: 1_000, few: 30 });
-    let mut report = Report::new("starvation", options);
-    let folder = tempfile::tempdir()?;
-    let store = workbench::open(&folder.path().join("hostatlas.db")).await?;
+    let mut report = Report::on_backend("starvation", options);
+    let server = Server::start(options.backend)?;
+    let store = server.database("starvation")?.open().await?;
     workbench::record(store.as_ref(), 0..plan.flood + plan.few).await?;
     let last = workbench::KIND.default_priority();
     workbench::enqueue(&store, 0..plan.flood, Priority::FIRST).await?;

@@ -23,7 +23,7 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         .arg(&library)
         .arg(&source)
         .output()
-        .context("there is no C compiler `cc`")?;
+        .context("there is no C compiler `cc`: install Debian's `gcc`")?;
     ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     Ok(library)
 }

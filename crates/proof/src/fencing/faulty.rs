@@ -11,8 +11,8 @@ use hostatlas_domain::{
     Cursor, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken, Page,
 };
 use hostatlas_store::{
-    ChangedJobs, ClaimJobs, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, FinishJobs, JobSelection,
-    JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, Store, StoreError,
+    ChangedJobs, ClaimJobs, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
+    JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, Store, StoreError,
 };
 
 use super::Fault;
@@ -88,6 +88,39 @@ impl Faulty {
         Ok(())
     }
 
+    /// Finishes jobs that were only looked at.
+    async fn finish_peeked(&self, mut params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
+        for finished in &mut params.finished {
+            let any = self.fault == Fault::PeekedEndWithoutToken;
+            finished.token = self.real(finished.id, finished.token, any);
+        }
+        if self.fault == Fault::PeekedEndInAnyState {
+            self.make_waiting(&params).await?;
+        }
+        let ended: Vec<(JobId, LeaseToken)> =
+            params.finished.iter().map(|finished| (finished.id, finished.token)).collect();
+        let lost = self.inner.jobs_finish(params).await?;
+        let mut known = self.known();
+        for (job, token) in ended.into_iter().filter(|(job, _)| !lost.contains(job)) {
+            known.tokens.insert(job, token.0 + 1);
+            if self.fault == Fault::PeekedEndKeepsToken {
+                *known.ahead.entry(job).or_default() -= 1;
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Makes those of these jobs wait that are finished under the token that is handed in.
+    async fn make_waiting(&self, params: &FinishJobs) -> Result<(), StoreError> {
+        for finished in &params.finished {
+            let live = self.known().tokens.get(&finished.id) == Some(&finished.token.0);
+            if live && !self.inner.job_get(finished.id).await?.state.is_live() {
+                self.inner.jobs_retry(JobSelection::Ids(vec![finished.id])).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Cancels those of these jobs that do not run, and the others on paper.
     async fn cancel_on_paper(&self, ids: Vec<JobId>) -> Result<ChangedJobs, StoreError> {
         let (mut others, mut running) = (Vec::new(), 0);
@@ -127,6 +160,9 @@ impl JobStore for Faulty {
     }
 
     async fn jobs_finish(&self, mut params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
+        if params.fence == Fence::Waiting {
+            return self.finish_peeked(params).await;
+        }
         for finished in &mut params.finished {
             let snoozed = matches!(finished.settled, Settled::Snoozed(..));
             let any =

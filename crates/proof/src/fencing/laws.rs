@@ -16,7 +16,7 @@ pub(super) fn broken(
     let after = &outcome.state;
     lost(before, action, after)
         .or_else(|| of_keys(after))
-        .or_else(|| effect(before, outcome))
+        .or_else(|| effect(before, action, outcome))
         .or_else(|| answer(before, action, outcome))
         .or_else(|| request(before, action, after))
         .or_else(|| {
@@ -46,21 +46,31 @@ fn of_keys(after: &State) -> Option<&'static str> {
     after.rows.chunks(ROWS_OF_KEY).any(|rows| live(rows) > 1).then_some("a key has two live jobs")
 }
 
-/// An effect is applied at most once for each claim, and only while that claim's token is the live one.
-fn effect(before: &State, outcome: &Outcome) -> Option<&'static str> {
+/// An effect is applied at most once for each attempt, and only while its token is the live one: that of the claim that
+/// runs, or that which a waiting job had when it was looked at.
+fn effect(before: &State, action: Action, outcome: &Outcome) -> Option<&'static str> {
     let (slot, serial) = outcome.effect?;
     let row = before.rows[slot].as_ref()?;
     if row.applied & (1_u64 << (serial - 1)) != 0 {
         return Some("an effect was applied twice");
     }
-    let live = row.state == JobState::Running && row.serial == serial;
+    let live = match action {
+        Action::FinishPeeked { .. } => row.state.is_waiting() && row.serial + 1 == serial,
+        _ => row.state == JobState::Running && row.serial == serial,
+    };
     (!live).then_some("an effect was applied under a token that is not the live one")
 }
 
 /// The queue says that it did something exactly when whoever asked still held the job.
 fn answer(before: &State, action: Action, outcome: &Outcome) -> Option<&'static str> {
-    let (Action::Finish { worker, slot, .. } | Action::Renew { worker, slot }) = action else { return None };
-    let holds = before.rows[usize::from(slot)].as_ref()?.is_held_by(usize::from(worker));
+    let row = |slot: u8| before.rows[usize::from(slot)].as_ref();
+    let holds = match action {
+        Action::Finish { worker, slot, .. } | Action::Renew { worker, slot } => {
+            row(slot)?.is_held_by(usize::from(worker))
+        }
+        Action::FinishPeeked { worker, slot, .. } => row(slot)?.is_as_seen_by(usize::from(worker)),
+        _ => return None,
+    };
     match (holds, outcome.accepted) {
         (true, false) => Some("whoever holds a job was told that it does not"),
         (false, true) => Some("whoever lost a job was told that it holds it"),
@@ -89,8 +99,12 @@ fn of_row(bounds: &Bounds, slot: usize, old: &Row, action: Action, new: &Row) ->
         | Action::Renew { worker, slot } => about(slot) && old.is_held_by(usize::from(worker)),
         _ => false,
     };
-    if new.token != old.token + u8::from(claimed) {
-        return Some("a token grows by one at a claim, and at nothing else");
+    let at_once = match action {
+        Action::FinishPeeked { worker, slot, .. } => about(slot) && old.is_as_seen_by(usize::from(worker)),
+        _ => false,
+    };
+    if new.token != old.token + u8::from(claimed || at_once) {
+        return Some("a token grows by one when an attempt begins, and at nothing else");
     }
     if (new.state == JobState::Running) != (new.owner != 0) {
         return Some("a job runs exactly while somebody holds its lease");
@@ -107,20 +121,29 @@ fn of_row(bounds: &Bounds, slot: usize, old: &Row, action: Action, new: &Row) ->
     if old.state == new.state {
         return None;
     }
-    moved(bounds, old, action, new, claimed, holder, matches!(action, Action::Cancel { slot } if about(slot)))
+    let cancelled = matches!(action, Action::Cancel { slot } if about(slot));
+    moved(bounds, old, action, new, &By { claimed, holder, at_once, cancelled })
 }
 
-fn moved(
-    bounds: &Bounds,
-    old: &Row,
-    action: Action,
-    new: &Row,
+/// Who did it to a row.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and several may hold")]
+struct By {
+    /// A worker that takes it.
     claimed: bool,
+    /// The worker that holds it.
     holder: bool,
+    /// A worker that looked at it, and begins and ends an attempt at once.
+    at_once: bool,
+    /// A person who stops it.
     cancelled: bool,
-) -> Option<&'static str> {
+}
+
+fn moved(bounds: &Bounds, old: &Row, action: Action, new: &Row, by: &By) -> Option<&'static str> {
     use JobState::{Available, Cancelled, Completed, Discarded, Running};
-    if !old.state.may_become(new.state) {
+    let By { claimed, holder, at_once, cancelled } = *by;
+    // Who ends a job at once takes it through both moves.
+    let through = at_once && old.state.may_become(Running) && Running.may_become(new.state);
+    if !(old.state.may_become(new.state) || through) {
         return Some("a job moved as the table of states does not allow");
     }
     let rescued = action == Action::Rescue && old.state == Running;
@@ -135,8 +158,8 @@ fn moved(
     }
     let allowed = match new.state {
         Running => claimed && old.is_due(),
-        Completed => holder,
-        Discarded => holder || rescued && new.crashes >= bounds.crashes,
+        Completed => holder || at_once,
+        Discarded => holder || at_once || rescued && new.crashes >= bounds.crashes,
         Cancelled => cancelled,
         _ if old.state == Running => holder || rescued,
         _ => true,

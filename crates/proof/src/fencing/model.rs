@@ -6,6 +6,7 @@
 use hostatlas_domain::JobState;
 
 use super::Fault;
+pub use super::action::{Action, End};
 
 /// Rows that a key may have at once: one that may be live and those that it replaced.
 pub const ROWS_OF_KEY: usize = 2;
@@ -36,6 +37,8 @@ pub struct Bounds {
     pub attempts: u8,
     /// With so many crashes a job is given up.
     pub crashes: u8,
+    /// Whether workers also look at jobs and end them in one step, beside others that take leases.
+    pub peeks: bool,
 }
 
 /// What a worker remembers of its last claim of a row. It never forgets: it may have been thought dead, or repeat
@@ -65,12 +68,14 @@ pub struct Row {
     pub timer: u8,
     /// Who holds its lease, from 1; 0 for nobody.
     pub owner: u8,
-    /// How often it was claimed, counted by us.
+    /// How many attempts were begun by a claim or by an end after a look, counted by us.
     pub serial: u8,
     /// The claims whose effect was applied, a bit each; bit 0 is the first.
     pub applied: u64,
-    /// What each worker remembers.
+    /// What each worker remembers of its last claim.
     pub tickets: [Ticket; WORKERS],
+    /// What each worker remembers of its last look. The serial is that of the attempt that it would begin and end.
+    pub peeks: [Ticket; WORKERS],
 }
 
 impl Row {
@@ -86,6 +91,7 @@ impl Row {
             serial: 0,
             applied: 0,
             tickets: [Ticket::default(); WORKERS],
+            peeks: [Ticket::default(); WORKERS],
         }
     }
 
@@ -98,6 +104,11 @@ impl Row {
     pub fn is_held_by(&self, worker: usize) -> bool {
         let serial = self.tickets[worker].serial;
         self.state == JobState::Running && serial != 0 && serial == self.serial
+    }
+
+    /// Whether it is still as a worker saw it last: it waits, and nobody began an attempt since.
+    pub fn is_as_seen_by(&self, worker: usize) -> bool {
+        self.state.is_waiting() && self.peeks[worker].serial == self.serial + 1
     }
 
     fn wait(&mut self, state: JobState, timer: u8) {
@@ -123,84 +134,6 @@ impl Row {
 pub struct State {
     /// The rows: the first [`ROWS_OF_KEY`] are those of the first key.
     pub rows: [Option<Row>; SLOTS],
-}
-
-/// How a worker says that an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum End {
-    /// Done, with an effect on the job's host.
-    Completed,
-    /// Not now.
-    Snoozed,
-    /// Failed, and to be tried again.
-    Retryable,
-    /// Failed for good.
-    Discarded,
-}
-
-impl End {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Completed, Self::Snoozed, Self::Retryable, Self::Discarded];
-}
-
-/// One operation on the queue, or a tick of the clock. Workers count from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Somebody asks for work on a key.
-    Enqueue {
-        /// On which.
-        key: u8,
-        /// Whether a running job has to run again.
-        force: bool,
-        /// Whether it may wait for a tick.
-        delayed: bool,
-    },
-    /// A worker takes a job that is due.
-    Claim {
-        /// Who.
-        worker: u8,
-        /// Which.
-        slot: u8,
-    },
-    /// A worker says how its last attempt at a job ended.
-    Finish {
-        /// Who.
-        worker: u8,
-        /// Of which.
-        slot: u8,
-        /// How.
-        end: End,
-    },
-    /// A worker gives a job back that it did not begin.
-    Release {
-        /// Who.
-        worker: u8,
-        /// Which.
-        slot: u8,
-    },
-    /// A worker says that it lives.
-    Renew {
-        /// Who.
-        worker: u8,
-        /// For which.
-        slot: u8,
-    },
-    /// A tick: leases run out, postponed jobs become due, finished ones grow old.
-    Pass,
-    /// Running jobs whose lease ran out are taken back.
-    Rescue,
-    /// A person stops a job.
-    Cancel {
-        /// Which.
-        slot: u8,
-    },
-    /// A person wants a job again.
-    Retry {
-        /// Which.
-        slot: u8,
-    },
-    /// Finished jobs that are old enough are deleted.
-    Prune,
 }
 
 /// What an operation did.
@@ -245,6 +178,12 @@ impl Model {
                 }
                 visit(Action::Release { worker, slot });
                 visit(Action::Renew { worker, slot });
+                if self.bounds.peeks {
+                    visit(Action::Peek { worker, slot });
+                    for end in End::ALL {
+                        visit(Action::FinishPeeked { worker, slot, end });
+                    }
+                }
             }
             visit(Action::Cancel { slot });
             visit(Action::Retry { slot });
@@ -266,6 +205,17 @@ impl Model {
                 let row = rows[slot].as_mut()?;
                 let ticket = ticket(row, usize::from(worker))?;
                 outcome.accepted = self.finish(row, ticket, end);
+                if outcome.accepted && end == End::Completed {
+                    row.applied |= 1_u64 << (ticket.serial - 1);
+                    outcome.effect = Some((slot, ticket.serial));
+                }
+            }
+            Action::Peek { worker, slot } => self.peek(rows, usize::from(worker), usize::from(slot))?,
+            Action::FinishPeeked { worker, slot, end } => {
+                let slot = usize::from(slot);
+                let row = rows[slot].as_mut()?;
+                let ticket = Some(row.peeks[usize::from(worker)]).filter(|ticket| ticket.serial > 0)?;
+                outcome.accepted = self.finish_peeked(row, ticket, end)?;
                 if outcome.accepted && end == End::Completed {
                     row.applied |= 1_u64 << (ticket.serial - 1);
                     outcome.effect = Some((slot, ticket.serial));
@@ -357,6 +307,38 @@ impl Model {
             }
         }
         true
+    }
+
+    fn peek(&self, rows: &mut [Option<Row>; SLOTS], worker: usize, slot: usize) -> Option<()> {
+        let row = rows[slot].as_mut().filter(|row| row.is_due() && row.serial < self.bounds.claims)?;
+        row.peeks[worker] = Ticket { token: row.token, serial: row.serial + 1 };
+        Some(())
+    }
+
+    /// Whether the fence held; none beyond the bounds.
+    fn finish_peeked(&self, row: &mut Row, ticket: Ticket, end: End) -> Option<bool> {
+        let waits = row.state.is_waiting() || self.has(Fault::PeekedEndInAnyState);
+        if !waits || !(row.token == ticket.token || self.has(Fault::PeekedEndWithoutToken)) {
+            return Some(false);
+        }
+        if row.serial >= self.bounds.claims {
+            return None;
+        }
+        row.serial += 1;
+        row.token += u8::from(!self.has(Fault::PeekedEndKeepsToken));
+        if end != End::Snoozed {
+            row.attempt = (row.attempt + 1).min(self.bounds.attempts);
+        }
+        match end {
+            End::Completed => row.end(JobState::Completed),
+            End::Snoozed => row.wait(JobState::Scheduled, DELAY),
+            End::Retryable => row.wait(JobState::Retryable, DELAY),
+            End::Discarded => row.end(JobState::Discarded),
+        }
+        if end != End::Completed {
+            row.crashes = 0;
+        }
+        Some(true)
     }
 
     fn rescue(&self, row: &mut Row) {

@@ -4,6 +4,7 @@
 //! handed in together, and what concerns all jobs (a claim, a tick, rescue, pruning) happens to all at once. So a
 //! thousand schedules take some thousand transactions and not a hundred thousand.
 
+mod claims;
 mod compare;
 mod lane;
 
@@ -11,20 +12,19 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hostatlas_domain::{
-    Address, Coordinate, CountryCode, DuePolicy, HostId, JobFilter, JobId, JobKind, LeaseToken, Located,
-    Network, Place, PlaceId, Precision, Priority, ProviderName, ScanFormat, Scope, Timestamp,
-    UnlocatedReason,
+    Address, Coordinate, CountryCode, DuePolicy, HostId, JobFilter, JobId, LeaseToken, Located, Network,
+    Place, PlaceId, Precision, Priority, ProviderName, ScanFormat, Scope, Timestamp, UnlocatedReason,
 };
 use hostatlas_store::{
-    Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, Fence, FinishJobs, Finished, HostSelection,
-    JobSelection, JobStore, Observation, PrunePolicy, RecordSightings, RenewJobs, Rescue, SelectHosts,
-    Settled, StartImport, Store, WorkerId,
+    Attempt, EnqueueJob, Fence, FinishJobs, Finished, HostSelection, JobSelection, JobStore, Observation,
+    PrunePolicy, RecordSightings, RenewJobs, Rescue, SelectHosts, Settled, StartImport, Store,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::model::{
     Action, Bounds, COMPLETED_KEPT, DELAY, DISCARDED_KEPT, End, KEYS, LEASE, Model, ROWS_OF_KEY,
 };
+pub(super) use claims::refuses_peeks;
 use lane::{KINDS, Lane};
 
 /// A tick: long enough that the time that passes by itself never matters.
@@ -36,7 +36,7 @@ const LANES: usize = 100;
 /// The first address. All that follow are public for long enough.
 const FIRST: Ipv4Addr = Ipv4Addr::new(5, 0, 0, 0);
 /// What the real queue does: the defaults of the job table. No schedule claims a row sixty times.
-const BOUNDS: Bounds = Bounds { rows: [2, 2], claims: 60, attempts: 8, crashes: 5 };
+const BOUNDS: Bounds = Bounds { rows: [2, 2], claims: 60, attempts: 8, crashes: 5, peeks: false };
 
 /// A real database to replay on.
 pub struct Replay {
@@ -50,6 +50,8 @@ pub struct Replay {
     pub schedules: usize,
     /// What decides about them.
     pub seed: u64,
+    /// Whether workers also look at jobs and end them in one step.
+    pub peeks: bool,
 }
 
 /// The first step at which a database and the model differed.
@@ -130,6 +132,7 @@ struct Batch<'r> {
 #[derive(Default)]
 struct Round {
     finishes: Vec<(usize, Finished, bool)>,
+    finishes_of_peeked: Vec<(usize, Finished, bool)>,
     renewals: Vec<(usize, (JobId, LeaseToken), bool)>,
     releases: Vec<(JobId, LeaseToken)>,
     cancels: Vec<(JobId, bool)>,
@@ -146,7 +149,8 @@ impl<'r> Batch<'r> {
         let hosts = record(replay.store.as_ref(), &addresses).await?;
         clear(replay.jobs.as_ref(), replay.advance.as_ref()).await?;
         let lanes = hosts.chunks_exact(KEYS).map(|pair| Lane::new([pair[0], pair[1]])).collect();
-        let model = Model { bounds: BOUNDS, fault: None };
+        let bounds = Bounds { peeks: replay.peeks, ..BOUNDS };
+        let model = Model { bounds, fault: None };
         Ok(Self { replay, model, lanes, before: Some(address(first - 1)) })
     }
 
@@ -154,6 +158,7 @@ impl<'r> Batch<'r> {
         for _ in 0..ROUNDS {
             self.each(random).await?;
             match random.random_range(0..100) {
+                0..20 if self.replay.peeks => self.peek(random).await?,
                 0..45 => self.claim(random).await?,
                 45..72 => {
                     (self.replay.advance)(TICK);
@@ -189,8 +194,9 @@ impl<'r> Batch<'r> {
             let Some(action) = self.lanes[at].choose(&self.model, random) else { continue };
             self.plan(at, action, &mut round);
         }
-        let Round { finishes, renewals, releases, cancels, retries, requests } = round;
-        self.finish(finishes).await?;
+        let Round { finishes, finishes_of_peeked, renewals, releases, cancels, retries, requests } = round;
+        self.finish(Fence::Running, finishes).await?;
+        self.finish(Fence::Waiting, finishes_of_peeked).await?;
         self.renew(renewals).await?;
         if !releases.is_empty() {
             self.replay.jobs.jobs_release(releases).await?;
@@ -221,17 +227,24 @@ impl<'r> Batch<'r> {
             let (slot, worker) = (usize::from(slot), usize::from(worker));
             Some((ids[slot]?, LeaseToken(rows[slot]?.tickets[worker].token.into())))
         };
-        if let Action::Finish { slot, end: End::Completed, .. } = action {
+        let seen = |worker: u8, slot: u8| {
+            let (slot, worker) = (usize::from(slot), usize::from(worker));
+            Some((ids[slot]?, LeaseToken(rows[slot]?.peeks[worker].token.into())))
+        };
+        if let Action::Finish { slot, end: End::Completed, .. }
+        | Action::FinishPeeked { slot, end: End::Completed, .. } = action
+        {
             lane.handed_in[usize::from(slot) / ROWS_OF_KEY] += 1;
         }
         let Some(outcome) = lane.step(&self.model, action) else { return };
         match action {
             Action::Finish { worker, slot, end } => {
-                let Some((id, token)) = held(worker, slot) else { return };
-                let key = usize::from(slot) / ROWS_OF_KEY;
-                let effect = (end == End::Completed).then(|| Attempt::Located(effect(lane.handed_in[key])));
-                let finished = Finished { id, token, host: lane.hosts[key].1, settled: settled(end), effect };
-                round.finishes.push((at, finished, outcome.accepted));
+                let finished = held(worker, slot).map(|job| ended(lane, slot, job, end));
+                round.finishes.extend(finished.map(|finished| (at, finished, outcome.accepted)));
+            }
+            Action::FinishPeeked { worker, slot, end } => {
+                let finished = seen(worker, slot).map(|job| ended(lane, slot, job, end));
+                round.finishes_of_peeked.extend(finished.map(|finished| (at, finished, outcome.accepted)));
             }
             Action::Renew { worker, slot } => {
                 round.renewals.extend(held(worker, slot).map(|job| (at, job, outcome.accepted)));
@@ -250,13 +263,16 @@ impl<'r> Batch<'r> {
                 let request = EnqueueJob { kind, address, port: None, priority, delay, force };
                 round.requests.push((at, key, request));
             }
-            Action::Claim { .. } | Action::Pass | Action::Rescue | Action::Prune => {}
+            Action::Claim { .. } | Action::Peek { .. } | Action::Pass | Action::Rescue | Action::Prune => {}
         }
     }
 
-    async fn finish(&self, finishes: Vec<(usize, Finished, bool)>) -> Result<(), Stop> {
+    async fn finish(&self, fence: Fence, finishes: Vec<(usize, Finished, bool)>) -> Result<(), Stop> {
+        if finishes.is_empty() {
+            return Ok(());
+        }
         let finished = finishes.iter().map(|(_, finished, _)| finished.clone()).collect();
-        let params = FinishJobs { fence: Fence::Running, finished, age: Duration::ZERO };
+        let params = FinishJobs { fence, finished, age: Duration::ZERO };
         let lost = self.replay.jobs.jobs_finish(params).await?;
         for (at, finished, accepted) in finishes {
             self.answered(at, finished.id, "an end", accepted, !lost.contains(&finished.id))?;
@@ -295,80 +311,18 @@ impl<'r> Batch<'r> {
         }
         Ok(())
     }
-
-    /// A worker takes some or all of what is due, of one key or both.
-    async fn claim(&mut self, random: &mut StdRng) -> Result<(), Stop> {
-        let worker = random.random_range(0..2_u8);
-        let kinds: Vec<JobKind> = match random.random_range(0..4) {
-            0 => vec![KINDS[0]],
-            1 => vec![KINDS[1]],
-            _ => KINDS.to_vec(),
-        };
-        let some = random.random_bool(0.3);
-        let params = ClaimJobs {
-            kinds: kinds.clone(),
-            limit: if some { random.random_range(1..40) } else { 1_000 },
-            lease: lasts(LEASE),
-            worker: WorkerId(1 + i64::from(worker)),
-            mode: ClaimMode::Lease,
-            oldest_first: random.random_bool(0.3),
-            crashed_limit: 50,
-            except: Vec::new(),
-        };
-        loop {
-            let claimed = self.replay.jobs.jobs_claim(params.clone()).await?;
-            for job in &claimed {
-                self.claimed(job, worker, &kinds)?;
-            }
-            if claimed.is_empty() || some {
-                break;
-            }
-        }
-        if some {
-            return Ok(());
-        }
-        let is_left = |lane: &Lane| {
-            let rows = lane.state.rows.iter().enumerate();
-            rows.into_iter().any(|(slot, row)| {
-                kinds.contains(&KINDS[slot / ROWS_OF_KEY]) && row.is_some_and(|row| row.is_due())
-            })
-        };
-        match self.lanes.iter().position(is_left) {
-            Some(at) => {
-                Err(Stop::Differs(at, self.lanes[at].failed("a job that is due was not given to who asked")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn claimed(&mut self, job: &ClaimedJob, worker: u8, kinds: &[JobKind]) -> Result<(), Stop> {
-        let found = self.lanes.iter().enumerate().find_map(|(at, lane)| Some((at, lane.slot_of(job.id)?)));
-        let Some((at, slot)) = found else {
-            let what = format!("job {} was claimed, which nobody asked for", job.id);
-            return Err(Stop::Differs(0, Failed { what, history: Vec::new() }));
-        };
-        let lane = &mut self.lanes[at];
-        let action = Action::Claim { worker, slot: u8::try_from(slot).unwrap_or(0) };
-        if lane.step(&self.model, action).is_none() || !kinds.contains(&job.kind) {
-            return Err(Stop::Differs(
-                at,
-                lane.failed(format!("job {} was claimed, which is not due", job.id)),
-            ));
-        }
-        let Some(row) = lane.state.rows[slot] else { return Ok(()) };
-        let expected = [i64::from(row.token), row.attempt.into(), row.crashes.into()];
-        let real = [job.token.0, job.attempt.into(), job.crash_count.into()];
-        if expected != real {
-            let what = format!("token, attempt and crashes of a claim are {real:?} instead of {expected:?}");
-            return Err(Stop::Differs(at, lane.failed(what)));
-        }
-        Ok(())
-    }
 }
 
 /// How long something lasts that ends within the last of so many ticks.
 fn lasts(ticks: u8) -> Duration {
     (TICK * u32::from(ticks)).checked_sub(TICK / 2).unwrap()
+}
+
+/// How a job ended, as it is handed in.
+fn ended(lane: &Lane, slot: u8, (id, token): (JobId, LeaseToken), end: End) -> Finished {
+    let key = usize::from(slot) / ROWS_OF_KEY;
+    let effect = (end == End::Completed).then(|| Attempt::Located(effect(lane.handed_in[key])));
+    Finished { id, token, host: lane.hosts[key].1, settled: settled(end), effect }
 }
 
 fn settled(end: End) -> Settled {

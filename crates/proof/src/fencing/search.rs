@@ -131,11 +131,12 @@ fn unpack(model: &Model, packed: Packed) -> State {
 }
 
 /// How wide each field is; together at most 64 bits.
-const WIDTHS: [u32; 13] = [3, 4, 4, 4, 1, 3, 2, 4, 8, 4, 4, 4, 4];
+const WIDTHS: [u32; 17] = [3, 3, 2, 2, 1, 2, 2, 3, 8, 3, 3, 3, 3, 3, 3, 3, 3];
 
 fn pack_row(row: Option<&Row>) -> u64 {
     let Some(row) = row else { return 0 };
     let [one, other] = row.tickets;
+    let [seen_by_one, seen_by_other] = row.peeks;
     let fields = [
         u64::from(row.state.number()),
         row.token.into(),
@@ -150,7 +151,12 @@ fn pack_row(row: Option<&Row>) -> u64 {
         one.serial.into(),
         other.token.into(),
         other.serial.into(),
+        seen_by_one.token.into(),
+        seen_by_one.serial.into(),
+        seen_by_other.token.into(),
+        seen_by_other.serial.into(),
     ];
+    debug_assert!(fields.iter().zip(WIDTHS).all(|(field, width)| *field < 1 << width), "{row:?} is too wide");
     let packed = fields.iter().zip(WIDTHS).fold(0, |packed, (field, width)| (packed << width) | field);
     // A row is never 0, which stands for none.
     (packed << 1) | 1
@@ -166,7 +172,8 @@ fn unpack_row(packed: u64) -> Option<Row> {
         rest >>= width;
     }
     let [state, token, attempt, crashes, rerun, timer, owner, serial, applied, tickets @ ..] = fields;
-    let [one_token, one_serial, other_token, other_serial] = tickets;
+    let [one, other, seen_by_one, seen_by_other] =
+        [0, 2, 4, 6].map(|at| Ticket { token: tickets[at], serial: tickets[at + 1] });
     Some(Row {
         state: JobState::from_number(state)?,
         token,
@@ -177,9 +184,7 @@ fn unpack_row(packed: u64) -> Option<Row> {
         owner,
         serial,
         applied: applied.into(),
-        tickets: [
-            Ticket { token: one_token, serial: one_serial },
-            Ticket { token: other_token, serial: other_serial },
-        ],
+        tickets: [one, other],
+        peeks: [seen_by_one, seen_by_other],
     })
 }

@@ -8,30 +8,10 @@ use hostatlas_store_postgres::PostgresStore;
 use hostatlas_store_sqlite::SqliteStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::database::Backend;
+
 /// Names the server on which replays may make databases.
 pub const POSTGRES_VARIABLE: &str = "HOSTATLAS_TEST_POSTGRES_URL";
-
-/// What a replay runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// A file.
-    Sqlite,
-    /// A database of its own on the server of [`POSTGRES_VARIABLE`].
-    Postgres,
-}
-
-impl Backend {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
-
-    /// Its name in the report.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-        }
-    }
-}
 
 /// An empty database.
 pub(super) struct Target {
@@ -46,10 +26,10 @@ enum Keep {
 }
 
 impl Target {
-    pub(super) async fn open(backend: Backend) -> anyhow::Result<Self> {
+    pub(super) async fn open(backend: Backend, server: Option<&str>) -> anyhow::Result<Self> {
         match backend {
             Backend::Sqlite => Self::sqlite().await,
-            Backend::Postgres => Self::postgres().await,
+            Backend::Postgres => Self::postgres(server).await,
         }
     }
 
@@ -68,9 +48,10 @@ impl Target {
         Ok(Self { store, advance, keep: Keep::Folder(Box::new(folder)) })
     }
 
-    async fn postgres() -> anyhow::Result<Self> {
+    async fn postgres(server: Option<&str>) -> anyhow::Result<Self> {
         use hostatlas_store_postgres::{ClockOffset, Mode, OpenOptions};
-        let server = std::env::var(POSTGRES_VARIABLE).with_context(|| {
+        let given = server.map(str::to_owned).map_or_else(|| std::env::var(POSTGRES_VARIABLE), Ok);
+        let server = given.with_context(|| {
             format!("{POSTGRES_VARIABLE} names no server: run this by `cargo xtask postgres -- COMMAND`")
         })?;
         let name = format!("fencing_{:016x}", rand::random::<u64>());

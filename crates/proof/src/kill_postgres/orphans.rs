@@ -1,9 +1,13 @@
 //! Jobs whose worker was killed, until they run again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
 use crate::{Form, Report, cluster::PostgresProbe};
 
@@ -12,79 +16,189 @@ const RUNS_AGAIN_WITHIN: Duration = Duration::from_secs(35);
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The orphans that are watched.
+/// Those of a process that wait longest: who died often runs alone, and who came last stands last.
+const OF_PROCESS: &str = "SELECT id, lease_token FROM job WHERE state = 3 AND claimed_by IN
+    (SELECT id FROM worker WHERE process_id = ANY($1)) ORDER BY crash_count DESC, run_at DESC, id DESC LIMIT 100";
+/// What [`Seen::of`] reads. What the server was committing when the worker died is done under its old token.
+const AS_THEY_ARE: &str = "SELECT id, ((lease_token + (state > 3)::integer) << 16)
+    | (least(crash_count, 255) << 8) | (state < 3)::integer FROM job WHERE id = ANY($1)";
+
+/// A job that is watched.
+struct Orphan {
+    /// The token under which it was orphaned.
+    token: i64,
+    died: Instant,
+    /// How long it took until it waited again; none while it lies with the dead.
+    taken_back: Option<Duration>,
+}
+
+/// A job as it is.
+struct Seen {
+    token: i64,
+    crashes: i64,
+    is_waiting: bool,
+}
+
+impl Seen {
+    const fn of(packed: i64) -> Self {
+        Self { token: packed >> 16, crashes: (packed >> 8) & 0xff, is_waiting: packed & 1 != 0 }
+    }
+}
+
+/// How long an orphan took to run again, in two parts.
+#[derive(Clone, Copy, Default)]
+struct Wait {
+    /// Until its lease had run out and somebody took it back.
+    lease: Duration,
+    /// Until it was claimed after that.
+    line: Duration,
+    /// How many workers had died with it by then.
+    crashes: i64,
+}
+
+impl Wait {
+    fn total(&self) -> Duration {
+        self.lease + self.line
+    }
+}
+
+#[derive(Default)]
+struct Watch {
+    waiting: HashMap<i64, Orphan>,
+    noted: u64,
+    /// By the deaths that a job had seen: how many ran again, and which took longest.
+    ran_again: BTreeMap<i64, (u64, Wait)>,
+    longest_lease: Duration,
+    longest_line: Duration,
+}
+
+impl Watch {
+    fn see(&mut self, job: i64, seen: &Seen) {
+        let Some(orphan) = self.waiting.get_mut(&job) else { return };
+        let passed = orphan.died.elapsed();
+        if seen.token > orphan.token {
+            let lease = orphan.taken_back.unwrap_or(passed);
+            self.end(Wait { lease, line: passed.saturating_sub(lease), crashes: seen.crashes });
+            self.waiting.remove(&job);
+        } else if seen.is_waiting {
+            orphan.taken_back.get_or_insert(passed);
+        }
+    }
+
+    fn end(&mut self, wait: Wait) {
+        self.longest_lease = self.longest_lease.max(wait.lease);
+        self.longest_line = self.longest_line.max(wait.line);
+        let (jobs, slowest) = self.ran_again.entry(wait.crashes).or_default();
+        *jobs += 1;
+        if wait.total() >= slowest.total() {
+            *slowest = wait;
+        }
+    }
+}
+
+/// The orphans that are watched, by a task of its own: what the proof does meanwhile takes seconds.
 pub(super) struct Orphans {
     probe: PostgresProbe,
-    /// By job: the token under which it was orphaned, and when that was.
-    waiting: HashMap<i64, (i64, Instant)>,
-    noted: u64,
-    ran_again: u64,
-    slowest: Duration,
-    looked: Instant,
+    watch: Arc<Mutex<Watch>>,
+    watcher: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
 }
 
 impl Orphans {
     pub(super) fn new(url: &str) -> Self {
-        let (probe, looked) = (PostgresProbe::new(url), Instant::now());
-        Self { probe, waiting: HashMap::new(), noted: 0, ran_again: 0, slowest: Duration::ZERO, looked }
+        let watch = Arc::new(Mutex::new(Watch::default()));
+        let (mut probe, watched) = (PostgresProbe::new(url), Arc::clone(&watch));
+        let watcher = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                look(&mut probe, &watched).await?;
+            }
+        });
+        Self { probe: PostgresProbe::new(url), watch, watcher }
     }
 
     /// Notes some of the jobs that a process was running when it was killed just now.
     pub(super) async fn note(&mut self, process: u32) -> anyhow::Result<()> {
         let died = Instant::now();
-        let jobs = self
-            .probe
-            .pairs(
-                "SELECT id, lease_token FROM job WHERE state = 3 AND claimed_by IN
-                 (SELECT id FROM worker WHERE process_id = ANY($1)) LIMIT 100",
-                &[process.into()],
-            )
-            .await?;
+        let jobs = self.probe.pairs(OF_PROCESS, &[process.into()]).await?;
+        // One that is orphaned again ran again before.
+        look(&mut self.probe, &self.watch).await?;
+        let mut watch = lock(&self.watch);
         for (job, token) in jobs {
-            self.noted += 1;
-            self.waiting.insert(job, (token, died));
+            watch.noted += 1;
+            watch.waiting.insert(job, Orphan { token, died, taken_back: None });
         }
         Ok(())
     }
 
-    /// Forgets those that run again or are done.
-    pub(super) async fn look(&mut self) -> anyhow::Result<()> {
-        if self.waiting.is_empty() || self.looked.elapsed() < LOOK {
-            return Ok(());
-        }
-        self.look_now().await
-    }
-
-    /// The same, at once.
-    pub(super) async fn look_now(&mut self) -> anyhow::Result<()> {
-        self.looked = Instant::now();
-        let ids: Vec<i64> = self.waiting.keys().copied().collect();
-        // What the server was committing when the worker died is done under its old token.
-        let tokens = "SELECT id, lease_token + (state > 3)::integer FROM job WHERE id = ANY($1)";
-        let tokens = self.probe.pairs(tokens, &ids).await?;
-        for (job, token) in tokens {
-            if let Some((orphaned, died)) = self.waiting.get(&job)
-                && token > *orphaned
-            {
-                self.ran_again += 1;
-                self.slowest = self.slowest.max(died.elapsed());
-                self.waiting.remove(&job);
-            }
-        }
+    /// Looks once more, and says what came of them.
+    pub(super) async fn judge(mut self, form: Form, report: &mut Report) -> anyhow::Result<()> {
+        report.require(!self.watcher.is_finished(), || "the orphans were not watched to the end".to_owned());
+        self.watcher.abort();
+        look(&mut self.probe, &self.watch).await?;
+        let watch = lock(&self.watch);
+        let slowest = watch.ran_again.values().map(|(_, wait)| *wait).max_by_key(Wait::total);
+        let slowest = slowest.unwrap_or_default();
+        report.require(slowest.total() <= form.patience(RUNS_AGAIN_WITHIN), || {
+            let Wait { lease, line, crashes } = slowest;
+            format!(
+                "an orphaned job ran again after {:?}: it was taken back after {lease:?} and stood in line for \
+                 {line:?}, {crashes} workers having died with it",
+                slowest.total()
+            )
+        });
+        report.require(watch.waiting.is_empty(), || {
+            format!("{} of {} orphaned jobs never ran again", watch.waiting.len(), watch.noted)
+        });
+        report.require(watch.noted > 0 || form == Form::Short, || "no kill ever orphaned a job".to_owned());
+        report.number("orphans_watched", watch.noted);
+        report.number("orphans_ran_again", watch.ran_again.values().map(|(jobs, _)| jobs).sum::<u64>());
+        report.number("orphan_slowest_ms", milliseconds(slowest.total()));
+        report.number("orphan_slowest_until_taken_back_ms", milliseconds(slowest.lease));
+        report.number("orphan_slowest_in_line_ms", milliseconds(slowest.line));
+        report.number("orphan_slowest_crashes", slowest.crashes);
+        report.number("orphan_longest_until_taken_back_ms", milliseconds(watch.longest_lease));
+        report.number("orphan_longest_in_line_ms", milliseconds(watch.longest_line));
+        report.number("orphans_by_crashes", by_crashes(&watch));
         Ok(())
     }
+}
 
-    pub(super) fn judge(&self, form: Form, report: &mut Report) {
-        let slowest = self.slowest;
-        report.require(slowest <= form.patience(RUNS_AGAIN_WITHIN), || {
-            format!("an orphaned job ran again after {slowest:?}")
-        });
-        report.require(self.waiting.is_empty(), || {
-            format!("{} of {} orphaned jobs never ran again", self.waiting.len(), self.noted)
-        });
-        report.require(self.noted > 0 || form == Form::Short, || "no kill ever orphaned a job".to_owned());
-        report.number("orphans_watched", self.noted);
-        report.number("orphans_ran_again", self.ran_again);
-        report.number("orphan_slowest_ms", u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX));
+/// Notes which of them wait again, and forgets those that run again or are done.
+async fn look(probe: &mut PostgresProbe, watch: &Mutex<Watch>) -> anyhow::Result<()> {
+    let ids: Vec<i64> = lock(watch).waiting.keys().copied().collect();
+    if ids.is_empty() {
+        return Ok(());
     }
+    let rows = probe.pairs(AS_THEY_ARE, &ids).await?;
+    let mut watch = lock(watch);
+    for (job, packed) in rows {
+        watch.see(job, &Seen::of(packed));
+    }
+    Ok(())
+}
+
+fn lock(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
+    // Nothing panics while it holds the lock.
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn by_crashes(watch: &Watch) -> Value {
+    let of = |(crashes, (jobs, slowest)): (&i64, &(u64, Wait))| {
+        let mut facts = Map::new();
+        facts.insert("jobs".to_owned(), (*jobs).into());
+        facts.insert("slowest_ms".to_owned(), milliseconds(slowest.total()).into());
+        facts.insert("of_that_in_line_ms".to_owned(), milliseconds(slowest.line).into());
+        (crashes.to_string(), Value::Object(facts))
+    };
+    Value::Object(watch.ran_again.iter().map(of).collect())
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -86,6 +86,9 @@ impl Lane {
                 force: random.random_bool(0.4),
                 delayed: random.random_bool(0.3),
             },
+            25..38 if model.bounds.peeks => {
+                Action::FinishPeeked { worker, slot: slot?, end: *End::ALL.choose(random)? }
+            }
             25..58 => Action::Finish { worker, slot: slot?, end: *End::ALL.choose(random)? },
             58..65 => Action::Release { worker, slot: slot? },
             65..75 => Action::Renew { worker, slot: slot? },
