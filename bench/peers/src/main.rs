@@ -1,12 +1,16 @@
-//! Drains no-op jobs with another program's queue and prints one JSON object:
+//! Another program's queue, on a database of its own that is empty at the start.
 //!
-//! `hostatlas-peers graphile postgres://... 200000` (the database is its own and empty).
+//! `hostatlas-peers graphile postgres://... 200000` drains no-op jobs and prints one JSON object.
 //!
-//! `graphile_worker` runs at the settings of its own `benches/perf_test.rs`: a local queue of 5,000 jobs, 500 at once,
+//! `hostatlas-peers wake postgres://...` waits, idle; for each line of its standard input it queues a job, and prints how
+//! many microseconds passed from before that until its handler was called. It runs at its default settings.
+//!
+//! Draining, `graphile_worker` runs at the settings of its own `benches/perf_test.rs`: a local queue of 5,000 jobs, 500 at once,
 //! completions gathered for 5 ms. The clock stops when its table is empty, not when the last handler returned: a job
 //! that is done and not yet stored as done would run again after a crash.
 
 use std::{
+    io::BufRead,
     process::ExitCode,
     sync::{
         Arc,
@@ -21,6 +25,7 @@ use graphile_worker::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::sync::mpsc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,22 +53,42 @@ impl TaskHandler for NoOp {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct Woken {}
+
+/// Where the handler says when it was called.
+#[derive(Clone, Debug)]
+struct Called(mpsc::UnboundedSender<Instant>);
+
+impl TaskHandler for Woken {
+    const IDENTIFIER: &'static str = "woken";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let now = Instant::now();
+        let called = context.get_ext::<Called>().ok_or("nobody to tell")?;
+        called.0.send(now).map_err(|_| "nobody listens")
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [peer, url, jobs] = arguments.as_slice() else {
-        eprintln!("usage: hostatlas-peers graphile postgres://... JOBS");
-        return ExitCode::from(2);
-    };
-    let measured = match (peer.as_str(), jobs.parse()) {
-        ("graphile", Ok(jobs)) => graphile(url, jobs).await,
-        _ => Err("the peer is `graphile`, and JOBS a number".into()),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let measured = match words.as_slice() {
+        ["graphile", url, jobs] => match jobs.parse() {
+            Ok(jobs) => graphile(url, jobs).await.map(|report| println!("{report}")),
+            Err(_) => Err("JOBS is a number".into()),
+        },
+        ["wake", url] => wake(url).await,
+        _ => {
+            eprintln!(
+                "usage: hostatlas-peers graphile postgres://... JOBS\n       hostatlas-peers wake postgres://..."
+            );
+            return ExitCode::from(2);
+        }
     };
     match measured {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -123,4 +148,31 @@ async fn waiting(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM graphile_worker._private_jobs LIMIT 1) AS one")
         .fetch_one(pool)
         .await
+}
+
+async fn wake(url: &str) -> Result<(), Failure> {
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await?;
+    let (sender, mut called) = mpsc::unbounded_channel();
+    let options = WorkerOptions::default().add_extension(Called(sender)).pg_pool(pool).define_job::<Woken>();
+    let worker = Arc::new(options.init().await?);
+    let running = tokio::spawn({
+        let worker = Arc::clone(&worker);
+        async move { worker.run().await }
+    });
+    let (asked, mut rounds) = mpsc::unbounded_channel();
+    // A thread of its own: reading a terminal or a pipe blocks.
+    std::thread::spawn(move || {
+        let mut lines = std::io::stdin().lock().lines();
+        while lines.next().is_some_and(|line| line.is_ok() && asked.send(()).is_ok()) {}
+    });
+    let utilities = worker.create_utils();
+    while rounds.recv().await.is_some() {
+        let began = Instant::now();
+        utilities.add_job(Woken {}, JobSpec::default()).await?;
+        let moment = called.recv().await.ok_or("the worker ended")?;
+        println!("{}", moment.duration_since(began).as_micros());
+    }
+    worker.request_shutdown();
+    running.await??;
+    Ok(())
 }

@@ -59,8 +59,13 @@ pub struct Latencies(Vec<Duration>);
 impl Latencies {
     pub fn time<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let (answer, took) = timed(work)?;
-        self.0.push(took);
+        self.add(took);
         Ok(answer)
+    }
+
+    /// Adds one that was measured elsewhere.
+    pub fn add(&mut self, took: Duration) {
+        self.0.push(took);
     }
 
     pub fn len(&self) -> usize {

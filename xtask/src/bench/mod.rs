@@ -9,10 +9,12 @@ mod http;
 mod online;
 mod postgres;
 mod process;
+mod wake;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -67,12 +69,16 @@ pub fn run(only: Option<&str>) -> Result<()> {
     if wanted("queue") {
         note("queue", examples::queue()?);
     }
+    if wanted("claim_behind_millions") {
+        note("claim_behind_millions", examples::claims(&bench.folder)?);
+    }
     if wanted("web") {
         let small = bench.web(HUNDRED_THOUSAND)?;
         let large = bench.web(MILLION)?;
         note("web", json!({ "100k": small, "1m": large }));
     }
-    postgres::run(wanted, &mut note)?;
+    postgres::run(&bench.folder, &bench.binary, wanted, &mut note)?;
+    wake::run(&bench.folder, &bench.binary, wanted, &mut note)?;
     online::run(&bench.binary, wanted, &mut note)?;
     fs::write("target/bench/report.json", serde_json::to_string_pretty(&report)?)?;
     println!("the report is in target/bench/report.json");
@@ -248,11 +254,14 @@ fn growth(small: &Value, large: &Value) -> Value {
     json!({ "import": exponent("import"), "worker": exponent("worker"), "async_batch": exponent("async_batch") })
 }
 
-/// How many transactions an import takes and how long the slowest of them does, as its log says at the end.
+/// How many transactions an import takes and how long the slowest of them does.
 fn transactions(binary: &Path, database: &Path, scan: &Path) -> Result<Value> {
-    let output = process::command(binary, database, &["import", path(scan)?, "--json"])
-        .env("HOSTATLAS_LOG", "hostatlas_services=debug")
-        .output()?;
+    transactions_of(&mut process::command(binary, database, &["import", path(scan)?, "--json"]))
+}
+
+/// The same of any import, as its log says at the end.
+fn transactions_of(import: &mut Command) -> Result<Value> {
+    let output = import.env("HOSTATLAS_LOG", "hostatlas_services=debug").output()?;
     let log = String::from_utf8_lossy(&output.stderr);
     let line =
         log.lines().rfind(|line| line.contains("slowest_ms")).context("the log lacks its transactions")?;

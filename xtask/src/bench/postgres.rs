@@ -1,13 +1,19 @@
 //! The second backend, through the examples of its crate, on a server of the bench's own; and in the same run another
 //! program's queue on the same server, in turns with ours.
 
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 use hostatlas_test_postgres::{Cluster, SERVER_VARIABLE, psql};
 use serde_json::{Value, json};
 
-use super::examples;
+use super::{
+    HUNDRED_THOUSAND, MILLION, examples,
+    generate::Scan,
+    path,
+    process::{Measured, command_at, run_measured_at},
+    rate, transactions_of,
+};
 
 /// As a small server would be set up: what counts, durability, is PostgreSQL's default.
 const SETTINGS: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nmax_connections = 100\n";
@@ -15,15 +21,30 @@ const SETTINGS: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nmax_connecti
 const JOBS: &str = "200000";
 /// How often each queue has its turn; the medians are compared.
 const TURNS: usize = 3;
-const PEER_BINARY: &str = "target/peers/release/hostatlas-peers";
+/// The other queues' program, as [`build_peers`] leaves it.
+pub const PEER_BINARY: &str = "target/peers/release/hostatlas-peers";
 
-/// Runs what is wanted of: `postgres_import`, `postgres_locate`, `postgres_queue`, `postgres_peers`.
-pub fn run(wanted: impl Fn(&str) -> bool, note: &mut impl FnMut(&str, Value)) -> Result<()> {
-    let names = ["postgres_import", "postgres_locate", "postgres_queue", "postgres_peers"];
-    if !names.into_iter().any(&wanted) {
+/// The benchmarks of this module.
+const NAMES: [&str; 6] = [
+    "postgres_import",
+    "postgres_import_file",
+    "postgres_locate",
+    "postgres_queue",
+    "postgres_claim_behind_millions",
+    "postgres_peers",
+];
+
+/// Runs those of [`NAMES`] that are wanted.
+pub fn run(
+    folder: &Path,
+    binary: &Path,
+    wanted: impl Fn(&str) -> bool,
+    note: &mut impl FnMut(&str, Value),
+) -> Result<()> {
+    if !NAMES.into_iter().any(&wanted) {
         return Ok(());
     }
-    let server = Cluster::start_with(SETTINGS).context("no PostgreSQL server could be started")?;
+    let server = start()?;
     let url = server.url();
     let example = |name: &str, arguments: &[&str]| {
         examples::documents("hostatlas-store-postgres", name, arguments, &[(SERVER_VARIABLE, url.as_str())])
@@ -31,11 +52,18 @@ pub fn run(wanted: impl Fn(&str) -> bool, note: &mut impl FnMut(&str, Value)) ->
     if wanted("postgres_import") {
         note("postgres_import", json!(example("import_speed", &["1000000", "2"])?));
     }
+    if wanted("postgres_import_file") {
+        note("postgres_import_file", import_file(&server, folder, binary)?);
+    }
     if wanted("postgres_locate") {
         note("postgres_locate", json!(example("locate_speed", &[])?));
     }
     if wanted("postgres_queue") {
         note("postgres_queue", json!(example("queue_speed", &[])?));
+    }
+    if wanted("postgres_claim_behind_millions") {
+        let arguments = ["1000000", "5000", "claims"];
+        note("postgres_claim_behind_millions", json!(example("queue_speed", &arguments)?));
     }
     if wanted("postgres_peers") {
         build_peers()?;
@@ -49,7 +77,53 @@ pub fn run(wanted: impl Fn(&str) -> bool, note: &mut impl FnMut(&str, Value)) ->
     Ok(())
 }
 
-fn build_peers() -> Result<()> {
+/// A server of the bench's own.
+pub fn start() -> Result<Cluster> {
+    Cluster::start_with(SETTINGS).context("no PostgreSQL server could be started")
+}
+
+/// `hostatlas import` of a million lines with a fifth of repeats in masscan's random order, as it is measured on SQLite;
+/// and what a short one of a tenth of them says of its transactions.
+fn import_file(server: &Cluster, folder: &Path, binary: &Path) -> Result<Value> {
+    let (scan, short) = (folder.join("postgres.ndjson"), folder.join("postgres-short.ndjson"));
+    Scan { lines: MILLION, repeats: true, sorted: false }.write(&scan)?;
+    Scan { lines: HUNDRED_THOUSAND, repeats: true, sorted: false }.write(&short)?;
+    let mut runs = Vec::new();
+    for turn in 0..TURNS {
+        runs.push(in_new_database(server, &format!("import_{turn}"), |url| {
+            run_measured_at(binary, url, &["db", "migrate"])?;
+            run_measured_at(binary, url, &["import", path(&scan)?, "--json"])
+        })?);
+    }
+    let logged = in_new_database(server, "import_logged", |url| {
+        run_measured_at(binary, url, &["db", "migrate"])?;
+        transactions_of(&mut command_at(binary, url, &["import", path(&short)?, "--json"]))
+    })?;
+    fs::remove_file(&scan)?;
+    fs::remove_file(&short)?;
+    runs.sort_by(|left: &Measured, right| left.seconds.total_cmp(&right.seconds));
+    let median = &runs[runs.len() / 2];
+    Ok(json!({
+        "lines_per_second": rate(MILLION, median.seconds),
+        "lines_per_second_runs": runs.iter().map(|run| rate(MILLION, run.seconds)).collect::<Vec<_>>(),
+        "cpu_seconds": median.cpu_seconds,
+        "resident_mib": median.resident_mib,
+        "said": serde_json::from_str::<Value>(&median.output).unwrap_or(Value::Null),
+        "transactions_of_100k": logged["transactions"],
+        "slowest_transaction_ms_of_100k": logged["slowest_ms"],
+    }))
+}
+
+/// Does `work` in a database that is there for it alone.
+fn in_new_database<T>(server: &Cluster, name: &str, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    psql(&server.url(), &format!("CREATE DATABASE {name}"))?;
+    let done = work(&server.url_of(name));
+    psql(&server.url(), &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+    done
+}
+
+/// Builds the other queues, in their own workspace.
+pub fn build_peers() -> Result<()> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--release", "--locked", "--manifest-path", "bench/peers/Cargo.toml"])
         .args(["--target-dir", "target/peers"])

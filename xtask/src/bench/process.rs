@@ -29,13 +29,24 @@ const SAMPLE: Duration = Duration::from_millis(5);
 
 /// The binary on a database, with the installed location databases.
 pub fn command(binary: &Path, database: &Path, arguments: &[&str]) -> Command {
+    command_at(binary, &sqlite_url(database), arguments)
+}
+
+/// The same on a database of either backend.
+pub fn command_at(binary: &Path, url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command
         .args(arguments)
-        .env("HOSTATLAS_DATABASE_URL", format!("sqlite://{}", database.display()))
+        .env("HOSTATLAS_DATABASE_URL", url)
+        .env_remove("HOSTATLAS_DATABASE_DIRECT_URL")
         .env("HOSTATLAS_MMDB_DIR", "mmdb")
         .stdin(Stdio::null());
     command
+}
+
+/// How a database file is named in the settings.
+pub fn sqlite_url(database: &Path) -> String {
+    format!("sqlite://{}", database.display())
 }
 
 /// Starts the binary without waiting for it.
@@ -46,9 +57,14 @@ pub fn spawn(binary: &Path, database: &Path, arguments: &[&str]) -> Result<Child
 
 /// Runs the binary to its end.
 pub fn run_measured(binary: &Path, database: &Path, arguments: &[&str]) -> Result<Measured> {
+    run_measured_at(binary, &sqlite_url(database), arguments)
+}
+
+/// The same on a database of either backend.
+pub fn run_measured_at(binary: &Path, url: &str, arguments: &[&str]) -> Result<Measured> {
     let begun = Instant::now();
     let mut child =
-        command(binary, database, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        command_at(binary, url, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut stdout = child.stdout.take().context("no stdout")?;
     let reader = thread::spawn(move || {
         let mut output = String::new();
@@ -98,12 +114,16 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port and waits until it is ready.
     pub fn start(binary: &Path, database: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_at(binary, &sqlite_url(database), arguments)
+    }
+
+    /// The same on a database of either backend.
+    pub fn start_at(binary: &Path, url: &str, arguments: &[&str]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
         let mut all = vec!["serve", "--listen", &listen];
         all.extend(arguments);
-        let mut child =
-            command(binary, database, &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command_at(binary, url, &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("no stderr")?;
         // Read for as long as it writes: a full pipe would stop it.
         thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
