@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use hostatlas_domain::{Host, HostAnswer, HostAnswers, HostSort, LookupStatus};
+use hostatlas_domain::{Host, HostAnswer, HostAnswers, HostSort, LookupStatus, Timestamp};
 use hostatlas_services::{PinLocation, Services};
 use hostatlas_store_sqlite::Mode;
 
@@ -257,7 +257,7 @@ fn human(host: &Host, answers: &HostAnswers) -> String {
         let _ = write!(
             text,
             "\nnetwork     {network}\nlocated     {}{stale} by {}",
-            found.located_at.to_readable(),
+            found.located_at.map_or_else(|| "not since it was let go".to_owned(), Timestamp::to_readable),
             answer.provider.as_deref().unwrap_or("-")
         );
         if host.pinned {
