@@ -190,6 +190,7 @@ test.describe('with online providers', () => {
     await page.getByRole('button', { name: 'Let providers decide again' }).click();
 
     await expect(page.getByText('Providers decide again', { exact: true })).toBeVisible();
+    await expect(location).not.toContainText('1970');
     await expect(location.locator('#position')).toContainText(before.location?.city ?? '-');
   });
 });

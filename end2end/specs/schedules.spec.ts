@@ -12,6 +12,23 @@ test('a task is run now, and the page shows how it went', async ({ page }) => {
   await expect(check).toContainText('Done');
 });
 
+test.describe('read elsewhere than in Greenwich', () => {
+  test.use({ timezoneId: 'Asia/Kolkata', choices: { worker: false } });
+
+  test('the next time is told in the time of the reader, and in UTC to who points at it', async ({ page, atlas }) => {
+    const { items } = await atlas.get<{ items: { task: string; next_at: string }[] }>('/schedules');
+    const next = new Date(items.find((schedule) => schedule.task === 'check')?.next_at ?? '');
+    const local = new Date(next.getTime() + 5.5 * 3_600_000).toISOString();
+    await page.goto('/schedules');
+
+    const clock = page.locator('#check-state time[data-local]');
+    await expect(clock).toHaveText(`${local.slice(0, 10)} ${local.slice(11, 19)} UTC+5:30`);
+    await expect(clock).toHaveAttribute('title', /UTC$/);
+    await clock.hover();
+    await expect(clock).toHaveAttribute('title', /UTC\n.+ UTC\+5:30$/);
+  });
+});
+
 test.describe('without a worker', () => {
   test.use({ choices: { worker: false } });
 

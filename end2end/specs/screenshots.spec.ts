@@ -4,7 +4,7 @@ import { everyPage } from '../support/pages.ts';
 import { root } from '../support/server.ts';
 import { expect, test } from '../support/test.ts';
 
-const SHOWN = ['map', 'map-place', 'hosts', 'host', 'coverage', 'jobs', 'workers', 'schedules'] as const;
+const SHOWN = ['map', 'map-place', 'hosts', 'host', 'coverage', 'jobs', 'workers', 'schedules', 'providers', 'databases'] as const;
 const SIZES = { wide: { width: 1280, height: 800 }, narrow: { width: 375, height: 812 } } as const;
 const folder = join(root, 'end2end/output/screenshots');
 

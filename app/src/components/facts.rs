@@ -1,7 +1,7 @@
 use hostatlas_domain::Timestamp;
 use leptos::prelude::*;
 
-use super::Ago;
+use super::{Ago, Exactly};
 
 /// One line of a list of facts; nothing where nothing is known.
 #[component]
@@ -29,7 +29,7 @@ pub fn MomentFact(
         view! {
             <dt>{name}</dt>
             <dd>
-                <time datetime=at.to_string()>{at.to_readable()}</time>
+                <Exactly at />
                 " "
                 <span class="sub">
                     <Ago at now long=true />

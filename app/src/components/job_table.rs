@@ -1,4 +1,4 @@
-use hostatlas_domain::{Job, JobKind, JobState, Timestamp};
+use hostatlas_domain::{Job, JobKind, JobState, Timestamp, WorkerStatus};
 use leptos::prelude::*;
 
 use super::{Ago, Column, DataTable, Icon, JobBadge};
@@ -21,12 +21,36 @@ pub fn job_words(job: &Job) -> (String, bool) {
         JobState::Discarded => (error(), true),
         JobState::Cancelled => ("Stopped before it ran to its end".to_owned(), false),
         _ => match (&job.waiting_because, &job.last_error) {
+            // What waits for its next attempt names the error in its reason.
+            (Some(why), Some(error)) if why.contains(error.as_str()) => (why.clone(), true),
             (Some(why), Some(error)) => (format!("{error}; {why}"), true),
             (Some(why), None) => (why.clone(), false),
             (None, Some(error)) => (error.clone(), true),
             (None, None) => (String::new(), false),
         },
     }
+}
+
+/// Who runs a job, as a link to it in the list of workers; nothing while nobody does.
+///
+/// A process that does not report any more is not in the list, but was there.
+pub fn job_worker(job: &Job, workers: &[WorkerStatus]) -> Option<impl IntoView + use<>> {
+    let id = job.worker?;
+    let worker = workers
+        .iter()
+        .find(|worker| worker.id == id)
+        .map(|worker| (worker.host_name.clone(), format!(", {} {}", worker.command, worker.process_id)));
+    Some(match worker {
+        Some((host_name, process)) => view! {
+            "on "
+            <a href=format!("/workers#worker-{id}")>
+                <bdi>{host_name}</bdi>
+                {process}
+            </a>
+        }
+        .into_any(),
+        None => "on a process that reports no more".into_any(),
+    })
 }
 
 /// The job list. Every row has a checkbox that belongs to the form `form`.
@@ -36,6 +60,8 @@ pub fn JobTable(
     jobs: Vec<Job>,
     /// The form that acts on what is selected.
     form: &'static str,
+    /// The processes that may run them.
+    workers: Vec<WorkerStatus>,
     /// Now.
     now: Timestamp,
 ) -> impl IntoView {
@@ -61,7 +87,7 @@ pub fn JobTable(
     ];
     view! {
         <DataTable caption="Jobs, newest first" columns class="table--records jobtable" scrolls="Jobs" rows_stay=true>
-            {jobs.into_iter().map(|job| view! { <JobTableRow job form now /> }).collect_view()}
+            {jobs.into_iter().map(|job| job_row(&job, form, &workers, now)).collect_view()}
         </DataTable>
     }
 }
@@ -103,9 +129,9 @@ pub fn JobsOfHost(
     }
 }
 
-#[component]
-fn JobTableRow(job: Job, form: &'static str, now: Timestamp) -> impl IntoView {
-    let (words, bad) = job_words(&job);
+fn job_row(job: &Job, form: &'static str, workers: &[WorkerStatus], now: Timestamp) -> impl IntoView + use<> {
+    let (words, bad) = job_words(job);
+    let worker = job_worker(job, workers);
     let ran = match (job.started_at, job.finished_at) {
         (Some(started), Some(finished)) => duration(finished.since(started).as_secs_f64()),
         (Some(started), None) if job.state == JobState::Running => duration(now.since(started).as_secs_f64()),
@@ -130,7 +156,7 @@ fn JobTableRow(job: Job, form: &'static str, now: Timestamp) -> impl IntoView {
             <td data-label="Kind">{JobKind::slug(job.kind)}</td>
             <td data-label="Target">
                 <a class="addr" href=format!("/hosts/{}", job.ip)>
-                    {job_target(&job)}
+                    {job_target(job)}
                 </a>
             </td>
             <td class="num hide-narrow">{job.priority.get()}</td>
@@ -143,6 +169,7 @@ fn JobTableRow(job: Job, form: &'static str, now: Timestamp) -> impl IntoView {
             <td class="num sub hide-narrow">{ran}</td>
             <td data-label="Result" class="clip why wrap" data-tone=bad.then_some("bad") title=title>
                 {waits.then(|| view! { <Icon name="info" small=true /> " " })}
+                {worker}
                 {words}
             </td>
         </tr>

@@ -52,7 +52,7 @@ pub use self::{
     facts::{Fact, MomentFact},
     host_table::HostTable,
     icon::Sprite,
-    job_table::{JobTable, JobsOfHost, job_target, job_words},
+    job_table::{JobTable, JobsOfHost, job_target, job_words, job_worker},
     notice::FormNotice,
     place_panel::{MapPanel, OpenPlace, Panel},
     position::{position_accuracy, position_name},
@@ -61,6 +61,6 @@ pub use self::{
     queue_tabs::{QueueTab, QueueTabs},
     shortcuts::ShortcutsDialog,
     table::{Column, DataTable},
-    time::Ago,
+    time::{Ago, Exactly},
 };
 pub use icon::Icon;

@@ -271,7 +271,10 @@ fn position_facts(location: HostLocation, now: Timestamp) -> impl IntoView {
         <Fact name="Provider" value=says />
         <dt>"Located"</dt>
         <dd>
-            <Ago at=located_at now long=true />
+            {match located_at {
+                Some(at) => view! { <Ago at now long=true /> }.into_any(),
+                None => "not since it was let go".into_any(),
+            }}
         </dd>
         <Fact name="Network" value=network />
     }

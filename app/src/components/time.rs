@@ -22,3 +22,16 @@ pub fn Ago(
     };
     view! { <time datetime=at.to_string() title=at.to_readable()>{text}</time> }
 }
+
+/// A moment on the clock: in UTC, and in the time of the reader where scripts run.
+#[component]
+pub fn Exactly(
+    /// The moment.
+    at: Timestamp,
+) -> impl IntoView {
+    view! {
+        <time class="exactly" datetime=at.to_string() title=at.to_readable() data-local="">
+            {at.to_readable()}
+        </time>
+    }
+}

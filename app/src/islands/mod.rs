@@ -14,6 +14,7 @@ mod shortcuts;
 #[cfg(feature = "hydrate")]
 mod steering;
 mod theme;
+mod times;
 
 pub use live::LiveChip;
 pub use map_view::MapView;

@@ -7,7 +7,7 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
-use super::{actions, run};
+use super::{actions, run, times};
 use crate::browser::{self, OPENED, REFRESH, REFRESHED};
 
 /// How long to gather changes before the page is asked for again. The server coalesces to a second as well.
@@ -88,6 +88,7 @@ pub fn LivePage() -> impl IntoView {
             refresh();
         }
         actions::listen();
+        times::listen();
         run::follow_what_runs();
     });
 }

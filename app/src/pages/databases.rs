@@ -44,8 +44,15 @@ fn sheet(Loaded { databases, now }: Loaded) -> impl IntoView {
     let current_build = current.filter_map(|file| file.database_build).max();
     view! {
         <div class="pagehead">
-            <h1>"Databases"</h1>
-            <p class="lede">"The files that locate hosts on this machine, and what a new one would change."</p>
+            <div class="stack" style="--gap:6px">
+                <ol class="crumbs">
+                    <li>
+                        <a href="/providers">"Providers"</a>
+                    </li>
+                </ol>
+                <h1>"Databases"</h1>
+                <p class="lede">"The files that locate hosts on this machine, and what a new one would change."</p>
+            </div>
         </div>
         <Card id="installed-head" title="Installed">
             <Installed installed now />
@@ -111,18 +118,20 @@ fn Installed(installed: Vec<InstalledDatabase>, now: Timestamp) -> impl IntoView
         let notes = notes.map(|note| view! { <span class="sub dbnote">{note}</span> }).collect_view();
         view! {
             <tr>
-                <th scope="row" class="mono">
+                <th scope="row" class="mono wrap breaks">
                     {file.name}
                 </th>
-                <td>{file.role.unwrap_or_else(|| "-".to_owned())}</td>
-                <td>{file.families.unwrap_or_else(|| "-".to_owned())}</td>
-                <td>
+                <td data-label="Tells">{file.role.unwrap_or_else(|| "-".to_owned())}</td>
+                <td data-label="Addresses">{file.families.unwrap_or_else(|| "-".to_owned())}</td>
+                <td data-label="Built">
                     {file
                         .database_build
                         .map(|build| view! { {build.to_date()} ", " <Ago at=build now /> " old" })}
                 </td>
-                <td class="num">{file.bytes.map(size)}</td>
-                <td class="wrap">
+                <td data-label="Size" class="num">
+                    {file.bytes.map(size)}
+                </td>
+                <td data-label="State" class="wrap">
                     <span class="badge" data-tone=tone>
                         <Icon name=icon />
                         {word}
@@ -141,7 +150,7 @@ fn Installed(installed: Vec<InstalledDatabase>, now: Timestamp) -> impl IntoView
         Column::text("State"),
     ];
     view! {
-        <DataTable caption="Installed database files" columns class="" scrolls="Installed database files" id="installed">
+        <DataTable caption="Installed database files" columns class="table--records dbtable" scrolls="Installed database files" id="installed">
             {installed.into_iter().map(row).collect_view()}
         </DataTable>
     }
@@ -157,11 +166,13 @@ fn Candidates(
     let row = move |(index, file): (usize, CandidateDatabase)| {
         view! {
             <tr>
-                <th scope="row" class="mono">
+                <th scope="row" class="mono wrap breaks">
                     {file.name.clone()}
                 </th>
-                <td class="num">{size(file.bytes)}</td>
-                <td>{file.modified_at.map(|at| view! { <Ago at now long=true /> })}</td>
+                <td data-label="Size" class="num">
+                    {size(file.bytes)}
+                </td>
+                <td data-label="Written">{file.modified_at.map(|at| view! { <Ago at now long=true /> })}</td>
                 <td class="act">
                     <form method="post" action="/api/fn/databases/compare" data-swap>
                         <input type="hidden" name="name" value=file.name.clone() />
@@ -186,7 +197,7 @@ fn Candidates(
     ];
     let table = (!candidates.is_empty()).then(|| {
         view! {
-            <DataTable caption="Candidates" columns class="" scrolls="Candidates">
+            <DataTable caption="Candidates" columns class="table--records dbtable" scrolls="Candidates">
                 {candidates.into_iter().enumerate().map(row).collect_view()}
             </DataTable>
         }

@@ -1,14 +1,14 @@
-use hostatlas_domain::{Job, JobId, JobKind, JobState, ProblemCode, Timestamp};
+use hostatlas_domain::{Job, JobId, JobKind, JobState, ProblemCode, Timestamp, WorkerStatus};
 use hostatlas_services::Permission;
 use leptos::prelude::*;
 
 use super::{page, parameter};
 use crate::{
     ApiError,
-    api::{authorize, jobs::get_job, services},
+    api::{authorize, jobs::get_job, services, workers::list_workers},
     components::{
         Card, Chrome, Fact, FormNotice, Icon, JobBadge, JobsOfHost, Live, MomentFact, Tab, job_target,
-        job_words,
+        job_words, job_worker,
     },
     format::{address, duration, share},
 };
@@ -19,6 +19,7 @@ const OTHERS: u32 = 9;
 struct Loaded {
     job: Job,
     others: Vec<Job>,
+    workers: Vec<WorkerStatus>,
     now: Timestamp,
 }
 
@@ -30,7 +31,8 @@ async fn load(id: String) -> Result<Loaded, ApiError> {
     let services = services()?;
     let job = get_job(JobId(id)).await?;
     let others = services.jobs().for_host(&job.ip.to_string(), None, OTHERS).await?.items;
-    Ok(Loaded { job, others, now: services.now() })
+    let workers = if job.worker.is_some() { list_workers().await? } else { Vec::new() };
+    Ok(Loaded { job, others, workers, now: services.now() })
 }
 
 /// One job: why it waits, its life, its facts.
@@ -57,7 +59,7 @@ fn title(kind: JobKind) -> &'static str {
 }
 
 fn sheet(loaded: Loaded) -> impl IntoView {
-    let Loaded { job, others, now } = loaded;
+    let Loaded { job, others, workers, now } = loaded;
     let id = job.id;
     let others: Vec<Job> = others.into_iter().filter(|other| other.id != id).collect();
     let button = |action: &'static str, class: &'static str, icon: &'static str, word: &'static str| {
@@ -103,7 +105,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             </div>
         </div>
         <div id="job-words" data-live>
-            <Words job=job.clone() now />
+            <Words job=job.clone() workers now />
         </div>
         <div class="cols cols--main-side">
             <div class="stack">
@@ -124,7 +126,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
 
 /// Why it waits, what it found, or what it failed with.
 #[component]
-fn Words(job: Job, now: Timestamp) -> impl IntoView {
+fn Words(job: Job, workers: Vec<WorkerStatus>, now: Timestamp) -> impl IntoView {
     let (words, bad) = job_words(&job);
     let (tone, icon, head) = match job.state {
         JobState::Available => ("info", "available", "Waits for a worker".to_owned()),
@@ -143,7 +145,7 @@ fn Words(job: Job, now: Timestamp) -> impl IntoView {
         <section class="callout" data-tone=tone aria-labelledby="words-head">
             <Icon name=icon spin=job.state == JobState::Running />
             <div>
-                <h2 id="words-head">{head}</h2>
+                <h2 id="words-head">{head} " " {job_worker(&job, &workers)}</h2>
                 {(!words.is_empty()).then(|| view! { <p>{words}</p> })}
             </div>
         </section>
@@ -215,6 +217,10 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
 fn Facts(job: Job, now: Timestamp) -> impl IntoView {
     let port =
         job.port.map(|port| format!("{port}/{}", job.protocol.map_or("tcp", |protocol| protocol.name())));
+    // What the page says above its cards is not said twice.
+    let words = job_words(&job).0;
+    let unsaid = |text: &Option<String>| text.clone().filter(|text| !words.contains(text.as_str()));
+    let (result, last_error) = (unsaid(&job.result), unsaid(&job.last_error));
     view! {
         <Card id="facts-head" title="Facts">
             <dl class="facts card__body" id="job-facts" data-live>
@@ -234,8 +240,8 @@ fn Facts(job: Job, now: Timestamp) -> impl IntoView {
                 <MomentFact name="Started" at=job.started_at now />
                 <MomentFact name="Finished" at=job.finished_at now />
                 <Fact name="Attempts" value=format!("{} of {}", job.attempt, job.max_attempts) />
-                <Fact name="Result" value=job.result />
-                <Fact name="Last error" value=job.last_error />
+                <Fact name="Result" value=result />
+                <Fact name="Last error" value=last_error />
             </dl>
         </Card>
     }

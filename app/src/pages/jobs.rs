@@ -1,4 +1,4 @@
-use hostatlas_domain::{Job, JobCounts, JobKind, JobState, KindStatus, Page, Timestamp};
+use hostatlas_domain::{Job, JobCounts, JobKind, JobState, KindStatus, Page, Timestamp, WorkerStatus};
 use hostatlas_services::Permission;
 use leptos::prelude::*;
 
@@ -9,6 +9,7 @@ use crate::{
         authorize,
         jobs::{get_job_kinds, list_jobs},
         services,
+        workers::list_workers,
     },
     components::{Ago, Chrome, FormNotice, Icon, JobTable, Live, QueueTab, QueueTabs, Tab, job_signs},
     format::{address, counted, grouped},
@@ -39,6 +40,7 @@ impl Filter {
 struct Loaded {
     kinds: Vec<KindStatus>,
     page: Page<Job>,
+    workers: Vec<WorkerStatus>,
     now: Timestamp,
 }
 
@@ -48,7 +50,10 @@ async fn load(filter: Filter) -> Result<Loaded, ApiError> {
     let kinds = get_job_kinds().await?;
     let Filter { state, kind, ip, cursor } = filter;
     let page = list_jobs(state, kind, ip, cursor, LIMIT).await?;
-    Ok(Loaded { kinds, page, now })
+    // Only a job that runs names a process.
+    let names_worker = page.items.iter().any(|job| job.worker.is_some());
+    let workers = if names_worker { list_workers().await? } else { Vec::new() };
+    Ok(Loaded { kinds, page, workers, now })
 }
 
 /// The queue: kinds, states with counts, filters, the list with bulk actions, and the form that queues jobs.
@@ -68,7 +73,7 @@ pub fn JobsPage() -> impl IntoView {
 }
 
 fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { kinds, page, now } = loaded;
+    let Loaded { kinds, page, workers, now } = loaded;
     let waiting: u64 = kinds.iter().map(|kind| kind.counts.waiting()).sum();
     let running: u64 = kinds.iter().map(|kind| kind.counts.running).sum();
     let oldest = kinds.iter().filter_map(|kind| kind.oldest_waiting).min();
@@ -101,7 +106,7 @@ fn queue(filter: &Filter, loaded: Loaded) -> impl IntoView + use<> {
                     <span data-new-count></span>
                 </a>
             </div>
-            <List filter page now />
+            <List filter page workers now />
         </div>
     }
 }
@@ -373,7 +378,7 @@ fn Bulk(filter: Filter, counts: JobCounts) -> impl IntoView {
 }
 
 #[component]
-fn List(filter: Filter, page: Page<Job>, now: Timestamp) -> impl IntoView {
+fn List(filter: Filter, page: Page<Job>, workers: Vec<WorkerStatus>, now: Timestamp) -> impl IntoView {
     let rows = counted(u64::try_from(page.items.len()).unwrap_or(0), "row", "rows");
     let first = filter.cursor.is_empty();
     let empty = page.items.is_empty() && page.next_cursor.is_none();
@@ -393,7 +398,7 @@ fn List(filter: Filter, page: Page<Job>, now: Timestamp) -> impl IntoView {
         }
         .into_any()
     } else {
-        view! { <JobTable jobs=page.items form=FORM now /> }.into_any()
+        view! { <JobTable jobs=page.items form=FORM workers now /> }.into_any()
     };
     view! {
         {table}

@@ -6,8 +6,12 @@ use super::page;
 use crate::{
     ApiError,
     api::{authorize, schedules::list_schedules, services},
-    components::{Ago, Chrome, FormNotice, Icon, Live, QueueTab, QueueTabs, Tab},
+    components::{Ago, Chrome, Exactly, FormNotice, Icon, Live, QueueTab, QueueTabs, Tab},
+    format::duration,
 };
+
+/// Characters that fit into three lines of the column.
+const SHORT_DETAIL: usize = 110;
 
 struct Loaded {
     schedules: Vec<Schedule>,
@@ -39,9 +43,19 @@ fn sheet(Loaded { schedules, now }: Loaded) -> impl IntoView {
             <p class="lede">"Done by one worker each time, however many run."</p>
             <QueueTabs current=QueueTab::Schedules />
         </div>
-        <ul class="card scheds">
-            {schedules.into_iter().map(|schedule| view! { <Item schedule now /> }).collect_view()}
-        </ul>
+        <div class="card">
+            // Each item says in words what it is; the heads are for those who compare.
+            <div class="scheds__head" aria-hidden="true">
+                <span>"Task"</span>
+                <span>"Now"</span>
+                <span>"Last time"</span>
+                <span>"When"</span>
+                <span></span>
+            </div>
+            <ul class="scheds">
+                {schedules.into_iter().map(|schedule| view! { <Item schedule now /> }).collect_view()}
+            </ul>
+        </div>
         <p class="hint" id="rule-hint">
             "A rule is " <code>"every 15m"</code> " (s, m, h or d, counted from the end of the last time) or five cron fields in UTC: minute, hour, day, month, weekday, as in "
             <code>"30 3 * * 1"</code> "."
@@ -129,13 +143,16 @@ fn State(schedule: Schedule, now: Timestamp) -> impl IntoView {
         ScheduleState::Paused => ("warn", "pause", "Paused"),
     };
     let detail = match schedule.state {
-        ScheduleState::Waiting => view! { "next " <Ago at=schedule.next_at now long=true /> }.into_any(),
+        ScheduleState::Waiting => view! {
+            "next "
+            <Ago at=schedule.next_at now long=true />
+            ", "
+            <Exactly at=schedule.next_at />
+        }
+        .into_any(),
         ScheduleState::Due => "the next free worker takes it".into_any(),
         ScheduleState::Running => schedule.started_at.map(|at| view! { "since " <Ago at now /> }).into_any(),
-        ScheduleState::Paused => schedule
-            .paused_at
-            .map(|at| view! { "since " <time datetime=at.to_string()>{at.to_date()}</time> })
-            .into_any(),
+        ScheduleState::Paused => schedule.paused_at.map(|at| view! { "since " <Exactly at /> }).into_any(),
     };
     view! {
         <span class="badge" data-tone=tone>
@@ -156,6 +173,9 @@ fn Last(schedule: Schedule, now: Timestamp) -> impl IntoView {
         ScheduleOutcome::Done => ("ok", "completed", "Done"),
         ScheduleOutcome::Failed => ("bad", "discarded", "Failed"),
     };
+    // While it is done again, or after an interruption, the start is of another time than the end.
+    let took = schedule.started_at.filter(|started| *started <= at);
+    let took = took.map(|started| duration(at.since(started).as_secs_f64()));
     view! {
         <p>
             <span class="badge" data-tone=tone>
@@ -165,9 +185,25 @@ fn Last(schedule: Schedule, now: Timestamp) -> impl IntoView {
             " "
             <span class="sub">
                 <Ago at now long=true />
+                {took.map(|took| format!(", took {took}"))}
             </span>
         </p>
-        {schedule.detail.map(|detail| view! { <p class="sub breaks">{detail}</p> })}
+        {schedule.detail.map(|detail| view! { <Detail id=format!("{}-detail", schedule.task) detail /> })}
+    }
+    .into_any()
+}
+
+/// What it did or what went wrong; what is long opens on demand.
+#[component]
+fn Detail(id: String, detail: String) -> impl IntoView {
+    if detail.chars().count() <= SHORT_DETAIL {
+        return view! { <p class="sub breaks">{detail}</p> }.into_any();
+    }
+    // The summary is the text itself, cut off until it is opened: nothing is said twice.
+    view! {
+        <details id=id class="sched__detail">
+            <summary class="sub breaks">{detail}</summary>
+        </details>
     }
     .into_any()
 }

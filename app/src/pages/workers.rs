@@ -1,4 +1,6 @@
-use hostatlas_domain::{RunningJobs, Timestamp, WorkerState, WorkerStatus};
+use std::collections::BTreeSet;
+
+use hostatlas_domain::{JobState, RunningJobs, Timestamp, WorkerState, WorkerStatus};
 use hostatlas_services::Permission;
 use leptos::prelude::*;
 
@@ -7,7 +9,7 @@ use crate::{
     ApiError,
     api::{authorize, services, workers::list_workers},
     components::{Ago, Chrome, Column, Command, DataTable, Icon, Live, QueueTab, QueueTabs, Tab},
-    format::{counted, grouped},
+    format::{NBSP, address, counted, grouped},
 };
 
 struct Loaded {
@@ -34,23 +36,13 @@ pub fn WorkersPage() -> impl IntoView {
 }
 
 fn sheet(Loaded { workers, now }: Loaded) -> impl IntoView {
-    let heard = workers.iter().filter(|worker| worker.state != WorkerState::Silent);
-    let running: u64 = heard.clone().flat_map(|worker| &worker.running).map(|running| running.jobs).sum();
-    let processes = u64::try_from(heard.count()).unwrap_or(0);
-    let mut machines: Vec<_> = workers.iter().map(|worker| worker.host_name.as_str()).collect();
-    machines.dedup();
-    let lede = format!(
-        "{} on {}, {} running",
-        counted(processes, "process", "processes"),
-        counted(u64::try_from(machines.len()).unwrap_or(0), "machine", "machines"),
-        counted(running, "job", "jobs")
-    );
+    let lede = summary(&workers);
     let empty = workers.is_empty();
     view! {
         <div class="pagehead">
             <h1>"Workers"</h1>
             <p class="lede" id="workers-lede" data-live>
-                {if empty { "No process runs jobs".to_owned() } else { lede }}
+                {lede}
             </p>
             <QueueTabs current=QueueTab::Workers />
         </div>
@@ -66,6 +58,29 @@ fn sheet(Loaded { workers, now }: Loaded) -> impl IntoView {
              elsewhere. It is forgotten after an hour."
         </p>
     }
+}
+
+/// How many there are in all; what is out of order comes last.
+fn summary(workers: &[WorkerStatus]) -> String {
+    if workers.is_empty() {
+        return "No process runs jobs".to_owned();
+    }
+    let heard: Vec<_> = workers.iter().filter(|worker| worker.state != WorkerState::Silent).collect();
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let different = |texts: BTreeSet<&str>| count(texts.len());
+    let machines = different(heard.iter().map(|worker| worker.host_name.as_str()).collect());
+    let versions = different(heard.iter().map(|worker| worker.version.as_str()).collect());
+    let running = heard.iter().flat_map(|worker| &worker.running).map(|running| running.jobs).sum();
+    let text = format!(
+        "{} on {}, {} running",
+        counted(count(heard.len()), "process", "processes"),
+        counted(machines, "machine", "machines"),
+        counted(running, "job", "jobs")
+    );
+    let several = (versions > 1).then(|| format!(", {versions}{NBSP}versions"));
+    let silent = workers.len() - heard.len();
+    let silent = (silent > 0).then(|| format!(", {}{NBSP}silent", grouped(count(silent))));
+    text + &several.unwrap_or_default() + &silent.unwrap_or_default()
 }
 
 #[component]
@@ -109,18 +124,31 @@ const fn signs(worker: &WorkerStatus) -> (&'static str, &'static str, &'static s
     }
 }
 
+/// What it runs of one kind, with the jobs themselves behind it.
+fn running_link(running: &RunningJobs) -> impl IntoView + use<> {
+    let jobs = address("/jobs", &[("state", JobState::Running.slug()), ("kind", running.kind.slug())]);
+    view! {
+        <a class="plain runs" href=jobs>
+            {running.kind.slug()}
+            " "
+            <strong>{grouped(running.jobs)}</strong>
+        </a>
+    }
+}
+
 #[component]
 fn Row(worker: WorkerStatus, now: Timestamp) -> impl IntoView {
     let (tone, icon, word) = signs(&worker);
     let silent = worker.state == WorkerState::Silent;
-    let running = |running: &RunningJobs| format!("{} {}", running.kind, grouped(running.jobs));
-    let running: Vec<_> = worker.running.iter().map(running).collect();
+    let idle = worker.running.is_empty();
     let served: Vec<_> = worker.kinds.iter().map(|kind| kind.slug()).collect();
     let at_once = counted(worker.concurrency.into(), "batch", "batches");
     view! {
-        <tr>
-            <th scope="row">
-                {worker.host_name} " "
+        <tr id=format!("worker-{}", worker.id)>
+            <th scope="row" class="wrap">
+                // A name in another direction of writing must not turn what follows it around.
+                <bdi class="breaks">{worker.host_name}</bdi>
+                " "
                 <span class="sub">{format!("{} {}", worker.command, worker.process_id)}</span>
             </th>
             <td class="statecell">
@@ -130,11 +158,13 @@ fn Row(worker: WorkerStatus, now: Timestamp) -> impl IntoView {
                 </span>
             </td>
             <td data-label="Running" class="wrap">
-                {if running.is_empty() { "-".to_owned() } else { running.join(", ") }}
+                {idle.then_some("-")}
+                {worker.running.iter().map(running_link).collect_view()}
             </td>
             <td data-label="Serves" class="wrap">
-                {served.join(", ")} " "
-                <span class="sub">{format!("{at_once} each")}</span>
+                {if served.is_empty() { "nothing that this version knows".to_owned() } else { served.join(", ") }}
+                " "
+                <span class="sub">{(!served.is_empty()).then(|| format!("{at_once} each"))}</span>
             </td>
             <td data-label="Done" class="num">
                 {grouped(worker.completed)}
@@ -142,8 +172,8 @@ fn Row(worker: WorkerStatus, now: Timestamp) -> impl IntoView {
             <td data-label="Failed" class="num">
                 {grouped(worker.failed)}
             </td>
-            <td data-label="Version">
-                <span class="mono">{worker.version}</span>
+            <td data-label="Version" class="wrap">
+                <span class="mono breaks">{worker.version}</span>
             </td>
             <td data-label="Up for" class="num">
                 {(!silent).then(|| view! { <Ago at=worker.started_at now /> })}

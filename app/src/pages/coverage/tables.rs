@@ -154,7 +154,9 @@ pub fn Providers(
         view! {
             <tr>
                 <th scope="row">
-                    <span class="mono">{provider.provider}</span>
+                    <a class="plain mono" href=address("/hosts", &[("q", &format!("provider:{}", provider.provider))])>
+                        {provider.provider.clone()}
+                    </a>
                 </th>
                 <td class="num">{grouped(provider.hosts)}</td>
                 <td class="num sub">{percent(share(provider.hosts, located))}</td>

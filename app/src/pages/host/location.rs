@@ -7,6 +7,9 @@ use crate::{
     islands::MiniMap,
 };
 
+/// What stands where the time of a location would, once a person let the host go.
+const UNTIL_LOOKED_UP: &str = "Not looked up since it was let go";
+
 /// Where it is, on a map and in words; or why that is not known.
 ///
 /// Everything is there in both states, so that the page finds the twin of each part when the host is located while the
@@ -27,7 +30,10 @@ pub fn LocationCard(
             {match &host.location {
                 Some(location) => {
                     let provider = location.answer.provider.clone().unwrap_or_default();
-                    view! { "Located " <Ago at=location.located_at now long=true /> {format!(" by {}", speaker(&provider))} }.into_any()
+                    match location.located_at {
+                        Some(at) => view! { "Located " <Ago at now long=true /> {format!(" by {}", speaker(&provider))} }.into_any(),
+                        None => UNTIL_LOOKED_UP.into_any(),
+                    }
                 }
                 None => host.attempted_at.map(|at| view! { "Last asked " <Ago at now long=true /> }).into_any(),
             }}
@@ -168,7 +174,10 @@ fn PositionFacts(location: HostLocation, before: Option<LocationChange>, now: Ti
             <Fact name="Says" value=format!("{}{}", speaker(&provider), build.unwrap_or_default()) />
             <dt>"Located"</dt>
             <dd>
-                <Ago at=located_at now long=true />
+                {match located_at {
+                    Some(at) => view! { <Ago at now long=true /> }.into_any(),
+                    None => UNTIL_LOOKED_UP.into_any(),
+                }}
             </dd>
             {moved}
             <dt>"Map"</dt>

@@ -49,12 +49,14 @@ fn happenings(host: &Host, history: HostHistory) -> Vec<Happening> {
         ),
         detail: None,
     });
-    let located = host.location.iter().map(|location| Happening {
-        at: location.located_at,
-        tone: "ok",
-        icon: "located",
-        text: format!("Located: {}", position_name(&location.answer)),
-        detail: location.answer.provider.as_ref().map(|provider| format!("by {}", speaker(provider))),
+    let located = host.location.iter().filter_map(|location| {
+        Some(Happening {
+            at: location.located_at?,
+            tone: "ok",
+            icon: "located",
+            text: format!("Located: {}", position_name(&location.answer)),
+            detail: location.answer.provider.as_ref().map(|provider| format!("by {}", speaker(provider))),
+        })
     });
     let asked = host.attempted_at.iter().filter(|_| host.location.is_none()).map(|at| Happening {
         at: *at,

@@ -51,7 +51,20 @@ pub fn Facets(coverage: Coverage, countries: Vec<CountryCoverage>, q: String) ->
         hosts: coverage.unlocated_reasons.get(reason.slug()).copied().unwrap_or(0),
     });
     let reasons: Vec<_> = reasons.filter(|reason| reason.hosts > 0).collect();
+    // One provider for all is no choice.
+    let mut providers: Vec<_> = coverage.providers.iter().filter(|(_, hosts)| **hosts > 0).collect();
+    providers.sort_by_key(|(name, hosts)| (std::cmp::Reverse(**hosts), (*name).clone()));
+    let providers: Vec<_> = providers
+        .into_iter()
+        .map(|(name, hosts)| Choice {
+            word: name.clone(),
+            icon: None,
+            term: format!("provider:{name}"),
+            hosts: *hosts,
+        })
+        .collect();
     let (no_country, no_reason) = (shown.is_empty(), reasons.is_empty());
+    let one_provider = providers.len() < 2 && !q.contains("provider:");
     // A host is in one state and one country, so a choice takes the place of the one before.
     let of_state = ["state", "reason"];
     view! {
@@ -75,6 +88,12 @@ pub fn Facets(coverage: Coverage, countries: Vec<CountryCoverage>, q: String) ->
                             </a>
                         }
                     })}
+            </section>
+            <section class="facet" id="facet-providers" data-live hidden=one_provider>
+                <h2>"Located by, all hosts"</h2>
+                <ul>
+                    {choices(providers, &q, &["provider"])}
+                </ul>
             </section>
             <section class="facet" id="facet-reasons" data-live hidden=no_reason>
                 <h2>"Unlocated because, all hosts"</h2>
