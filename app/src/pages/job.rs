@@ -168,7 +168,12 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
     let time = |moment: Timestamp| moment.to_readable().get(11..19).unwrap_or_default().to_owned();
     let ran_for = started.map(|started| duration(end.since(started).as_secs_f64()));
     let waited_for = duration(started.unwrap_or(end).since(job.created_at).as_secs_f64());
-    let done = job.state == JobState::Completed;
+    // An attempt that goes on has not failed.
+    let attempt = match job.state {
+        JobState::Completed => "done",
+        JobState::Running => "active",
+        _ => "run",
+    };
     let label = format!(
         "Queued {}, waited {waited_for}{}",
         job.created_at.to_readable(),
@@ -184,7 +189,7 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
                     <span data-k="wait" style=format!("--v:{waited:.1}")></span>
                     {started
                         .map(|_| {
-                            view! { <span data-k=if done { "done" } else { "run" } style=format!("--v:{ran:.1}")></span> }
+                            view! { <span data-k=attempt style=format!("--v:{ran:.1}")></span> }
                         })}
                 </div>
                 <div class="scale" aria-hidden="true">
@@ -201,7 +206,7 @@ fn Life(job: Job, now: Timestamp) -> impl IntoView {
                         .map(|ran| {
                             view! {
                                 <span>
-                                    <i class="lk" data-k=if done { "done" } else { "run" }></i>
+                                    <i class="lk" data-k=attempt></i>
                                     "Last attempt "
                                     <strong>{ran}</strong>
                                 </span>

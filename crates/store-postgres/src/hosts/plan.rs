@@ -258,8 +258,11 @@ async fn edge(connection: &mut PgConnection, bounds: &str) -> Result<Option<[u8;
 /// Runs a statement whose columns are id and address. They come as one row: thousands cost more to send than to find.
 pub(super) async fn fetch(connection: &mut PgConnection, sql: String) -> Result<Vec<Found>, StoreError> {
     let packed = format!("SELECT array_agg(id), string_agg(address, ''::bytea) FROM ({sql}) AS found");
-    let (ids, keys): (Option<Vec<i64>>, Option<Vec<u8>>) =
-        sqlx::query_as(AssertSqlSafe(packed)).persistent(false).fetch_one(connection).await.map_err(engine)?;
+    let (ids, keys): (Option<Vec<i64>>, Option<Vec<u8>>) = sqlx::query_as(AssertSqlSafe(packed))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .map_err(engine)?;
     let (ids, keys) = (ids.unwrap_or_default(), keys.unwrap_or_default());
     let (keys, rest) = keys.as_chunks::<16>();
     if !rest.is_empty() || keys.len() != ids.len() {
