@@ -4,8 +4,11 @@ use hostatlas_domain::{
     AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Priority, classify,
 };
 use hostatlas_store::{
-    ChangedJobs, EnqueueJob, EnqueueJobs, HostSelection, JobSelection, PrunePolicy, StoreError,
+    ChangedJobs, EnqueueJob, EnqueueJobs, EnqueuedJobs, HostSelection, JobSelection, PrunePolicy,
+    SelectHosts, StoreError,
 };
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::{
     Error, Permission, Services,
@@ -163,7 +166,11 @@ impl Jobs {
         }
     }
 
-    /// Queues chunk by chunk until the selection ends or `go_on` says no.
+    /// Queues chunk by chunk until the selection ends or `go_on` says no, and returns once nothing is under way.
+    ///
+    /// The next chunk is selected while chunks before it are queued: several, where the engine has no single writer. They
+    /// share no host, so none waits for another. A host that was looked up since it was selected gets its job all the
+    /// same, which then finds that there is nothing to do.
     pub(crate) async fn enqueue_all(
         &self,
         selection: HostSelection,
@@ -172,18 +179,53 @@ impl Jobs {
         chunk: u32,
         mut go_on: impl FnMut(&EnqueuedJobsReport) -> bool + Send,
     ) -> Result<EnqueuedJobsReport, Error> {
+        let store = self.services.store();
+        let at_once = store.batches_at_once().max(1);
         let mut report = EnqueuedJobsReport::default();
+        let mut queueing = JoinSet::new();
         let mut after = None;
-        loop {
-            let params = EnqueueJobs { selection: selection.clone(), after, limit: chunk, priority, force };
-            let done = self.services.store().jobs_enqueue(params).await?;
-            report.considered += done.considered;
-            report.queued += done.queued;
-            report.duplicate += done.duplicate;
-            self.services.jobs_changed();
-            let Some(next) = done.next.filter(|_| go_on(&report)) else { return Ok(report) };
+        let mut ended = loop {
+            let params = SelectHosts { selection: selection.clone(), after, limit: chunk };
+            let hosts = match store.hosts_select(params).await {
+                Ok(hosts) => hosts,
+                Err(error) => break Err(error.into()),
+            };
+            let next = hosts.last().map(|host| host.address).filter(|_| hosts.len() >= chunk as usize);
+            if queueing.len() >= at_once
+                && let Err(error) = self.queued(&mut queueing, &mut report).await
+            {
+                break Err(error);
+            }
+            if hosts.is_empty() || !go_on(&report) {
+                break Ok(());
+            }
+            let selection = HostSelection::Hosts(hosts);
+            let params = EnqueueJobs { selection, after: None, limit: chunk, priority, force };
+            let store = store.clone();
+            queueing.spawn(async move { store.jobs_enqueue(params).await }.in_current_span());
+            let Some(next) = next else { break Ok(()) };
             after = Some(next);
+        };
+        while !queueing.is_empty() {
+            let queued = self.queued(&mut queueing, &mut report).await;
+            ended = ended.and(queued);
         }
+        ended.map(|()| report)
+    }
+
+    /// Waits for one chunk that is being queued, and counts it.
+    async fn queued(
+        &self,
+        queueing: &mut JoinSet<Result<EnqueuedJobs, StoreError>>,
+        report: &mut EnqueuedJobsReport,
+    ) -> Result<(), Error> {
+        let Some(ended) = queueing.join_next().await else { return Ok(()) };
+        let done = ended.map_err(|broken| Error::Internal(broken.into()))??;
+        report.considered += done.considered;
+        report.queued += done.queued;
+        report.duplicate += done.duplicate;
+        self.services.jobs_changed();
+        Ok(())
     }
 
     /// Makes finished and waiting jobs available now, with all their attempts.

@@ -7,7 +7,11 @@ use std::{
     net::TcpListener,
     path::Path,
     process::Command,
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use hostatlas_store::{AdminStore, StoreError};
@@ -16,6 +20,8 @@ use hostatlas_test_postgres::{Cluster, TestDatabase, psql, server_url};
 
 /// The newest migration.
 const NEWEST: i64 = 4;
+/// A test that waits for chance to bring several cases waits no longer.
+const AT_MOST: Duration = Duration::from_mins(1);
 const ALL_MODES: [Mode; 4] = [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect];
 
 async fn open(url: &str, mode: Mode) -> Result<PostgresStore, StoreError> {
@@ -349,14 +355,20 @@ async fn whoever_opens_while_the_server_crashes_is_told_so() {
     let cluster = Cluster::start().expect("a server");
     let url = cluster.url();
     open(&url, Mode::Migrate).await.expect("a schema").close().await;
-    let crashing = tokio::task::spawn_blocking(move || {
-        for _ in 0..4 {
-            cluster.restart_immediate()?;
+    let enough = Arc::new(AtomicBool::new(false));
+    let crashing = tokio::task::spawn_blocking({
+        let enough = Arc::clone(&enough);
+        move || {
+            let began = Instant::now();
+            while !enough.load(Ordering::Relaxed) && began.elapsed() < AT_MOST {
+                cluster.restart_immediate()?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Ok::<_, std::io::Error>(cluster)
         }
-        Ok::<_, std::io::Error>(cluster)
     });
-    let (mut opened, mut refused) = (0, 0);
-    while !crashing.is_finished() {
+    let (mut opened, mut refused, began) = (0, 0, Instant::now());
+    while (opened < 5 || refused < 5) && began.elapsed() < AT_MOST {
         match open(&url, Mode::Existing).await {
             Ok(store) => {
                 store.close().await;
@@ -366,7 +378,8 @@ async fn whoever_opens_while_the_server_crashes_is_told_so() {
             Err(error) => panic!("{error}: {error:?}"),
         }
     }
-    assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
+    enough.store(true, Ordering::Relaxed);
+    assert!(opened >= 5 && refused >= 5, "{opened} opened, {refused} refused");
     crashing.await.expect("no panic").expect("a server");
 }
 

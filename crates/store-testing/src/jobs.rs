@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hostatlas_domain::{
-    EnqueuedJob, JobFilter, JobId, JobKind, JobState, LocationState, Priority, UnlocatedReason,
+    EnqueuedJob, HostId, JobFilter, JobId, JobKind, JobState, LocationState, Priority, UnlocatedReason,
 };
 use hostatlas_store::{
     Attempt, ChangedJobs, ClaimJobs, ClaimMode, EnqueueJob, EnqueueJobs, Fence, FinishJobs, Finished,
-    HostSelection, JobSelection, PrunePolicy, RenewJobs, Rescue, Settled,
+    HostSelection, JobSelection, PrunePolicy, RenewJobs, Rescue, SelectHosts, SelectedHost, Settled,
 };
 
 use crate::{TestStore, factory::*};
@@ -392,6 +392,43 @@ pub async fn bulk_requests_walk_through_the_selection(test: &TestStore) {
     }
     assert_eq!((considered, queued, duplicate), (5, 1, 4));
     assert!(lease(&**test, 10).await.iter().all(|job| job.force));
+}
+
+/// Hosts that were selected before get their jobs in steps too, but for those that are gone or special.
+pub async fn selected_hosts_are_queued_later(test: &TestStore) {
+    record(&**test, &["8.8.8.1", "8.8.8.2", "8.8.8.3", "10.0.0.1"].map(up)).await;
+    test.jobs_cancel(JobSelection::Matching { filter: JobFilter::default(), limit: 1000 })
+        .await
+        .expect("cancelled");
+    let params = SelectHosts { selection: HostSelection::All, after: None, limit: 100 };
+    let mut hosts = test.hosts_select(params).await.expect("a selection");
+    let (first, last) = (address("10.0.0.0"), address("10.0.0.255"));
+    let selection = HostSelection::Special { first, last, sited: false };
+    let params = SelectHosts { selection, after: None, limit: 100 };
+    let special = test.hosts_select(params).await.expect("a selection");
+    assert_eq!((hosts.len(), special.len()), (3, 1));
+    hosts.push(SelectedHost { id: HostId(i64::MAX), address: address("9.9.9.9") });
+    hosts.extend(special);
+    hosts.reverse();
+    let (mut queued, mut after) = (Vec::new(), None);
+    loop {
+        let params = EnqueueJobs {
+            selection: HostSelection::Hosts(hosts.clone()),
+            after,
+            limit: 2,
+            priority: Priority::FIRST,
+            force: false,
+        };
+        let step = test.jobs_enqueue(params).await.expect("queued");
+        assert_eq!(step.duplicate, 0);
+        queued.push(step.queued);
+        match step.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(queued, [2, 1, 0]);
+    assert_eq!(lease(&**test, 10).await.len(), 3);
 }
 
 /// Every operation from every state ends where the table of states allows.

@@ -121,6 +121,7 @@ macro_rules! conformance {
             the_id_of_a_deleted_job_is_not_given_again,
             the_next_due_time_is_known,
             bulk_requests_walk_through_the_selection,
+            selected_hosts_are_queued_later,
             no_move_outside_the_state_table_happens,
         );
         $crate::conformance!(@cases $open, runs:

@@ -57,6 +57,8 @@ pub enum HostSelection {
     },
     /// These; unknown ones are left out.
     Addresses(Vec<Address>),
+    /// These, which a selection before answered; those that are gone by now are left out where something is done to them.
+    Hosts(Vec<SelectedHost>),
     /// Those in a block whose address is special. The only selection that holds such hosts: a site may place them with
     /// [`crate::LocationStore::locations_apply`]. No job is made for them.
     Special {

@@ -113,8 +113,8 @@ pub trait ImportStore: Send + Sync {
     /// (`ssl`, `X509`). Recording the same batch twice changes nothing but the import that last saw its rows.
     async fn sightings_record(&self, params: RecordSightings) -> Result<Recorded, StoreError>;
 
-    /// How many batches are worth recording at once, as long as none of them share a host: one where a single writer has
-    /// the database.
+    /// How many batches are worth recording, or queueing jobs for, at once, as long as none of them share a host: one
+    /// where a single writer has the database.
     fn batches_at_once(&self) -> usize {
         1
     }

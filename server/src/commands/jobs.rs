@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use hostatlas_domain::{Address, Job, JobFilter, JobId, JobKind, JobState};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, PruneRequest, Services};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, PruneRequest};
 use hostatlas_store_sqlite::Mode;
 use serde::Serialize;
 
@@ -195,112 +195,94 @@ struct Changed {
     skipped: u64,
 }
 
+/// What is wrong with a command line is said before the database is opened: it is wrong with any database.
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
-    // Refused before the database is opened: a wrong command line is wrong with any database.
-    let targets = match &action {
-        Action::Retry(arguments) | Action::Cancel(arguments) => Some(arguments.targets()?),
-        _ => None,
-    };
-    if let Action::Stats = action {
-        return stats::run(context, stats::Action::Jobs).await;
-    }
-    let services = context.services(Mode::Existing).await?;
-    match (action, targets) {
-        (Action::Retry(_), Some(targets)) => print_changed(context, services.jobs().retry(targets).await?),
-        (Action::Cancel(_), Some(targets)) => print_changed(context, services.jobs().cancel(targets).await?),
-        (action, _) => act(context, &services, action).await,
-    }
-}
-
-async fn act(context: &Context<'_>, services: &Services, action: Action) -> Result<Exit, Failure> {
-    let jobs = services.jobs();
     match action {
-        Action::List { filter, limit, cursor } => {
-            list(context, services, filter.filter(), cursor, limit).await
-        }
-        Action::Show { id } => {
-            let job = jobs.get(JobId(id)).await?;
-            context.printer.object(&job, || human(&job))?;
-            Ok(Exit::Done)
-        }
+        Action::List { filter, limit, cursor } => list(context, filter.filter(), cursor, limit).await,
+        Action::Show { id } => show(context, JobId(id)).await,
         Action::Enqueue { ips, query, due, all, force } => {
             if ips.is_empty() && query.is_none() && !due && !all {
-                return Err(
-                    Failure::usage("which hosts?").with_hint("give addresses, --query, --due or --all")
-                );
+                let hint = "give addresses, --query, --due or --all";
+                return Err(Failure::usage("which hosts?").with_hint(hint));
             }
             let ips = tokio::task::block_in_place(|| addresses::read(&ips))?;
             let ips = ips.iter().map(ToString::to_string).collect();
             let request = EnqueueRequest { q: query, ips, due_only: due, force, kind: JobKind::Geolocation };
-            let report = jobs.enqueue(request).await?;
-            context.printer.object(&report, || {
-                let EnqueuedCounts { considered, queued, duplicate } = EnqueuedCounts::from(&report);
-                format!("{queued} jobs queued for {considered} hosts; {duplicate} already were")
-            })?;
-            Ok(Exit::Done)
+            enqueue(context, request).await
+        }
+        Action::Retry(arguments) => {
+            let targets = arguments.targets()?;
+            let changed = context.services(Mode::Existing).await?.jobs().retry(targets).await?;
+            print_changed(context, changed)
+        }
+        Action::Cancel(arguments) => {
+            let targets = arguments.targets()?;
+            let changed = context.services(Mode::Existing).await?.jobs().cancel(targets).await?;
+            print_changed(context, changed)
         }
         Action::Pause { kind } => {
-            jobs.pause(kind).await?;
-            context
-                .printer
-                .note(&format!("`{kind}` is paused: `hostatlas jobs resume {kind}` takes it up again"));
+            context.services(Mode::Existing).await?.jobs().pause(kind).await?;
+            let remedy = format!("`hostatlas jobs resume {kind}` takes it up again");
+            context.printer.note(&format!("`{kind}` is paused: {remedy}"));
             Ok(Exit::Done)
         }
         Action::Resume { kind } => {
-            jobs.resume(kind).await?;
+            context.services(Mode::Existing).await?.jobs().resume(kind).await?;
             context.printer.note(&format!("`{kind}` is taken up again"));
             Ok(Exit::Done)
         }
-        Action::Cap { kind, cap: Cap(cap) } => {
-            jobs.cap(kind, cap).await?;
-            let bound = cap.map_or_else(
-                || "as many as their workers like".to_owned(),
-                |cap| format!("at most {}", count(cap.into())),
-            );
-            context.printer.note(&format!("`{kind}` jobs run {bound} at once"));
-            Ok(Exit::Done)
-        }
+        Action::Cap { kind, cap: Cap(cap) } => set_cap(context, kind, cap).await,
         Action::Prune { completed_after_days, discarded_after_days } => {
-            let days = |days: u64| Duration::from_secs(days * 86_400);
-            let request = PruneRequest {
-                completed_after: days(completed_after_days),
-                discarded_after: days(discarded_after_days),
-            };
-            let deleted = jobs.prune(request).await?;
-            context.printer.object(&serde_json::json!({ "deleted": deleted }), || {
-                format!("{} jobs deleted", count(deleted))
-            })?;
-            Ok(Exit::Done)
+            prune(context, completed_after_days, discarded_after_days).await
         }
-        // Both are done by `run`, which has their targets.
-        Action::Retry(_) | Action::Cancel(_) | Action::Stats => Ok(Exit::Done),
+        Action::Stats => stats::run(context, stats::Action::Jobs).await,
     }
 }
 
-struct EnqueuedCounts {
-    considered: String,
-    queued: String,
-    duplicate: String,
+async fn show(context: &Context<'_>, id: JobId) -> Result<Exit, Failure> {
+    let job = context.services(Mode::Existing).await?.jobs().get(id).await?;
+    context.printer.object(&job, || human(&job))?;
+    Ok(Exit::Done)
 }
 
-impl From<&hostatlas_services::EnqueuedJobsReport> for EnqueuedCounts {
-    fn from(report: &hostatlas_services::EnqueuedJobsReport) -> Self {
-        Self {
-            considered: count(report.considered),
-            queued: count(report.queued),
-            duplicate: count(report.duplicate),
-        }
-    }
+async fn enqueue(context: &Context<'_>, request: EnqueueRequest) -> Result<Exit, Failure> {
+    let report = context.services(Mode::Existing).await?.jobs().enqueue(request).await?;
+    context.printer.object(&report, || {
+        let (considered, queued) = (count(report.considered), count(report.queued));
+        format!("{queued} jobs queued for {considered} hosts; {} already were", count(report.duplicate))
+    })?;
+    Ok(Exit::Done)
+}
+
+async fn set_cap(context: &Context<'_>, kind: JobKind, cap: Option<u32>) -> Result<Exit, Failure> {
+    context.services(Mode::Existing).await?.jobs().cap(kind, cap).await?;
+    let bound = cap.map_or_else(
+        || "as many as their workers like".to_owned(),
+        |cap| format!("at most {}", count(cap.into())),
+    );
+    context.printer.note(&format!("`{kind}` jobs run {bound} at once"));
+    Ok(Exit::Done)
+}
+
+async fn prune(context: &Context<'_>, completed_days: u64, discarded_days: u64) -> Result<Exit, Failure> {
+    let days = |days: u64| Duration::from_secs(days.saturating_mul(86_400));
+    let request =
+        PruneRequest { completed_after: days(completed_days), discarded_after: days(discarded_days) };
+    let deleted = context.services(Mode::Existing).await?.jobs().prune(request).await?;
+    context
+        .printer
+        .object(&serde_json::json!({ "deleted": deleted }), || format!("{} jobs deleted", count(deleted)))?;
+    Ok(Exit::Done)
 }
 
 async fn list(
     context: &Context<'_>,
-    services: &Services,
     filter: JobFilter,
     cursor: Option<String>,
     limit: u32,
 ) -> Result<Exit, Failure> {
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
+    let services = context.services(Mode::Existing).await?;
     let page = services.jobs().list(filter, cursor.as_deref(), limit).await?;
     for job in &page.items {
         list.push(&Row::new(job))?;

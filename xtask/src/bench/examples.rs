@@ -14,13 +14,13 @@ pub fn lookups() -> Result<Value> {
 
 /// Claims and finishes of jobs behind a million others, with how long one claim takes.
 pub fn queue() -> Result<Value> {
-    json("hostatlas-store-sqlite", "queue_speed", &[])
+    json("hostatlas-store-sqlite", "sqlite_queue_speed", &[])
 }
 
 /// What a claim takes behind a million waiting and a million finished jobs. In `folder`, since what it takes to confirm
 /// a write is the disk's, and the folder for temporary files may be no disk.
 pub fn claims(folder: &Path) -> Result<Value> {
-    json("hostatlas-store-sqlite", "queue_speed", &["1000000", super::path(folder)?, "claims"])
+    json("hostatlas-store-sqlite", "sqlite_queue_speed", &["1000000", super::path(folder)?, "claims"])
 }
 
 /// The document that an example prints.

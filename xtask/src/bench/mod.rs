@@ -3,6 +3,7 @@
 //! Nearly every figure is of whole processes on real files: what an import reads, a worker drains, a browser fetches.
 //! Those that need to look inside come from examples of the crates.
 
+mod enqueue;
 mod examples;
 mod generate;
 mod http;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use self::{
     generate::Scan,
     http::{Client, Latencies},
-    process::{Measured, Server, run_measured},
+    process::{Measured, Server, run_measured, sqlite_url},
 };
 
 /// Lines and hosts of the large data set.
@@ -54,6 +55,11 @@ pub fn run(only: Option<&str>) -> Result<()> {
 
     if wanted("import") {
         note("import", bench.import()?);
+    }
+    if wanted("enqueue") {
+        let database = bench.database("enqueue");
+        note("enqueue", enqueue::queue_all(&bench.folder, &bench.binary, &sqlite_url(&database))?);
+        remove(&database);
     }
     if wanted("locate") || wanted("web") {
         let small = bench.locate(HUNDRED_THOUSAND)?;

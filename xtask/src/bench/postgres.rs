@@ -8,7 +8,7 @@ use hostatlas_test_postgres::{Cluster, SERVER_VARIABLE, psql};
 use serde_json::{Value, json};
 
 use super::{
-    HUNDRED_THOUSAND, MILLION, examples,
+    HUNDRED_THOUSAND, MILLION, enqueue, examples,
     generate::Scan,
     path,
     process::{Measured, command_at, run_measured_at},
@@ -25,9 +25,10 @@ const TURNS: usize = 3;
 pub const PEER_BINARY: &str = "target/peers/release/hostatlas-peers";
 
 /// The benchmarks of this module.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "postgres_import",
     "postgres_import_file",
+    "postgres_enqueue",
     "postgres_locate",
     "postgres_queue",
     "postgres_claim_behind_millions",
@@ -50,26 +51,30 @@ pub fn run(
         examples::documents("hostatlas-store-postgres", name, arguments, &[(SERVER_VARIABLE, url.as_str())])
     };
     if wanted("postgres_import") {
-        note("postgres_import", json!(example("import_speed", &["1000000", "2"])?));
+        note("postgres_import", json!(example("postgres_import_speed", &["1000000", "2"])?));
     }
     if wanted("postgres_import_file") {
         note("postgres_import_file", import_file(&server, folder, binary)?);
     }
+    if wanted("postgres_enqueue") {
+        let runs = in_new_database(&server, "enqueue", |url| enqueue::queue_all(folder, binary, url))?;
+        note("postgres_enqueue", runs);
+    }
     if wanted("postgres_locate") {
-        note("postgres_locate", json!(example("locate_speed", &[])?));
+        note("postgres_locate", json!(example("postgres_locate_speed", &[])?));
     }
     if wanted("postgres_queue") {
-        note("postgres_queue", json!(example("queue_speed", &[])?));
+        note("postgres_queue", json!(example("postgres_queue_speed", &[])?));
     }
     if wanted("postgres_claim_behind_millions") {
         let arguments = ["1000000", "5000", "claims"];
-        note("postgres_claim_behind_millions", json!(example("queue_speed", &arguments)?));
+        note("postgres_claim_behind_millions", json!(example("postgres_queue_speed", &arguments)?));
     }
     if wanted("postgres_peers") {
         build_peers()?;
         let mut turns = Vec::new();
         for turn in 0..TURNS {
-            let ours = example("queue_speed", &[JOBS])?;
+            let ours = example("postgres_queue_speed", &[JOBS])?;
             turns.push(json!({ "hostatlas": ours, "graphile_worker": graphile(&server, turn)? }));
         }
         note("postgres_peers", json!(turns));

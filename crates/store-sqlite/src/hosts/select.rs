@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use hostatlas_domain::{Address, DuePolicy, HostId, PlaceId, ProviderName, UnlocatedReason};
-use hostatlas_store::{HostSelection, LocatedHost, SelectedHost, StoreError};
+use hostatlas_store::{HostSelection, LocatedHost, SelectedHost, StoreError, backend::next_selected};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
@@ -27,6 +27,7 @@ pub(crate) async fn select(
         HostSelection::Due(policy) => format!(" AND class = 0 AND {}", due_condition(now, policy)),
         HostSelection::All => " AND class = 0".to_owned(),
         HostSelection::Addresses(addresses) => addresses_condition(addresses, after),
+        HostSelection::Hosts(hosts) => return Ok(next_selected(hosts, after, limit)),
         HostSelection::Special { first, last, sited } => special_condition(*first, *last, *sited),
         HostSelection::Filter { filter, max_age } => {
             let resolved = filter::resolve(connection, now, filter, *max_age).await?;

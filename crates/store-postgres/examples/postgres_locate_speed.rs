@@ -1,6 +1,6 @@
 //! How fast hosts are imported and located through the queue in `PostgreSQL`, as one JSON document on stdout.
 //!
-//! `cargo xtask postgres -- cargo run --release -p hostatlas-store-postgres --example locate_speed -- [HOSTS] [LANES]
+//! `cargo xtask postgres -- cargo run --release -p hostatlas-store-postgres --example postgres_locate_speed -- [HOSTS] [LANES]
 //! [BATCH]`, by default 500,000 hosts, 2 lanes and 5,000 jobs at a time. Hosts are spread over 70,000 places at random,
 //! which is the worst that can be. Housekeeping goes on meanwhile, as in a worker. Every figure comes with the counts
 //! that it must end with: a run that lost a job or a host fails.

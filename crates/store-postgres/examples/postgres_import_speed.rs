@@ -1,4 +1,4 @@
-//! How fast batches of sorted observations are recorded: `import_speed [OBSERVATIONS] [WRITERS] [BATCH] [PASSES]`, on
+//! How fast batches of sorted observations are recorded: `postgres_import_speed [OBSERVATIONS] [WRITERS] [BATCH] [PASSES]`, on
 //! the server of `HOSTATLAS_TEST_POSTGRES_URL`, in a database of its own. Prints JSON: the first pass makes every host,
 //! the second sees it again. Each writer has its part of the addresses.
 

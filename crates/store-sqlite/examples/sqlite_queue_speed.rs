@@ -1,6 +1,6 @@
 //! How fast the queue and the writing of locations are, as one JSON document on stdout.
 //!
-//! `cargo run --release -p hostatlas-store-sqlite --example queue_speed -- [HOSTS] [DIRECTORY] [queue|direct|claims]`, by
+//! `cargo run --release -p hostatlas-store-sqlite --example sqlite_queue_speed -- [HOSTS] [DIRECTORY] [queue|direct|claims]`, by
 //! default a million hosts in the directory for temporary files, and the first two parts; `claims` is what a claim takes
 //! behind HOSTS jobs that wait and as many that are finished. Every figure comes with the counts that it must end with:
 //! a run that lost a job or a host fails.
@@ -35,7 +35,7 @@ const CLAIMS: u32 = 1_000;
 enum Request {
     /// None has a live one.
     New,
-    /// None has a live one, and each ten thousand are of another priority.
+    /// None has a live one, and each chunk is of another priority.
     OfEveryPriority,
     /// Each has a live one, which takes the request in.
     Merged,
@@ -288,24 +288,30 @@ async fn one_step(store: &SqliteStore, answers: &[Arc<Located>], batch: u32) {
     }
 }
 
-/// A job for each host, or the request merged into each.
+/// A job for each host, or the request merged into each. The next chunk is selected while the one before is queued.
 async fn enqueue(store: &SqliteStore, hosts: u32, request: Request) {
-    let (mut after, mut changed, mut level) = (None, 0, 0);
-    loop {
-        let priority = Priority::new(level);
-        let params =
-            EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
-        let step = store.jobs_enqueue(params).await.expect("queued");
+    let select =
+        |after| store.hosts_select(SelectHosts { selection: HostSelection::All, after, limit: 5_000 });
+    let (mut changed, mut level) = (0, 0);
+    let mut chunk = select(None).await.expect("hosts");
+    while let Some(last) = chunk.last() {
+        let next = select(Some(last.address));
+        let params = EnqueueJobs {
+            selection: HostSelection::Hosts(chunk),
+            after: None,
+            limit: 5_000,
+            priority: Priority::new(level),
+            force: true,
+        };
+        let (step, next) = tokio::join!(store.jobs_enqueue(params), next);
+        let step = step.expect("queued");
         changed += if request == Request::Merged { step.duplicate } else { step.queued };
         if request == Request::OfEveryPriority {
             level = (level + 1) % 10;
         }
-        after = step.next;
-        if after.is_none() {
-            assert_eq!(changed, u64::from(hosts), "each host once");
-            return;
-        }
+        chunk = next.expect("hosts");
     }
+    assert_eq!(changed, u64::from(hosts), "each host once");
 }
 
 /// Claims the next batch while the last is finished: both are one commit.

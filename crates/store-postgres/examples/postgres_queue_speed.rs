@@ -1,7 +1,7 @@
 //! How fast the queue is, as one JSON document on stdout.
 //!
-//! `HOSTATLAS_DATABASE_URL=postgres://.../postgres cargo run --release -p hostatlas-store-postgres --example queue_speed
-//! -- [HOSTS] [BATCH] [queue|claims]`, by default a million hosts, batches of 1,000 and the first part; `claims` is what a
+//! `HOSTATLAS_DATABASE_URL=postgres://.../postgres cargo run --release -p hostatlas-store-postgres --example postgres_queue_speed
+//! -- [HOSTS] [BATCH] [queue|claims]`, by default a million hosts, batches of 5,000 and the first part; `claims` is what a
 //! claim takes behind HOSTS jobs that wait and as many that are finished. The URL is a superuser's: a database is made
 //! beside the one it names, and dropped at the end. Every figure comes with the counts that it must end with: a run that
 //! lost a job fails.
@@ -16,13 +16,14 @@ use hostatlas_domain::{
     Precision, Priority, ProviderName, ScanFormat, Scope, Timestamp,
 };
 use hostatlas_store::{
-    AdminStore, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJobs, Fence, FinishJobs, Finished,
-    HostSelection, ImportStore, JobStore, LocationStore, Observation, RecordSightings, Settled, StartImport,
-    WorkerId,
+    AdminStore, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
+    Finished, HostSelection, HostStore, ImportStore, JobStore, LocationStore, Observation, RecordSightings,
+    SelectHosts, Settled, StartImport, WorkerId,
 };
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::task::JoinSet;
 
 /// Distinct places, as many as a large scan's hosts stand on.
 const PLACES: u32 = 70_000;
@@ -34,7 +35,7 @@ const CLAIMS: u32 = 1_000;
 enum Request {
     /// None has a live one.
     New,
-    /// None has a live one, and each ten thousand are of another priority.
+    /// None has a live one, and each chunk is of another priority.
     OfEveryPriority,
     /// Each has a live one, which takes the request in.
     Merged,
@@ -45,7 +46,7 @@ enum Request {
 async fn main() {
     let mut arguments = std::env::args().skip(1);
     let hosts: u32 = arguments.next().map_or(1_000_000, |text| text.parse().expect("a number of hosts"));
-    let batch: u32 = arguments.next().map_or(1_000, |text| text.parse().expect("a number of jobs"));
+    let batch: u32 = arguments.next().map_or(5_000, |text| text.parse().expect("a number of jobs"));
     let url = ["HOSTATLAS_DATABASE_URL", "HOSTATLAS_TEST_POSTGRES_URL"];
     let url = url.iter().find_map(|name| std::env::var(name).ok()).expect("HOSTATLAS_DATABASE_URL");
     let name = format!("hostatlas_queue_speed_{}", std::process::id());
@@ -67,7 +68,7 @@ async fn command(connection: &mut PgConnection, statement: &str) {
 }
 
 async fn run(url: &str, hosts: u32, batch: u32) -> Value {
-    let store = open(url, Mode::Create).await;
+    let store = Arc::new(open(url, Mode::Create).await);
     let import = measure(hosts, import(&store, hosts)).await;
     let waiting_latency = claim_latency(&store).await;
     let answers: Arc<[Arc<Located>]> = (0..PLACES).map(answer).collect();
@@ -77,11 +78,12 @@ async fn run(url: &str, hosts: u32, batch: u32) -> Value {
     let (mut no_op, mut finished) = (Vec::new(), u64::from(hosts));
     let (mut enqueue_runs, mut merge) = (Vec::new(), Value::Null);
     let mut latency = Value::Null;
-    for connections in [1, 2, 4, 1, 2, 4] {
+    for (connections, at_once) in [(1, 1), (2, 2), (4, 4), (1, 1), (2, 2), (4, 4)] {
         settle(&store).await;
-        enqueue_runs.push(measure(hosts, enqueue(&store, hosts, Request::New)).await);
+        let rate = measure(hosts, enqueue(&store, hosts, Request::New, at_once)).await;
+        enqueue_runs.push(json!({ "at_once": at_once, "rate": rate }));
         if latency.is_null() {
-            merge = measure(hosts, enqueue(&store, hosts, Request::Merged)).await;
+            merge = measure(hosts, enqueue(&store, hosts, Request::Merged, 2)).await;
             latency = claim_latency(&store).await;
         }
         let rate = measure(hosts, drain(url, connections, batch, None)).await;
@@ -108,13 +110,13 @@ async fn run(url: &str, hosts: u32, batch: u32) -> Value {
 
 /// Claims of 1 and of 10 behind `hosts` jobs that wait, of every priority, and as many that are finished.
 async fn claims(url: &str, hosts: u32, batch: u32) -> Value {
-    let store = open(url, Mode::Create).await;
+    let store = Arc::new(open(url, Mode::Create).await);
     let all = hosts + CLAIMS * (1 + 10);
     import(&store, all).await;
     drain(url, 2, batch, None).await;
     let counts = store.jobs_stats().await.expect("stats").geolocation;
     assert_eq!((counts.completed, counts.total), (u64::from(all), u64::from(all)), "every job is done");
-    enqueue(&store, all, Request::OfEveryPriority).await;
+    enqueue(&store, all, Request::OfEveryPriority, 1).await;
     settle(&store).await;
     let one = claims_of(&store, 1).await;
     let ten = claims_of(&store, 10).await;
@@ -273,7 +275,7 @@ fn ends(jobs: Vec<ClaimedJob>, answers: Option<&[Arc<Located>]>) -> Vec<Finished
 
 /// As many stores as connections, as if each were a process; each claims and finishes until nothing waits.
 async fn drain(url: &str, connections: usize, batch: u32, answers: Option<Arc<[Arc<Located>]>>) {
-    let mut workers = tokio::task::JoinSet::new();
+    let mut workers = JoinSet::new();
     for _ in 0..connections {
         let (store, answers) = (open(url, Mode::Existing).await, answers.clone());
         workers.spawn(async move {
@@ -292,22 +294,38 @@ async fn drain(url: &str, connections: usize, batch: u32, answers: Option<Arc<[A
     workers.join_all().await;
 }
 
-/// A job for each host, or the request merged into each.
-async fn enqueue(store: &PostgresStore, hosts: u32, request: Request) {
+/// A job for each host, or the request merged into each: the next chunk is selected while `at_once` chunks before it are
+/// queued, as the product does with two.
+async fn enqueue(store: &Arc<PostgresStore>, hosts: u32, request: Request, at_once: usize) {
     let (mut after, mut changed, mut level) = (None, 0, 0);
+    let mut queueing = JoinSet::new();
+    let changed_by =
+        |step: EnqueuedJobs| if request == Request::Merged { step.duplicate } else { step.queued };
     loop {
-        let priority = Priority::new(level);
-        let params =
-            EnqueueJobs { selection: HostSelection::All, after, limit: 10_000, priority, force: true };
-        let step = store.jobs_enqueue(params).await.expect("queued");
-        changed += if request == Request::Merged { step.duplicate } else { step.queued };
+        let params = SelectHosts { selection: HostSelection::All, after, limit: 5_000 };
+        let chunk = store.hosts_select(params).await.expect("hosts");
+        after = chunk.last().map(|host| host.address);
+        if queueing.len() >= at_once {
+            changed += queueing.join_next().await.map_or(0, |ended| changed_by(ended.expect("queued")));
+        }
+        if chunk.is_empty() {
+            break;
+        }
+        let params = EnqueueJobs {
+            selection: HostSelection::Hosts(chunk),
+            after: None,
+            limit: 5_000,
+            priority: Priority::new(level),
+            force: true,
+        };
         if request == Request::OfEveryPriority {
             level = (level + 1) % 10;
         }
-        after = step.next;
-        if after.is_none() {
-            assert_eq!(changed, u64::from(hosts), "each host once");
-            return;
-        }
+        let store = Arc::clone(store);
+        queueing.spawn(async move { store.jobs_enqueue(params).await.expect("queued") });
     }
+    for step in queueing.join_all().await {
+        changed += changed_by(step);
+    }
+    assert_eq!(changed, u64::from(hosts), "each host once");
 }

@@ -1,4 +1,4 @@
-//! How fast batches of sorted observations are recorded: `import_speed [OBSERVATIONS] [DIRECTORY] [PASSES] [CLICKS]`.
+//! How fast batches of sorted observations are recorded: `sqlite_import_speed [OBSERVATIONS] [DIRECTORY] [PASSES] [CLICKS]`.
 //! Prints JSON: the first pass makes every host, the second sees it again. Meanwhile a second store, which is what
 //! another process is, writes a row every so many milliseconds, unless CLICKS is 0.
 
