@@ -151,15 +151,17 @@ fn install_browser() -> Result<()> {
     if newer(installed).is_some() && newer(installed) >= newer(lock) {
         return Ok(());
     }
-    workspace::run_logged(
-        Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            // Debian's browser is used: the runner's own is a download of its own.
-            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
-            .current_dir("end2end"),
-        "npm",
-    )
-    .map(drop)
+    workspace::persist(|| {
+        workspace::run_logged(
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund"])
+                // Debian's browser is used: the runner's own is a download of its own.
+                .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+                .current_dir("end2end"),
+            "npm",
+        )
+        .map(drop)
+    })
 }
 
 fn install_chromium() -> Result<()> {

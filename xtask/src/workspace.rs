@@ -3,9 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+
+/// Held while packages are installed: steps that need some run side by side.
+static INSTALLING: Mutex<()> = Mutex::new(());
+/// How often work is tried that needs a registry, and how long it is left alone in between.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// The folder of the workspace's `Cargo.toml`.
 pub fn root() -> &'static Path {
@@ -71,10 +79,27 @@ pub fn run_as_root(program: &str, arguments: &[&str], log: &str) -> Result<()> {
     run_logged(&mut command, log).map(drop)
 }
 
-/// Installs Debian's packages.
+/// Installs Debian's packages; those of one step after those of another, since `apt-get` ends with an error where
+/// another holds its lists.
 pub fn install(log: &str, packages: &[&str]) -> Result<()> {
-    run_as_root("apt-get", &["update"], log)?;
-    run_as_root("apt-get", &[&["install", "--yes", "--no-install-recommends"], packages].concat(), log)
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let install = ["-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"];
+    persist(|| {
+        run_as_root("apt-get", &["update"], log)?;
+        run_as_root("apt-get", &[&install[..], packages].concat(), log)
+    })
+}
+
+/// Does work that other machines take part in, and does it again after a pause if it fails.
+pub fn persist(work: impl Fn() -> Result<()>) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        match work() {
+            Ok(()) => return Ok(()),
+            Err(error) => println!("{error:#}; it is tried again in {} s", PAUSE.as_secs()),
+        }
+        std::thread::sleep(PAUSE);
+    }
+    work()
 }
 
 /// Runs `command` and returns what it wrote to stdout.
