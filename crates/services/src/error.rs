@@ -193,7 +193,7 @@ fn database_hint(error: &StoreError) -> Option<String> {
             "install one that is new enough; the SQLite that hostatlas brings along always is"
         }
         StoreError::NotWritable { .. } => {
-            "free space, or make the file and its directory writable; what was acknowledged is safe"
+            "free space, or let hostatlas write there; what was acknowledged is safe"
         }
         StoreError::Busy => "another process writes without a pause: try again in a moment",
         _ => return None,

@@ -1,4 +1,3 @@
-mod flight;
 mod group;
 mod merge;
 mod packed;

@@ -7,11 +7,11 @@ use hostatlas_store::{
     ChangedJobs, EnqueueJob, EnqueueJobs, EnqueuedJobs, HostSelection, JobSelection, PrunePolicy,
     SelectHosts, StoreError,
 };
-use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::{
     Error, Permission, Services,
+    flight::Flight,
     request::{parse_address, parse_addresses, parse_cursor, parse_limit, parse_query},
     worker::is_served,
 };
@@ -170,7 +170,7 @@ impl Jobs {
     ///
     /// The next chunk is selected while chunks before it are queued: several, where the engine has no single writer. They
     /// share no host, so none waits for another. A host that was looked up since it was selected gets its job all the
-    /// same, which then finds that there is nothing to do.
+    /// same.
     pub(crate) async fn enqueue_all(
         &self,
         selection: HostSelection,
@@ -180,52 +180,42 @@ impl Jobs {
         mut go_on: impl FnMut(&EnqueuedJobsReport) -> bool + Send,
     ) -> Result<EnqueuedJobsReport, Error> {
         let store = self.services.store();
-        let at_once = store.batches_at_once().max(1);
-        let mut report = EnqueuedJobsReport::default();
-        let mut queueing = JoinSet::new();
-        let mut after = None;
-        let mut ended = loop {
+        let mut flight = Flight::new(store.batches_at_once());
+        let (mut report, mut after) = (EnqueuedJobsReport::default(), None);
+        loop {
             let params = SelectHosts { selection: selection.clone(), after, limit: chunk };
-            let hosts = match store.hosts_select(params).await {
-                Ok(hosts) => hosts,
-                Err(error) => break Err(error.into()),
-            };
-            let next = hosts.last().map(|host| host.address).filter(|_| hosts.len() >= chunk as usize);
-            if queueing.len() >= at_once
-                && let Err(error) = self.queued(&mut queueing, &mut report).await
-            {
-                break Err(error);
+            let hosts = store.hosts_select(params).await?;
+            while flight.is_full() {
+                self.queued(&mut flight, &mut report).await?;
             }
-            if hosts.is_empty() || !go_on(&report) {
-                break Ok(());
-            }
+            let is_last = hosts.len() < chunk as usize;
+            after = hosts.last().map(|host| host.address);
+            let Some(last) = after.filter(|_| go_on(&report)) else { break };
             let selection = HostSelection::Hosts(hosts);
             let params = EnqueueJobs { selection, after: None, limit: chunk, priority, force };
             let store = store.clone();
-            queueing.spawn(async move { store.jobs_enqueue(params).await }.in_current_span());
-            let Some(next) = next else { break Ok(()) };
-            after = Some(next);
-        };
-        while !queueing.is_empty() {
-            let queued = self.queued(&mut queueing, &mut report).await;
-            ended = ended.and(queued);
+            let queueing = async move { Ok(store.jobs_enqueue(params).await?) };
+            flight.begin(last, queueing.in_current_span());
+            if is_last {
+                break;
+            }
         }
-        ended.map(|()| report)
+        while self.queued(&mut flight, &mut report).await? {}
+        Ok(report)
     }
 
-    /// Waits for one chunk that is being queued, and counts it.
+    /// Waits for a chunk that is being queued, and counts it; false if none is.
     async fn queued(
         &self,
-        queueing: &mut JoinSet<Result<EnqueuedJobs, StoreError>>,
+        flight: &mut Flight<EnqueuedJobs>,
         report: &mut EnqueuedJobsReport,
-    ) -> Result<(), Error> {
-        let Some(ended) = queueing.join_next().await else { return Ok(()) };
-        let done = ended.map_err(|broken| Error::Internal(broken.into()))??;
+    ) -> Result<bool, Error> {
+        let Some(done) = flight.next().await.transpose()? else { return Ok(false) };
         report.considered += done.considered;
         report.queued += done.queued;
         report.duplicate += done.duplicate;
         self.services.jobs_changed();
-        Ok(())
+        Ok(true)
     }
 
     /// Makes finished and waiting jobs available now, with all their attempts.

@@ -10,6 +10,7 @@ mod copy;
 mod coverage;
 mod error;
 mod events;
+mod flight;
 mod forecast;
 mod geolocate;
 mod hosts;

@@ -18,6 +18,7 @@ pub(crate) mod code {
     pub(crate) const STATEMENT_TWICE: &str = "42P05";
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(crate) const NOT_NOW: &str = "55000";
     pub(crate) const LOCK_TIMEOUT: &str = "55P03";
     pub(crate) const STATEMENT_TIMEOUT: &str = "57014";
     pub(crate) const STOPPING: &str = "57P01";
@@ -32,6 +33,7 @@ pub(crate) mod code {
 pub(crate) const POOLER_REMEDY: &str =
     "a pooler that shares sessions is between: add `pooler=transaction` to the URL's parameters";
 
+const GRANT_TABLES: &str = "`GRANT ALL ON ALL TABLES IN SCHEMA public`";
 const NO_SERVER: &str =
     "what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
 const LOST: &str = "the connection was cut: the server may be starting, stopping or recovering from a crash, so try \
@@ -55,6 +57,9 @@ pub(crate) fn engine(error: sqlx::Error) -> StoreError {
         Some(code::READ_ONLY | code::DISK_FULL | code::IO_ERROR) => {
             StoreError::NotWritable { reason: said(&error) }
         }
+        Some(code::NO_PRIVILEGE) => StoreError::NotWritable {
+            reason: format!("{}: let the user own the database, or {GRANT_TABLES} to them", said(&error)),
+        },
         Some(code::STATEMENT_MISSING | code::STATEMENT_TWICE) => {
             other(format!("{}: {POOLER_REMEDY}", said(&error)))
         }
@@ -118,6 +123,13 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
         }
         (Some(code::NO_DATABASE), _) => {
             format!("{}: make it with `createdb`, or correct the URL", said(&error))
+        }
+        (Some(code::NO_PRIVILEGE), _) => format!(
+            "{}: let the user own the database, or `GRANT CONNECT` on it and {GRANT_TABLES} to them",
+            said(&error)
+        ),
+        (Some(code::NOT_NOW), _) => {
+            format!("{}: `ALTER DATABASE ... ALLOW_CONNECTIONS true` lets them in", said(&error))
         }
         (Some(code::TOO_MANY_CONNECTIONS), _) => {
             format!("{}: raise `max_connections`, or put a pooler before the server", said(&error))

@@ -1,6 +1,6 @@
 //! Where a database is, read from a URL.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, fs, str::FromStr};
 
 use hostatlas_store::StoreError;
 use sqlx::postgres::PgConnectOptions;
@@ -23,6 +23,14 @@ const PARAMETERS: [&str; 14] = [
     "sslkey",
     "ssl-key",
 ];
+
+/// Those that say how much a server's certificate has to prove, and what they can be.
+const ENCRYPTION: [&str; 2] = ["sslmode", "ssl-mode"];
+const DEGREES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+/// Those that name a file with a certificate or a key, or hold what would be in it.
+const FILES: [&str; 6] = ["sslrootcert", "ssl-root-cert", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+/// How such a file begins, after what may stand before: RFC 7468.
+const PEM: &str = "-----BEGIN ";
 
 /// A URL that was understood.
 #[derive(Clone)]
@@ -57,7 +65,10 @@ impl FromStr for Location {
             match (name.as_ref(), value.as_ref()) {
                 ("pooler", "transaction") => is_pooled = true,
                 ("pooler", _) => return Err(unreachable(&shown, "`pooler` can only be `transaction`")),
-                (name, _) if PARAMETERS.contains(&name) => kept.push((name.to_owned(), value.into_owned())),
+                (name, value) if PARAMETERS.contains(&name) => {
+                    check(name, value).map_err(|reason| unreachable(&shown, &reason))?;
+                    kept.push((name.to_owned(), value.to_owned()));
+                }
                 (name, _) => {
                     let known = PARAMETERS.join(", ");
                     let reason = format!("it has no parameter `{name}`; there are pooler, {known}");
@@ -74,6 +85,21 @@ impl FromStr for Location {
             .map_err(|_| unreachable(&shown, "it is no URL such as postgres://user@host:5432/database"))?;
         Ok(Self { text: shown, options, is_pooled })
     }
+}
+
+/// What is wrong with a parameter, where the engine would say it later and of something else.
+fn check(name: &str, value: &str) -> Result<(), String> {
+    if ENCRYPTION.contains(&name) && !DEGREES.contains(&value.to_ascii_lowercase().as_str()) {
+        return Err(format!("`{name}` can only be {}", DEGREES.join(", ")));
+    }
+    if FILES.contains(&name) && !value.contains(PEM) {
+        let text =
+            fs::read(value).map_err(|error| format!("`{value}`, its `{name}`, cannot be read: {error}"))?;
+        if !String::from_utf8_lossy(&text).contains(PEM) {
+            return Err(format!("`{value}`, its `{name}`, holds no certificate or key in PEM form"));
+        }
+    }
+    Ok(())
 }
 
 fn unreachable(location: &str, reason: &str) -> StoreError {
@@ -122,6 +148,23 @@ mod tests {
         let pooled = Location::from_str("postgres://me@db.test/atlas?pooler=transaction&sslmode=require");
         assert!(pooled.expect("a URL").is_pooled);
         assert!(!Location::from_str("postgres://me@db.test/atlas").expect("a URL").is_pooled);
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_by_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (missing, nonsense) = (folder.path().join("missing.crt"), folder.path().join("nonsense.crt"));
+        std::fs::write(&nonsense, "no certificate").expect("a file");
+        for (parameter, said) in [
+            ("sslmode=sometimes".to_owned(), "verify-full"),
+            (format!("sslrootcert={}", missing.display()), "missing.crt"),
+            (format!("sslkey={}", nonsense.display()), "PEM"),
+        ] {
+            let error = Location::from_str(&format!("postgres://me@db.test/atlas?{parameter}"));
+            let error = error.expect_err("a mistake").to_string();
+            let (name, _) = parameter.split_once('=').expect("a value");
+            assert!(error.contains(&format!("`{name}`")) && error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -285,6 +285,32 @@ async fn a_user_who_may_not_make_tables_is_told_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_read_the_tables_is_told_what_to_grant() {
+    let cluster = Cluster::start().expect("a server");
+    open(&cluster.url(), Mode::Migrate).await.expect("a schema").close().await;
+    psql(&cluster.url(), "CREATE ROLE me LOGIN").expect("a role");
+    let said = why_unreachable(&with_user(&cluster.url(), "me")).await;
+    assert!(said.contains("GRANT ALL ON ALL TABLES"), "{said}");
+    psql(&cluster.url(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO me").expect("granted");
+    open(&with_user(&cluster.url(), "me"), Mode::Existing).await.expect("what was said helps").close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_says_what_would() {
+    let cluster = Cluster::start().expect("a server");
+    psql(&cluster.url(), "CREATE DATABASE closed ALLOW_CONNECTIONS false").expect("a database");
+    for statement in
+        ["CREATE DATABASE private", "REVOKE CONNECT ON DATABASE private FROM public", "CREATE ROLE me LOGIN"]
+    {
+        psql(&cluster.url(), statement).expect("done");
+    }
+    let closed = why_unreachable(&cluster.url_of("closed")).await;
+    assert!(closed.contains("ALLOW_CONNECTIONS true"), "{closed}");
+    let private = why_unreachable(&with_user(&cluster.url_of("private"), "me")).await;
+    assert!(private.contains("GRANT CONNECT"), "{private}");
+}
+
+#[tokio::test]
 async fn an_encoding_that_cannot_hold_names_is_refused() {
     let cluster = Cluster::start().expect("a server");
     let statement = "CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) const APPLICATION_ID: i64 = 0x4841_544c;
 
 /// Every migration, its number and its statements. The number is the database's `user_version` afterwards.
-const MIGRATIONS: [(i64, &str); 4] = [
+pub(crate) const MIGRATIONS: [(i64, &str); 4] = [
     (1, include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, include_str!("../../../migrations/sqlite/0002_providers.sql")),
     (3, include_str!("../../../migrations/sqlite/0003_workers.sql")),

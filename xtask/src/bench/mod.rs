@@ -10,6 +10,7 @@ mod http;
 mod online;
 mod postgres;
 mod process;
+mod processes;
 mod wake;
 
 use std::{

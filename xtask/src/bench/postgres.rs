@@ -12,7 +12,7 @@ use super::{
     generate::Scan,
     path,
     process::{Measured, command_at, run_measured_at},
-    rate, transactions_of,
+    processes, rate, transactions_of,
 };
 
 /// As a small server would be set up: what counts, durability, is PostgreSQL's default.
@@ -25,13 +25,14 @@ const TURNS: usize = 3;
 pub const PEER_BINARY: &str = "target/peers/release/hostatlas-peers";
 
 /// The benchmarks of this module.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "postgres_import",
     "postgres_import_file",
     "postgres_enqueue",
     "postgres_locate",
     "postgres_queue",
     "postgres_claim_behind_millions",
+    "postgres_processes",
     "postgres_peers",
 ];
 
@@ -69,6 +70,9 @@ pub fn run(
     if wanted("postgres_claim_behind_millions") {
         let arguments = ["1000000", "5000", "claims"];
         note("postgres_claim_behind_millions", json!(example("postgres_queue_speed", &arguments)?));
+    }
+    if wanted("postgres_processes") {
+        note("postgres_processes", processes::compare(&server, folder, binary)?);
     }
     if wanted("postgres_peers") {
         build_peers()?;
@@ -120,7 +124,7 @@ fn import_file(server: &Cluster, folder: &Path, binary: &Path) -> Result<Value> 
 }
 
 /// Does `work` in a database that is there for it alone.
-fn in_new_database<T>(server: &Cluster, name: &str, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+pub fn in_new_database<T>(server: &Cluster, name: &str, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     psql(&server.url(), &format!("CREATE DATABASE {name}"))?;
     let done = work(&server.url_of(name));
     psql(&server.url(), &format!("DROP DATABASE {name} WITH (FORCE)"))?;

@@ -5,11 +5,8 @@ use hostatlas_store::{FinishImport, RecordSightings, Recorded};
 use tokio::time::Instant;
 use tracing::{Instrument, debug};
 
-use super::{
-    flight::Flight,
-    group::{Batch, MOST_OBSERVATIONS},
-};
-use crate::{Error, Services};
+use super::group::{Batch, MOST_OBSERVATIONS};
+use crate::{Error, Services, flight::Flight};
 
 /// Observations in the first transaction; how long it takes tells the size of the next.
 pub(super) const FIRST_BATCH: usize = 4_000;

@@ -368,12 +368,19 @@ mod tests {
         );
     }
 
+    /// An empty database of the newest schema.
+    async fn migrated() -> SqliteConnection {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
+        for (_, statements) in crate::schema::MIGRATIONS {
+            sqlx::raw_sql(statements).execute(&mut connection).await.expect("a migration");
+        }
+        connection
+    }
+
     /// Behind a million waiting jobs a claim that reads or sorts a whole level takes seconds.
     #[tokio::test]
     async fn every_claim_seeks_each_kind_and_priority() {
-        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
-        let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
-        sqlx::raw_sql(schema).execute(&mut connection).await.expect("the schema");
+        let mut connection = migrated().await;
         for (kinds, oldest_first) in (1..16).flat_map(|kinds| [(kinds, false), (kinds, true)]) {
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(format!(
                 "EXPLAIN QUERY PLAN {}",
@@ -399,9 +406,7 @@ mod tests {
     /// As little may be read for a kind that is capped.
     #[tokio::test]
     async fn a_capped_claim_seeks_each_kind_and_priority() {
-        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
-        let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
-        sqlx::raw_sql(schema).execute(&mut connection).await.expect("the schema");
+        let mut connection = migrated().await;
         for (kinds, oldest_first) in (1..16).flat_map(|kinds| [(kinds, false), (kinds, true)]) {
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(format!(
                 "EXPLAIN QUERY PLAN {}",

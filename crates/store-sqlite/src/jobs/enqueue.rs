@@ -168,60 +168,72 @@ pub(super) async fn many(
     }
     let mut ids: Vec<i64> = selected.iter().map(|host| host.id.0).collect();
     ids.sort_unstable();
-    let ids = id_array(ids);
-
-    let packed: Option<String> = sqlx::query_scalar(
-        "SELECT group_concat(j.id, ';') FROM json_each(?1) AS x CROSS JOIN job AS j INDEXED BY job_live \
-         ON j.host = x.value WHERE j.kind = 2 AND j.port = 0 AND j.protocol = 0 AND j.state < 4",
-    )
-    .bind(&ids)
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(engine)?;
-    let live: Vec<i64> = rows(packed.as_deref()).map(|mut row| row.number()).collect::<Result<_, _>>()?;
+    let asked = ask(connection, ids).await?;
+    let live = asked.live()?;
     if !live.is_empty() {
         let request = Request { run_at: now, priority: params.priority.get(), force: params.force };
         merge(connection, now, JobKind::Geolocation, &live, request).await?;
     }
-    let queued = insert_all(connection, now, &ids, &params).await?;
-    Ok(EnqueuedJobs { considered, queued, duplicate: live.len() as u64, next })
+    insert(connection, now, &asked, &params).await?;
+    Ok(EnqueuedJobs { considered, queued: asked.jobs.unsigned_abs(), duplicate: live.len() as u64, next })
 }
 
-/// Makes a job for each host that has no live one; answers how many.
-async fn insert_all(
+/// What hosts for which a job is asked already have.
+#[derive(sqlx::FromRow)]
+struct Asked {
+    /// Those without a live job: the inside of a JSON array.
+    missing: Option<String>,
+    /// How many these are.
+    jobs: i64,
+    /// How many of these have never been looked up.
+    pending: i64,
+    /// The live jobs of the others, packed.
+    live: Option<String>,
+}
+
+impl Asked {
+    fn live(&self) -> Result<Vec<i64>, StoreError> {
+        rows(self.live.as_deref()).map(|mut row| row.number()).collect()
+    }
+}
+
+/// Each host and its live job are read once, since that is most of what the insertion does not cost.
+async fn ask(connection: &mut SqliteConnection, hosts: Vec<i64>) -> Result<Asked, StoreError> {
+    sqlx::query_as(
+        "SELECT group_concat(iif(j.id IS NULL, h.id, NULL)) AS missing, \
+             count(*) FILTER (WHERE j.id IS NULL) AS jobs, \
+             count(*) FILTER (WHERE j.id IS NULL AND h.location_state = 0) AS pending, \
+             group_concat(j.id, ';') AS live \
+         FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value \
+         LEFT JOIN job AS j INDEXED BY job_live \
+             ON j.host = h.id AND j.kind = 2 AND j.port = 0 AND j.protocol = 0 AND j.state < 4 \
+         WHERE h.class = 0",
+    )
+    .bind(id_array(hosts))
+    .fetch_one(connection)
+    .await
+    .map_err(engine)
+}
+
+/// Makes a job for each host that has no live one. None can have got one since they were asked: this is one transaction
+/// of the only writer.
+async fn insert(
     connection: &mut SqliteConnection,
     now: i64,
-    hosts: &str,
+    asked: &Asked,
     params: &EnqueueJobs,
-) -> Result<u64, StoreError> {
-    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM job")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(engine)?;
-    let queued = sqlx::query(
+) -> Result<(), StoreError> {
+    let Some(missing) = &asked.missing else { return Ok(()) };
+    sqlx::query(
         "INSERT INTO job (kind, host, priority, run_at, force, created_at) \
-         SELECT 2, h.id, ?2, ?3, ?4, ?3 FROM json_each(?1) AS x CROSS JOIN host AS h ON h.id = x.value \
-         WHERE h.class = 0 ON CONFLICT DO NOTHING",
+         SELECT 2, value, ?2, ?3, ?4, ?3 FROM json_each(?1)",
     )
-    .bind(hosts)
+    .bind(format!("[{missing}]"))
     .bind(params.priority.get())
     .bind(now)
     .bind(params.force)
     .execute(&mut *connection)
     .await
-    .map_err(engine)?
-    .rows_affected();
-    if queued == 0 {
-        return Ok(0);
-    }
-    let pending: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM job AS j CROSS JOIN host AS h ON h.id = j.host WHERE j.id > ?1 AND h.location_state = 0",
-    )
-    .bind(newest)
-    .fetch_one(&mut *connection)
-    .await
     .map_err(engine)?;
-    let jobs = i64::try_from(queued).unwrap_or(i64::MAX);
-    count_new(connection, JobKind::Geolocation, JobState::Available, jobs, pending).await?;
-    Ok(queued)
+    count_new(connection, JobKind::Geolocation, JobState::Available, asked.jobs, asked.pending).await
 }

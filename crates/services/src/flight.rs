@@ -9,7 +9,7 @@ use crate::Error;
 ///
 /// So the work that is under way never shares a host. None waits for another's rows, and where a later part of the
 /// input says something of the same host, or the same host did not fit into one range, the earlier work is over first.
-pub(super) struct Flight<T> {
+pub(crate) struct Flight<T> {
     running: JoinSet<Result<T, Error>>,
     most: usize,
     /// The last address of the work that began last.
@@ -18,22 +18,22 @@ pub(super) struct Flight<T> {
 
 impl<T: Send + 'static> Flight<T> {
     /// Nothing is under way yet; later `most` may be, at least one.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { running: JoinSet::new(), most: most.max(1), last: None }
     }
 
     /// Whether as much is under way as may be.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.running.len() >= self.most
     }
 
     /// Whether work on addresses from `first` on may begin now.
-    pub(super) fn has_room_behind(&self, first: Address) -> bool {
+    pub(crate) fn has_room_behind(&self, first: Address) -> bool {
         self.running.is_empty() || !self.is_full() && self.last.is_none_or(|last| last < first)
     }
 
     /// Begins work on addresses up to `last`; the caller has asked [`Flight::has_room_behind`].
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         last: Address,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -43,12 +43,12 @@ impl<T: Send + 'static> Flight<T> {
     }
 
     /// Waits for what ends next; none if nothing is under way.
-    pub(super) async fn next(&mut self) -> Option<Result<T, Error>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<T, Error>> {
         self.running.join_next().await.map(flatten)
     }
 
     /// What has ended already.
-    pub(super) fn ended(&mut self) -> Option<Result<T, Error>> {
+    pub(crate) fn ended(&mut self) -> Option<Result<T, Error>> {
         self.running.try_join_next().map(flatten)
     }
 }
