@@ -148,12 +148,21 @@ async fn whole_binary(
     let shim = Shim::new(library, &installation.path("clock"))?;
     shim.put_under(&mut installation);
     installation.import(0..plan.hosts)?;
+    let mut watch = Probe::writing(&installation.database()).await?;
+    watch.watch_effects().await?;
+    watch.close().await?;
     let (server, address) = installation.serve()?;
     let mut probe = Probe::reading(&installation.database()).await?;
     let mut slowest = Duration::ZERO;
     for step in 0..plan.steps {
         shim.set(random.random_range(-STEP..=STEP))?;
-        let answer = http::post(address, "/api/v1/jobs", "{\"all\":true,\"force\":true}").await?;
+        let answer = match http::post(address, "/api/v1/jobs", "{\"all\":true,\"force\":true}").await {
+            Ok(answer) => answer,
+            Err(error) => {
+                report.violation(format!("step {step}: no answer, {error:#}: {}", server.said()));
+                break;
+            }
+        };
         report.require(answer.status == 202, || {
             format!("step {step}: a request was answered with {}: {}", answer.status, answer.body)
         });
@@ -172,12 +181,19 @@ async fn whole_binary(
             break;
         }
     }
-    let left = probe.number("SELECT count(*) FROM job WHERE state <> 4").await?;
+    let counted = probe.count().await?;
+    let left = counted.jobs - counted.completed;
     report.require(left == 0, || format!("{left} jobs were not done"));
+    // Of hosts nothing follows: each is located again by each of its jobs.
+    let twice = counted.jobs_twice;
+    report.require(twice == 0, || format!("the whole binary: {twice} jobs were done twice"));
+    report.require(counted.disagree == 0, || format!("{} jobs and effects disagree", counted.disagree));
     let found = probe.integrity().await?;
     report.require(found == "ok", || format!("integrity: {found}"));
     probe.close().await?;
     report.number("binary_steps", 2 * plan.steps);
+    report.number("binary_jobs", counted.jobs);
+    report.number("binary_applied_twice", twice);
     report.number("binary_slowest_round_ms", u64::try_from(slowest.as_millis())?);
     Ok(())
 }

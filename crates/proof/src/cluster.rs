@@ -111,6 +111,24 @@ impl PostgresProbe {
         .await
     }
 
+    /// Jobs that wait or run.
+    pub(crate) async fn live(&mut self) -> anyhow::Result<i64> {
+        self.number(
+            "SELECT (coalesce((SELECT sum(n) FROM job_count WHERE state < 4), 0)
+                   + coalesce((SELECT sum(n) FROM job_count_delta WHERE state < 4), 0))::bigint",
+        )
+        .await
+    }
+
+    /// Effects that were applied more than once.
+    pub(crate) async fn applied_twice(&mut self) -> anyhow::Result<i64> {
+        self.number(
+            "SELECT (SELECT count(*) FROM job_effect WHERE times > 1)
+                  + (SELECT count(*) FROM host_effect WHERE times > 1)",
+        )
+        .await
+    }
+
     async fn connection(&mut self) -> anyhow::Result<&mut PgConnection> {
         if self.connection.is_none() {
             let options: PgConnectOptions = self.url.parse()?;

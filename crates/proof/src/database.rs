@@ -169,11 +169,7 @@ impl AnyProbe {
             Self::Sqlite(probe) => {
                 probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await
             }
-            Self::Postgres(probe) => {
-                let sql = "SELECT (coalesce((SELECT sum(n) FROM job_count WHERE state < 4), 0)
-                                 + coalesce((SELECT sum(n) FROM job_count_delta WHERE state < 4), 0))::bigint";
-                probe.number(sql).await
-            }
+            Self::Postgres(probe) => probe.live().await,
         }
     }
 

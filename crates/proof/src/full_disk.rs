@@ -2,7 +2,8 @@
 //!
 //! The disk is a small file system in memory, mounted in a name space of the proof's own, so that no right over the
 //! machine is needed. A server works on it; while lists are imported and lookups are asked for, all that is left is
-//! filled, and after a moment freed.
+//! filled, and after a moment freed. A round counts if a write was refused in it: a log that is written from its beginning
+//! again takes a few even without room.
 
 use std::{
     fs::{self, File},
@@ -13,10 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{
-    Options, Report, http,
+    Form, Options, Report, http,
     installation::{Installation, PATIENCE},
     probe::Probe,
     process::Process,
@@ -27,13 +29,17 @@ use crate::{
 const DISK_MIB: u32 = 192;
 /// How soon a write succeeds again once there is room.
 const HEALS_WITHIN: Duration = Duration::from_secs(5);
-/// How long the disk stays full.
+/// How long the disk stays full, in milliseconds.
 const FULL_FOR: std::ops::Range<u64> = 100..600;
+/// And how much longer, at most, until a write was refused.
+const FULL_AT_MOST: Duration = Duration::from_secs(5);
 /// Hosts in the list that is imported while the disk fills.
 const LIST: u64 = 500;
 /// Writes that are asked for while the disk is full.
 const WRITES_WHILE_FULL: u64 = 10;
 const LOOK: Duration = Duration::from_millis(20);
+/// Where the part in the name space leaves its report.
+const REPORT: &str = "report.json";
 
 /// Runs it, in a name space of its own.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
@@ -51,7 +57,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if options.form == crate::Form::Short {
+    if options.form == Form::Short {
         command.arg("--short");
     }
     let mut inside = match Process::start(command) {
@@ -65,8 +71,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     };
     let ended = inside.ended_within(Duration::from_mins(20)).await?;
     // Written beside the disk, since what is mounted is gone with its name space.
-    match fs::read_to_string(folder.path().join("report.json")) {
-        Ok(found) => report.adopt(&serde_json::from_str(&found)?),
+    match fs::read_to_string(folder.path().join(REPORT)) {
+        Ok(found) => {
+            report.adopt(&serde_json::from_str(&found)?);
+            report.require(ended.is_some_and(|status| status.success()), || {
+                format!("the part in the name space ended with {ended:?}: {}", inside.said().trim())
+            });
+        }
         Err(_) => report.not_run(format!(
             "no file system could be mounted and worked on ({ended:?}): {}",
             inside.said().trim()
@@ -84,34 +95,52 @@ pub(crate) async fn inside(options: &Options, folder: &Path) -> anyhow::Result<(
         .arg(&disk)
         .status()?;
     anyhow::ensure!(mounted.success(), "mount ended with {mounted}");
-    let mut report = Report::new("full-disk", options);
-    let rounds = options.form.pick(50_u32, 4);
     let installation = Installation::within(options, &disk)?;
+    // From here on nothing that fails is the machine's fault. Unless it comes to its end, this is what it leaves.
+    let mut broken_off = Report::new("full-disk", options);
+    broken_off.violation("the proof broke off in the middle");
+    fs::write(folder.join(REPORT), broken_off.to_json())?;
+    let mut report = Report::new("full-disk", options);
+    let worked = work(options, installation, &disk, &mut report).await;
+    report.require_end(worked);
+    Ok(fs::write(folder.join(REPORT), report.to_json())?)
+}
+
+async fn work(
+    options: &Options,
+    installation: Installation,
+    disk: &Path,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     installation.import(0..LIST)?;
     let (server, address) = installation.serve()?;
     let mut filling = Filling {
         random: StdRng::seed_from_u64(options.seed),
         fill: disk.join("fill"),
         installation,
+        server,
         address,
         next_host: LIST,
         imported: LIST,
         accepted: Vec::new(),
+        rounds: 0,
+        rounds_met: 0,
         refused: 0,
+        imports_refused: 0,
         accepted_while_full: 0,
         slowest: Duration::ZERO,
     };
-    for round in 0..rounds {
-        filling.round(round, &mut report).await?;
-    }
-    filling.judge(server, &mut report).await?;
-    report.number("rounds", rounds);
-    fs::write(folder.join("report.json"), report.to_json())?;
-    Ok(())
+    let wanted = options.form.pick(50, 4);
+    filling
+        .rounds(wanted, report)
+        .await
+        .with_context(|| format!("the server said {}", filling.server.said()))?;
+    filling.judge(wanted, report).await
 }
 
 struct Filling {
     installation: Installation,
+    server: Process,
     address: SocketAddr,
     random: StdRng,
     /// What takes all the room.
@@ -121,12 +150,26 @@ struct Filling {
     imported: u64,
     /// Jobs that the server said it had queued.
     accepted: Vec<i64>,
+    rounds: u32,
+    /// Those in which a write was refused.
+    rounds_met: u32,
     refused: u64,
+    imports_refused: u64,
     accepted_while_full: u64,
     slowest: Duration,
 }
 
 impl Filling {
+    /// So many rounds in which a write is refused. One in which none was is done again, for as many as are wanted.
+    async fn rounds(&mut self, wanted: u32, report: &mut Report) -> anyhow::Result<()> {
+        while self.rounds_met < wanted && self.rounds < 2 * wanted {
+            let round = self.rounds;
+            self.round(round, report).await.with_context(|| format!("round {round}"))?;
+            self.rounds += 1;
+        }
+        Ok(())
+    }
+
     async fn round(&mut self, round: u32, report: &mut Report) -> anyhow::Result<()> {
         // The list is written while there is room for it.
         let numbers = self.next_host..self.next_host + LIST;
@@ -136,7 +179,7 @@ impl Filling {
         let mut import = self.installation.start(&["import", &list])?;
         tokio::time::sleep(Duration::from_millis(self.random.random_range(0..150))).await;
         fill(&self.fill)?;
-        self.while_full(round, report).await?;
+        self.rounds_met += u32::from(self.while_full(round, report).await?);
         let freed = Instant::now();
         fs::remove_file(&self.fill)?;
         self.heal(round, freed, report).await?;
@@ -147,8 +190,10 @@ impl Filling {
             return Ok(());
         };
         if !status.success() {
-            report.require(status.code() == Some(1), || {
-                format!("round {round}: the import ended with {status}: {}", import.said())
+            self.imports_refused += 1;
+            let said = import.said();
+            report.require(status.code() == Some(1) && names_the_disk(&said), || {
+                format!("round {round}: the import ended with {status} and no clear word: {said}")
             });
             let again = self.installation.run(&["import", &list])?;
             report.require(again.status.success(), || {
@@ -168,12 +213,16 @@ impl Filling {
         probe.close().await
     }
 
-    /// Reads are answered; writes are kept, or refused in the form that refusals have.
-    async fn while_full(&mut self, round: u32, report: &mut Report) -> anyhow::Result<()> {
-        let until = Instant::now() + Duration::from_millis(self.random.random_range(FULL_FOR));
+    /// Reads are answered; writes are kept, or refused in the form that refusals have. Answers whether one was refused.
+    async fn while_full(&mut self, round: u32, report: &mut Report) -> anyhow::Result<bool> {
+        let (began, earlier) = (Instant::now(), self.refused);
+        let full_for = Duration::from_millis(self.random.random_range(FULL_FOR));
         let mut writes = 0;
-        while Instant::now() < until || writes < WRITES_WHILE_FULL {
-            let read = http::get(self.address, "/api/v1/hosts?limit=5").await?;
+        while began.elapsed() < full_for
+            || writes < WRITES_WHILE_FULL
+            || self.refused == earlier && began.elapsed() < FULL_AT_MOST
+        {
+            let read = http::get(self.address, "/api/v1/hosts?limit=5").await.context("reading")?;
             report.require(read.status == 200, || {
                 format!("round {round}: a read was answered with {}: {}", read.status, read.body)
             });
@@ -181,14 +230,14 @@ impl Filling {
             self.accepted_while_full += u64::from(accepted);
             writes += 1;
         }
-        Ok(())
+        Ok(self.refused > earlier)
     }
 
     /// Asks for a lookup of a random host; answers whether that was accepted.
     async fn write(&mut self, round: u32, report: &mut Report) -> anyhow::Result<bool> {
         let host = workbench::host(self.random.random_range(0..LIST));
         let path = format!("/api/v1/hosts/{host}/geolocate");
-        let answer = http::post(self.address, &path, "{\"force\":true}").await?;
+        let answer = http::post(self.address, &path, "{\"force\":true}").await.context("writing")?;
         match answer.status {
             202 => {
                 let job = answer.json()["job"].as_i64();
@@ -223,11 +272,11 @@ impl Filling {
         Ok(())
     }
 
-    async fn judge(&mut self, mut server: Process, report: &mut Report) -> anyhow::Result<()> {
-        server.ask_to_stop()?;
-        let ended = server.ended_within(PATIENCE).await?;
+    async fn judge(&mut self, wanted: u32, report: &mut Report) -> anyhow::Result<()> {
+        self.server.ask_to_stop()?;
+        let ended = self.server.ended_within(PATIENCE).await?;
         report.require(ended.is_some_and(|status| status.code() == Some(0)), || {
-            format!("the server ended with {ended:?}: {}", server.said())
+            format!("the server ended with {ended:?}: {}", self.server.said())
         });
         self.installation.run_well(&["worker", "--drain"])?;
         let checked = self.installation.run(&["db", "check"])?;
@@ -249,6 +298,13 @@ impl Filling {
             format!("it healed only after {slowest:?}")
         });
         report.require(self.refused > 0, || "no write ever met the full disk".to_owned());
+        let met = self.rounds_met;
+        report.require(met >= wanted || report.form() == Form::Short, || {
+            format!("in {met} of {} rounds a write met the full disk, not in {wanted}", self.rounds)
+        });
+        report.number("rounds", self.rounds);
+        report.number("rounds_with_a_refusal", met);
+        report.number("imports_refused", self.imports_refused);
         report.number("hosts_imported", self.imported);
         report.number("jobs_accepted", self.accepted.len());
         report.number("writes_accepted_while_full", self.accepted_while_full);
@@ -257,6 +313,12 @@ impl Filling {
         report.number("slowest_heal_ms", u64::try_from(slowest.as_millis())?);
         Ok(())
     }
+}
+
+/// Whether a command that could not write said so, and what to do.
+fn names_the_disk(said: &str) -> bool {
+    let is_named = said.contains("cannot be written") || said.contains("free space");
+    said.contains("error: ") && said.contains("hint: ") && is_named
 }
 
 /// Takes all the room that is left.

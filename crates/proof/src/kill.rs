@@ -2,20 +2,19 @@
 //!
 //! Lists of addresses are imported one after the other while a worker locates what they bring. Now the worker, now
 //! the import is killed. An import that was killed is run again, as its user would. At the end each address is one
-//! host with one job, each job is done and was done once.
+//! host with one job, each job is done and was done once. Whoever ends without having been killed is a violation.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{
-    Options, Report, addresses,
+    Options, Report,
+    importing::{Failed, Importing, Killed},
     installation::{Installation, PATIENCE},
     probe::Probe,
-    process::Process,
+    process::Met,
+    report::milliseconds,
 };
 
 /// How soon after its start a worker has done something.
@@ -43,7 +42,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         .pick(Plan { jobs: 1_000_000, lists: 40, kills: 200 }, Plan { jobs: 4_000, lists: 4, kills: 6 });
     let mut report = Report::new("kill", options);
     let installation = Installation::new(options)?;
-    let lists = write_lists(&installation, &plan)?;
+    let import = Importing::of(&installation, plan.jobs, plan.lists)?;
     installation.run_well(&["db", "migrate"])?;
     let mut watch = Probe::writing(&installation.database()).await?;
     watch.watch_effects().await?;
@@ -51,77 +50,18 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 
     let mut killing = Killing {
         random: StdRng::seed_from_u64(options.seed),
-        import: Importing { lists, next: 0, running: None, killed: 0 },
+        import,
         resumed: Vec::new(),
         rounds: 0,
+        kills: 0,
+        kills_of_imports: 0,
         idle_rounds: 0,
         installation,
         plan,
     };
-    killing.rounds(&mut report).await?;
-    killing.finish(&mut report).await?;
-    killing.judge(&mut report).await?;
+    let ended = killing.run_all(&mut report).await;
+    report.require_end(ended);
     Ok(report)
-}
-
-fn write_lists(installation: &Installation, plan: &Plan) -> anyhow::Result<Vec<PathBuf>> {
-    let size = plan.jobs.div_ceil(plan.lists);
-    (0..plan.lists)
-        .map(|list| {
-            let path = installation.path(&format!("list-{list}.txt"));
-            addresses::write_list(&path, list * size..((list + 1) * size).min(plan.jobs))?;
-            Ok(path)
-        })
-        .collect()
-}
-
-/// The imports, one after the other.
-struct Importing {
-    lists: Vec<PathBuf>,
-    next: usize,
-    running: Option<Process>,
-    killed: u32,
-}
-
-impl Importing {
-    fn is_over(&self) -> bool {
-        self.next >= self.lists.len()
-    }
-
-    /// Goes on to the next list where one has ended, but not beyond `lists`.
-    async fn advance(
-        &mut self,
-        lists: u64,
-        installation: &Installation,
-        report: &mut Report,
-    ) -> anyhow::Result<()> {
-        if let Some(import) = &mut self.running {
-            let Some(status) = import.ended_within(Duration::ZERO).await? else { return Ok(()) };
-            report.require(status.success(), || {
-                format!("an import that nobody killed ended with {status}: {}", import.said())
-            });
-            self.running = None;
-            self.next += 1;
-        }
-        if let Some(list) = self.lists.get(self.next)
-            && (self.next as u64) < lists
-        {
-            self.running = Some(installation.start(&["import", &list.to_string_lossy()])?);
-        }
-        Ok(())
-    }
-
-    /// Kills the one that runs; its list is read again from the beginning.
-    fn kill(&mut self) -> anyhow::Result<bool> {
-        let Some(mut import) = self.running.take() else { return Ok(false) };
-        let status = import.kill()?;
-        if status.success() {
-            self.next += 1;
-            return Ok(false);
-        }
-        self.killed += 1;
-        Ok(true)
-    }
 }
 
 struct Killing {
@@ -132,21 +72,30 @@ struct Killing {
     /// How long each start took to its first finished job, where jobs were waiting.
     resumed: Vec<Duration>,
     rounds: u32,
+    /// Processes that lived and were ended by SIGKILL.
+    kills: u32,
+    kills_of_imports: u32,
     idle_rounds: u32,
 }
 
 impl Killing {
+    async fn run_all(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.rounds(report).await?;
+        self.finish(report).await?;
+        self.judge(report).await
+    }
+
     /// Kills so often that the last kill comes before the last job.
     async fn rounds(&mut self, report: &mut Report) -> anyhow::Result<()> {
         while self.rounds < self.plan.kills {
             self.rounds += 1;
             // The lists come as the kills do, so that there is something to import at all of them.
             let lists = self.plan.lists * u64::from(self.rounds) / u64::from(self.plan.kills) + 1;
-            self.import.advance(lists, &self.installation, report).await?;
+            self.import(lists, report).await?;
             if !self.import.is_over() && self.random.random_ratio(1, IMPORTS_KILLED) {
                 let delay = self.random.random_range(0..100);
                 tokio::time::sleep(Duration::from_millis(delay)).await;
-                if self.import.kill()? {
+                if self.kill_import(report)? {
                     self.check_file(report).await?;
                     continue;
                 }
@@ -155,6 +104,25 @@ impl Killing {
             self.check_file(report).await?;
         }
         Ok(())
+    }
+
+    async fn import(&mut self, lists: u64, report: &mut Report) -> anyhow::Result<()> {
+        if let Some(failed) = self.import.advance(lists, &self.installation).await? {
+            judge_import(&failed, report);
+        }
+        Ok(())
+    }
+
+    /// Answers whether there was an import to kill.
+    fn kill_import(&mut self, report: &mut Report) -> anyhow::Result<bool> {
+        let killed = self.import.kill()?;
+        if let Killed::Failed(failed) = &killed {
+            judge_import(failed, report);
+        }
+        let was_killed = matches!(killed, Killed::Import);
+        self.kills += u32::from(was_killed);
+        self.kills_of_imports += u32::from(was_killed);
+        Ok(was_killed)
     }
 
     async fn kill_worker(&mut self, report: &mut Report) -> anyhow::Result<()> {
@@ -182,7 +150,14 @@ impl Killing {
             tokio::time::sleep(Duration::from_millis(self.random.random_range(0..100))).await;
         }
         probe.close().await?;
-        worker.kill()?;
+        match worker.kill()? {
+            Met::Living => self.kills += 1,
+            Met::Ended(status) => report.violation(format!(
+                "round {}: a worker that nobody killed ended with {status}: {}",
+                self.rounds,
+                worker.said()
+            )),
+        }
         Ok(())
     }
 
@@ -208,9 +183,7 @@ impl Killing {
         let mut probe = Probe::reading(&self.installation.database()).await?;
         let found = probe.integrity().await?;
         report.require(found == "ok", || format!("round {}: integrity: {found}", self.rounds));
-        let twice = "SELECT (SELECT count(*) FROM job_effect WHERE times > 1) \
-                     + (SELECT count(*) FROM host_effect WHERE times > 1)";
-        let twice = probe.number(twice).await?;
+        let twice = probe.applied_twice().await?;
         report.require(twice == 0, || format!("round {}: {twice} effects were applied twice", self.rounds));
         probe.close().await
     }
@@ -218,7 +191,7 @@ impl Killing {
     /// Imports what is left and lets the queue run empty, undisturbed.
     async fn finish(&mut self, report: &mut Report) -> anyhow::Result<()> {
         while !self.import.is_over() {
-            self.import.advance(u64::MAX, &self.installation, report).await?;
+            self.import(u64::MAX, report).await?;
             tokio::time::sleep(LOOK).await;
         }
         self.installation.run_well(&["worker", "--drain"])?;
@@ -248,10 +221,11 @@ impl Killing {
             format!("work resumed only after {slowest:?}")
         });
         report.require(!self.resumed.is_empty(), || "no resumption was ever measured".to_owned());
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (kills, planned) = (self.kills, self.plan.kills);
+        report.require(kills == planned, || format!("{kills} processes were killed, not {planned}"));
         report.number("jobs", self.plan.jobs);
-        report.number("kills", self.plan.kills);
-        report.number("kills_of_imports", self.import.killed);
+        report.number("kills", self.kills);
+        report.number("kills_of_imports", self.kills_of_imports);
         report.number("kills_while_idle", self.idle_rounds);
         report.number("lost", lost);
         report.number("applied_twice", twice);
@@ -263,6 +237,12 @@ impl Killing {
         report.number("resume_slowest_ms", milliseconds(slowest));
         Ok(())
     }
+}
+
+/// Nobody killed it: on a file of its own nothing may stop an import.
+fn judge_import(failed: &Failed, report: &mut Report) {
+    let Failed { status, said, .. } = failed;
+    report.violation(format!("an import that nobody killed ended with {status}: {said}"));
 }
 
 /// Whether there is something to do, as soon as there is.

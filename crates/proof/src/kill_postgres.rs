@@ -1,257 +1,289 @@
 //! SIGKILL, terminated connections and crashes of the server, on `PostgreSQL`.
 //!
 //! Several worker processes share one database while lists are imported. What happens to them is drawn once and spread
-//! over the work. Jobs whose worker was killed are watched: each runs again soon.
+//! over the work. Jobs whose worker was killed are watched: each runs again soon. After each crash of the server it is
+//! measured how soon work goes on, and the database is compared with itself before anything else happens.
+//!
+//! What counts is what was seen to happen: a kill that met a living process, a connection that the server says it has
+//! ended. What met nobody is done again.
 
+mod crash;
+mod cuts;
 mod orphans;
+mod workers;
 
 use std::{
-    collections::VecDeque,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
-use hostatlas_test_postgres::Cluster;
-use rand::{
-    Rng, SeedableRng,
-    rngs::StdRng,
-    seq::{IndexedRandom, SliceRandom},
-};
+use hostatlas_test_postgres::{Cluster, psql};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use self::orphans::Orphans;
+use self::{orphans::Orphans, workers::Workers};
 use crate::{
     Form, Options, Report,
     cluster::{self, PostgresProbe},
+    importing::{Failed, Importing, Killed},
     installation::Installation,
-    process::Process,
 };
 
 /// Lists that are imported before they are needed, so that there is work to disturb.
-const LISTS_AHEAD: u64 = 4;
-/// How long a kill waits for somebody who is running jobs.
-const VICTIM_FOUND_WITHIN: Duration = Duration::from_millis(500);
+const LISTS_AHEAD: u64 = 8;
+/// How long an import that is to be met works by then, at most, in milliseconds.
+const IMPORT_MET_WITHIN: u64 = 300;
 /// Without any progress for so long, work has stopped for good.
 const STUCK_AFTER: Duration = Duration::from_mins(3);
-/// What a worker says once it has its database.
-const WORKS: &str = "Worker runs";
 const LOOK: Duration = Duration::from_millis(10);
-/// Five seconds of grace, and what a process takes to end.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy)]
 struct Plan {
     jobs: u64,
     lists: u64,
     workers: usize,
+    /// Of workers; two thirds of them have to meet jobs that run.
     kills: u32,
+    /// Besides.
+    import_kills: u32,
     restarts: u32,
-    terminations: u32,
+    cuts: u32,
     /// No event waits longer than this for the work that it is to disturb.
     event_comes_within: Duration,
+    /// How long a kill waits for a worker that is running jobs.
+    victim_found_within: Duration,
 }
+
+const FULL: Plan = Plan {
+    jobs: 500_000,
+    lists: 100,
+    workers: 8,
+    kills: 150,
+    import_kills: 30,
+    restarts: 10,
+    cuts: 300,
+    event_comes_within: Duration::from_secs(2),
+    victim_found_within: Duration::from_secs(5),
+};
+
+const SHORT: Plan = Plan {
+    jobs: 5_000,
+    lists: 5,
+    workers: 2,
+    kills: 6,
+    import_kills: 2,
+    restarts: 1,
+    cuts: 10,
+    event_comes_within: Duration::from_millis(200),
+    victim_found_within: Duration::from_millis(500),
+};
 
 /// What is done to them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
-    Kill,
-    Restart,
-    Terminate,
+    KillWorker,
+    KillImport,
+    /// The server crashes and is started again.
+    Crash,
+    /// A connection is ended by the server.
+    Cut,
+}
+
+/// What was seen to happen.
+#[derive(Default)]
+struct Counts {
+    kills: u32,
+    kills_with_jobs: u32,
+    kills_of_imports: u32,
+    crashes: u32,
+    crashes_during_an_import: u32,
+    cuts: u32,
+    cuts_of_imports: u32,
+    /// Workers that were being started when the server was lost, and said so.
+    starts_cut: u32,
+    /// Imports that lost the server, and said so; they are begun again.
+    imports_cut: u32,
+    /// Of those, how many did not say what to do about it.
+    imports_cut_without_a_hint: u32,
+    /// Events that met nobody and were done again.
+    repeated: u32,
 }
 
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
-    let full = Plan {
-        jobs: 500_000,
-        lists: 50,
-        workers: 8,
-        kills: 150,
-        restarts: 10,
-        terminations: 300,
-        event_comes_within: Duration::from_secs(2),
-    };
-    let short = Plan {
-        jobs: 5_000,
-        lists: 5,
-        workers: 2,
-        kills: 6,
-        restarts: 1,
-        terminations: 10,
-        event_comes_within: Duration::from_millis(200),
-    };
-    let plan = options.form.pick(full, short);
-    let plan = if std::env::var_os("A_REDUCED").is_some() {
-        Plan { jobs: 100_000, lists: 10, kills: 40, restarts: 3, terminations: 60, ..full }
-    } else {
-        plan
-    };
+    let plan = options.form.pick(FULL, SHORT);
     let mut report = Report::new("kill-postgres", options);
     let (cluster, url) = tokio::task::block_in_place(cluster::start)?;
+    // Imports log in as somebody else, so that their connections can be told from those of the workers.
+    psql(&cluster.url(), &format!("CREATE ROLE {} SUPERUSER LOGIN", cuts::IMPORTER))?;
+    let importers = url.replacen("postgres@", &format!("{}@", cuts::IMPORTER), 1);
     let mut installation = Installation::new(options)?;
     installation.set("HOSTATLAS_DATABASE_URL", url.clone());
     installation.run_well(&["db", "migrate"])?;
     let mut probe = PostgresProbe::new(&url);
     probe.watch_effects().await?;
 
-    let mut killing = Killing {
+    let killing = Killing {
         orphans: Orphans::new(&url),
         random: StdRng::seed_from_u64(options.seed),
-        workers: Vec::new(),
-        listed: 0,
-        failed_starts: 0,
+        workers: Workers::start(&installation, plan.workers)?,
+        import: Importing::of(&installation, plan.jobs, plan.lists)?.with_url(importers),
+        lists: 0,
+        lost: Lost::default(),
+        counts: Counts::default(),
+        crashes: crash::Crashes::default(),
+        form: options.form,
         cluster,
         installation,
         probe,
         plan,
     };
-    for _ in 0..plan.workers {
-        killing.workers.push(killing.installation.start(&["worker"])?);
-    }
-    killing.disturb(&mut report).await?;
-    killing.drain(options.form, &mut report).await?;
-    killing.stop(&mut report).await?;
-    killing.judge(options.form, &mut report).await?;
+    let ended = killing.run_all(&mut report).await;
+    report.require_end(ended);
     Ok(report)
+}
+
+/// When the server last crashed, or cut a connection of theirs.
+#[derive(Default)]
+struct Lost {
+    by_workers: Option<Instant>,
+    by_imports: Option<Instant>,
 }
 
 struct Killing {
     plan: Plan,
+    form: Form,
     cluster: Cluster,
     installation: Installation,
     probe: PostgresProbe,
     orphans: Orphans,
     random: StdRng,
-    workers: Vec<Process>,
-    /// Lists that are imported.
-    listed: u64,
-    /// Workers that met a server that was down when they were started.
-    failed_starts: u32,
+    workers: Workers,
+    import: Importing,
+    /// Lists that may be imported by now.
+    lists: u64,
+    lost: Lost,
+    counts: Counts,
+    crashes: crash::Crashes,
 }
 
 impl Killing {
-    fn events(&mut self) -> VecDeque<Event> {
+    async fn run_all(mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.disturb(report).await?;
+        self.import_the_rest(report).await?;
+        self.drain(report).await?;
+        self.workers.stop(report).await?;
+        self.judge(report).await
+    }
+
+    fn events(&mut self) -> Vec<Event> {
         let of = |event, times: u32| std::iter::repeat_n(event, times as usize);
-        let mut events: Vec<Event> = of(Event::Kill, self.plan.kills)
-            .chain(of(Event::Restart, self.plan.restarts))
-            .chain(of(Event::Terminate, self.plan.terminations))
+        let mut events: Vec<Event> = of(Event::KillWorker, self.plan.kills)
+            .chain(of(Event::KillImport, self.plan.import_kills))
+            .chain(of(Event::Crash, self.plan.restarts))
+            .chain(of(Event::Cut, self.plan.cuts))
             .collect();
         events.shuffle(&mut self.random);
-        events.into()
+        events
     }
 
-    /// Lets all events happen, each after its share of the work.
+    /// Lets all events happen, each after its share of the work. What met nobody is put off, as often as there are
+    /// events.
     async fn disturb(&mut self, report: &mut Report) -> anyhow::Result<()> {
         let mut events = self.events();
-        let total = events.len() as u64 + 1;
-        while let Some(event) = events.pop_front() {
-            let happened = total - events.len() as u64;
-            let lists = (self.plan.lists * happened).div_ceil(total) + LISTS_AHEAD.min(self.plan.lists / 5);
-            self.wait_for_share(self.plan.jobs * happened / (total + 1)).await?;
-            self.import_until(lists.min(self.plan.lists), report)?;
-            match event {
-                Event::Kill => self.kill().await?,
-                Event::Restart => tokio::task::block_in_place(|| self.cluster.restart_immediate())?,
-                Event::Terminate => self.terminate().await?,
+        let (mut happened, most) = (0, u32::try_from(events.len())?);
+        while let Some(event) = events.pop() {
+            let (turn, turns) = (happened + 1, happened + 1 + events.len() as u64);
+            let ahead = LISTS_AHEAD.min(self.plan.lists / 5);
+            self.lists = ((self.plan.lists * turn).div_ceil(turns) + ahead).min(self.plan.lists);
+            self.wait_for_share(self.plan.jobs * turn / (turns + 1), report).await?;
+            let met = match event {
+                Event::KillWorker => self.kill_worker(report).await?,
+                Event::KillImport => self.kill_import(report).await?,
+                Event::Cut => self.cut(report).await?,
+                Event::Crash => {
+                    self.crash(report).await?;
+                    true
+                }
+            };
+            if met {
+                happened += 1;
+            } else if self.counts.repeated < most {
+                self.counts.repeated += 1;
+                let later = self.random.random_range(0..=events.len());
+                events.insert(later, event);
             }
             self.revive(report).await?;
-        }
-        self.import_until(self.plan.lists, report)
-    }
-
-    /// Imports further lists; one whose connection is cut is run again, as its user would.
-    fn import_until(&mut self, lists: u64, report: &mut Report) -> anyhow::Result<()> {
-        let size = self.plan.jobs / self.plan.lists;
-        while self.listed < lists {
-            let numbers = self.listed * size..(self.listed + 1) * size;
-            let mut tries = 0;
-            while let Err(error) = self.installation.import(numbers.clone()) {
-                tries += 1;
-                if tries > 5 {
-                    report.violation(format!("a list cannot be imported: {error:#}"));
-                    return Err(error);
-                }
-            }
-            self.listed += 1;
         }
         Ok(())
     }
 
-    async fn wait_for_share(&mut self, jobs: u64) -> anyhow::Result<()> {
-        let size = self.plan.jobs / self.plan.lists;
+    /// Lets work go on until so many jobs are done, or for a while.
+    async fn wait_for_share(&mut self, jobs: u64, report: &mut Report) -> anyhow::Result<()> {
         // What the dead hold is done only after its lease; the rest is enough to go on.
-        let enough = i64::try_from(jobs.min(self.listed * size) * 9 / 10)?;
+        let enough = i64::try_from(jobs * 9 / 10)?;
         let began = Instant::now();
-        while began.elapsed() < self.plan.event_comes_within && self.probe.completed().await? < enough {
+        loop {
+            self.import(self.lists, report).await?;
+            if began.elapsed() >= self.plan.event_comes_within || self.probe.completed().await? >= enough {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Sees to it that an import runs, where lists are left that may be imported.
+    async fn import(&mut self, lists: u64, report: &mut Report) -> anyhow::Result<()> {
+        if let Some(failed) = self.import.advance(lists, &self.installation).await? {
+            self.judge_import(&failed, report);
+        }
+        Ok(())
+    }
+
+    /// The same, ahead of its time if need be, and lets it work for a random moment.
+    async fn import_for_a_moment(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.import(self.lists + 2, report).await?;
+        let moment = Duration::from_millis(self.random.random_range(0..IMPORT_MET_WITHIN));
+        tokio::time::sleep(moment).await;
+        Ok(())
+    }
+
+    async fn import_the_rest(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        while !self.import.is_over() {
+            self.import(self.plan.lists, report).await?;
+            self.revive(report).await?;
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
 
-    async fn kill(&mut self) -> anyhow::Result<()> {
-        let index = self.victim().await?;
-        let id = self.workers[index].id();
-        self.workers[index].kill()?;
-        self.orphans.note(id).await?;
-        self.workers[index] = self.installation.start(&["worker"])?;
-        Ok(())
-    }
-
-    /// Somebody who is running jobs, if there soon is one, and else anybody.
-    async fn victim(&mut self) -> anyhow::Result<usize> {
-        let ids: Vec<i64> = self.workers.iter().map(|worker| i64::from(worker.id())).collect();
-        let began = Instant::now();
-        while began.elapsed() < VICTIM_FOUND_WITHIN {
-            let running = self
-                .probe
-                .pairs(
-                    "SELECT process_id, count(*) FROM job JOIN worker ON worker.id = job.claimed_by
-                     WHERE state = 3 AND process_id = ANY($1) GROUP BY process_id",
-                    &ids,
-                )
-                .await?;
-            let busy: Vec<usize> = (0..ids.len())
-                .filter(|&index| running.iter().any(|(process, _)| *process == ids[index]))
-                .collect();
-            if let Some(index) = busy.choose(&mut self.random) {
-                return Ok(*index);
+    /// Kills an import in the middle; answers whether it met one.
+    async fn kill_import(&mut self, report: &mut Report) -> anyhow::Result<bool> {
+        self.import_for_a_moment(report).await?;
+        match self.import.kill()? {
+            Killed::Import => {
+                self.counts.kills_of_imports += 1;
+                return Ok(true);
             }
+            Killed::Failed(failed) => self.judge_import(&failed, report),
+            Killed::Nothing => {}
         }
-        Ok(self.random.random_range(0..self.workers.len()))
+        Ok(false)
     }
 
-    /// Cuts one connection of a worker or an import.
-    async fn terminate(&mut self) -> anyhow::Result<()> {
-        self.probe
-            .number(
-                "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                 WHERE application_name = 'hostatlas' AND datname = current_database()
-                 ORDER BY state = 'active' DESC, random() LIMIT 1) AS cut",
-            )
-            .await?;
-        Ok(())
-    }
-
-    /// A worker that works ends only when it is killed: whatever happens to the server, it goes on. One that was just
-    /// being started may say that there is no server; whoever supervises it starts it again.
-    async fn revive(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        for index in 0..self.workers.len() {
-            if let Some(status) = self.workers[index].ended_within(Duration::ZERO).await? {
-                let said = self.workers[index].said();
-                let was_working = said.contains(WORKS);
-                self.failed_starts += u32::from(!was_working);
-                report.require(!was_working, || {
-                    format!("a worker that nobody killed ended with {status}: {said}")
-                });
-                self.workers[index] = self.installation.start(&["worker"])?;
-            }
-        }
-        Ok(())
+    /// An import is a person's command: one that loses the server, or finds none, ends with 1 and says so. Its list is
+    /// begun again.
+    fn judge_import(&mut self, failed: &Failed, report: &mut Report) {
+        let Failed { status, said, began } = failed;
+        let is_excused = self.lost.by_imports >= Some(*began) && says_so(*status, said);
+        report.require(is_excused, || format!("an import that nobody disturbed ended with {status}: {said}"));
+        self.counts.imports_cut += u32::from(is_excused);
+        self.counts.imports_cut_without_a_hint += u32::from(is_excused && !said.contains("hint: "));
     }
 
     /// Waits until no job is left.
-    async fn drain(&mut self, form: Form, report: &mut Report) -> anyhow::Result<()> {
-        if form == Form::Short {
-            // Half a minute of waiting would show no more than this: the dead are forgotten by hand.
-            self.probe.run("UPDATE duty SET held_until = 0").await?;
-            self.end_dead_leases().await?;
+    async fn drain(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        if self.form == Form::Short {
+            self.forget_the_dead().await?;
         }
         let (mut done, mut progressed) = (-1, Instant::now());
         while done < i64::try_from(self.plan.jobs)? {
@@ -268,52 +300,20 @@ impl Killing {
         Ok(())
     }
 
-    async fn end_dead_leases(&mut self) -> anyhow::Result<()> {
-        let living: Vec<i64> = self.workers.iter().map(|worker| i64::from(worker.id())).collect();
-        self.probe
-            .pairs(
-                "WITH ended AS (UPDATE job SET leased_until = 0 WHERE state = 3 AND claimed_by NOT IN
-                 (SELECT id FROM worker WHERE process_id = ANY($1)) RETURNING id)
-                 SELECT count(*), 0::bigint FROM ended",
-                &living,
-            )
-            .await?;
-        Ok(())
-    }
-
-    async fn stop(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        for worker in &self.workers {
-            worker.ask_to_stop()?;
-        }
-        for worker in &mut self.workers {
-            let ended = worker.ended_within(ENDS_WITHIN).await?;
-            report.require(ended.is_some_and(|status| status.code() == Some(0)), || {
-                format!("a worker that was asked to stop ended with {ended:?}: {}", worker.said())
-            });
-        }
+    async fn judge(mut self, report: &mut Report) -> anyhow::Result<()> {
         let checked = self.installation.run(&["db", "check"])?;
         report.require(checked.status.success(), || {
             let (out, error) =
                 (String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
             format!("`db check` found: {out}{error}")
         });
-        Ok(())
-    }
-
-    async fn judge(mut self, form: Form, report: &mut Report) -> anyhow::Result<()> {
         let jobs = i64::try_from(self.plan.jobs)?;
         let hosts = self.probe.number("SELECT count(*) FROM host").await?;
         let made = self.probe.number("SELECT count(*) FROM job").await?;
         let done = self.probe.number("SELECT count(*) FROM job WHERE state = 4").await?;
         let effects = self.probe.number("SELECT count(*) FROM job_effect").await?;
         let located = self.probe.number("SELECT count(*) FROM host_effect").await?;
-        let twice = self
-            .probe
-            .number(
-                "SELECT (SELECT count(*) FROM job_effect WHERE times > 1)
-                      + (SELECT count(*) FROM host_effect WHERE times > 1)",
-            )
-            .await?;
+        let twice = self.probe.applied_twice().await?;
         report.require(hosts == jobs && made == jobs, || {
             format!("{hosts} hosts and {made} jobs of {jobs} addresses")
         });
@@ -321,15 +321,51 @@ impl Killing {
             format!("{done} jobs done with {effects} ends and {located} located hosts, of {jobs}")
         });
         report.require(twice == 0, || format!("{twice} effects were applied twice"));
-        self.orphans.judge(form, report).await?;
-        report.number("starts_without_a_server", self.failed_starts);
+        self.orphans.judge(self.form, report).await?;
+        self.crashes.judge(self.form, report);
+        self.counts.judge(&self.plan, self.form, report);
         report.number("jobs", self.plan.jobs);
         report.number("worker_processes", self.plan.workers);
-        report.number("kills", self.plan.kills);
-        report.number("immediate_restarts", self.plan.restarts);
-        report.number("terminated_connections", self.plan.terminations);
         report.number("lost", jobs - done);
         report.number("applied_twice", twice);
         self.probe.close().await
+    }
+}
+
+/// Whether somebody who could not go on said so as a command does.
+fn says_so(status: ExitStatus, said: &str) -> bool {
+    status.code() == Some(1) && said.contains("error: ")
+}
+
+impl Counts {
+    /// Whether what was to happen did.
+    fn judge(&self, plan: &Plan, form: Form, report: &mut Report) {
+        for (what, happened, planned) in [
+            ("workers were killed", self.kills, plan.kills),
+            ("crashes of the server were made", self.crashes, plan.restarts),
+            ("connections were cut", self.cuts, plan.cuts),
+        ] {
+            report.require(happened >= planned, || format!("{happened} {what}, not {planned}"));
+        }
+        if form == Form::Full {
+            report.require(self.kills_with_jobs * 3 >= plan.kills * 2, || {
+                format!("{} of {} kills met a worker that was running jobs", self.kills_with_jobs, self.kills)
+            });
+            report.require(self.kills_of_imports * 2 >= plan.import_kills, || {
+                format!("{} imports were killed, not {}", self.kills_of_imports, plan.import_kills)
+            });
+            report.require(self.cuts_of_imports > 0, || "no connection of an import was ever cut".to_owned());
+        }
+        report.number("kills", self.kills);
+        report.number("kills_with_jobs_running", self.kills_with_jobs);
+        report.number("kills_of_imports", self.kills_of_imports);
+        report.number("immediate_restarts", self.crashes);
+        report.number("immediate_restarts_during_an_import", self.crashes_during_an_import);
+        report.number("terminated_connections", self.cuts);
+        report.number("terminated_connections_of_imports", self.cuts_of_imports);
+        report.number("starts_without_a_server", self.starts_cut);
+        report.number("imports_that_lost_the_server", self.imports_cut);
+        report.number("imports_that_lost_the_server_without_a_hint", self.imports_cut_without_a_hint);
+        report.number("events_repeated", self.repeated);
     }
 }

@@ -12,6 +12,7 @@ mod feed;
 pub mod fencing;
 pub mod full_disk;
 mod http;
+mod importing;
 mod installation;
 pub mod kill;
 pub mod kill_postgres;

@@ -4,7 +4,8 @@
 //! A run of the real store is recorded write by write, with a mark wherever it acknowledged something. From that, images
 //! are built of what a disk may hold at any moment: confirmed writes all, unconfirmed ones in part, out of order, torn
 //! between sectors. Each is opened and must hold exactly what the database held after the last acknowledged step, or
-//! after the next one.
+//! after the next one. Most are opened by the engine alone; some also by the store itself, as a program that is started
+//! again does, and compared with themselves as `db check` does.
 
 mod disk;
 mod examine;
@@ -32,6 +33,10 @@ use crate::{Form, Options, Report};
 const NAME: &str = "hostatlas.db";
 /// Images that the full form opens at least.
 const IMAGES_LEAST: usize = 20_000;
+/// One image in so many is also opened by the store itself...
+const STORE_OPENS_ONE_IN: usize = 50;
+/// ...but about so many of those of a short run.
+const STORE_OPENS_ABOUT: usize = 25;
 /// Images within which a fault must show.
 const IMAGES_TO_CATCH: usize = 400;
 
@@ -78,6 +83,8 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     report.number("recorded events", journey.events.len());
     let opened = open_images(&journey, None, most, options.seed).await?;
     report.number("images", opened.images);
+    report.number("images opened by the store", opened.by_store);
+    report.require(opened.by_store > 0, || "the store opened none of them".to_owned());
     report.require(opened.images >= IMAGES_LEAST || options.form == Form::Short, || {
         format!("{} images are too few", opened.images)
     });
@@ -117,9 +124,13 @@ async fn record(steps: usize, seed: u64) -> anyhow::Result<Journey> {
 
 /// What the images of a recording showed.
 #[derive(Debug, Default)]
-struct Opened {
-    images: usize,
-    violations: Vec<String>,
+pub struct Opened {
+    /// How many were opened.
+    pub images: usize,
+    /// Those that the store opened, too.
+    pub by_store: usize,
+    /// What was wrong with them.
+    pub violations: Vec<String>,
 }
 
 /// An image to open, and what it must hold.
@@ -133,6 +144,15 @@ struct Expected {
     jobs: Vec<i64>,
     /// Whether that one has more than one transaction.
     is_shared: bool,
+    /// Whether the store is to open it, too.
+    is_sampled: bool,
+}
+
+impl Expected {
+    fn found(&self, wrong: &str) -> String {
+        let Self { moment, survival, steps, .. } = self;
+        format!("moment {moment}, {survival:?}, after step {steps}: {wrong}")
+    }
 }
 
 async fn open_images(
@@ -156,14 +176,19 @@ async fn open_images(
                 let Some(expected) = next else { break };
                 // A folder for each: a connection that ended in an error is closed some time later, and would take the
                 // log of the next image with it.
-                let folder = folder()?;
-                disk::write(folder.path(), &expected.image)?;
+                let image = folder()?;
+                disk::write(image.path(), &expected.image)?;
                 opened.images += 1;
-                if let Some(wrong) = judge(&journey, &expected, &folder.path().join(NAME)).await {
-                    let Expected { moment, survival, steps, .. } = expected;
-                    opened
-                        .violations
-                        .push(format!("moment {moment}, {survival:?}, after step {steps}: {wrong}"));
+                let wrong = judge(&journey, &expected, &image.path().join(NAME)).await;
+                opened.violations.extend(wrong.map(|wrong| expected.found(&wrong)));
+                if expected.is_sampled && fault.is_none() {
+                    // The image again: whoever opened it has recovered it.
+                    let image = folder()?;
+                    disk::write(image.path(), &expected.image)?;
+                    opened.by_store += 1;
+                    let wrong = examine::open_by_store(&image.path().join(NAME)).await.err();
+                    let wrong = wrong.map(|error| expected.found(&format!("the store: {error:#}")));
+                    opened.violations.extend(wrong);
                 }
             }
             anyhow::Ok(opened)
@@ -173,6 +198,7 @@ async fn open_images(
     while let Some(opened) = openers.join_next().await {
         let opened = opened??;
         sum.images += opened.images;
+        sum.by_store += opened.by_store;
         sum.violations.extend(opened.violations);
     }
     building.join().map_err(|_| anyhow::anyhow!("building images panicked"))?;
@@ -194,8 +220,9 @@ fn build(
     moments.truncate(most.div_ceil(2));
     let moments: HashSet<usize> = moments.into_iter().collect();
     let shared = shared_steps(events);
-    let (mut disk, mut steps, mut jobs, mut built) = (Disk::new(before), 0, Vec::new(), 0);
+    let (mut disk, mut steps, mut jobs, mut built) = (Disk::new(before), 0, Vec::new(), 0_usize);
     let mut seen = HashSet::new();
+    let sampled = (most / STORE_OPENS_ABOUT).clamp(1, STORE_OPENS_ONE_IN);
     for (moment, event) in events.iter().enumerate() {
         disk.apply(event);
         match event {
@@ -222,8 +249,16 @@ fn build(
                 continue;
             }
             let is_shared = shared.contains(&(steps + 1));
-            let expected =
-                Expected { moment, survival: *survival, image, steps, jobs: jobs.clone(), is_shared };
+            let is_sampled = built.is_multiple_of(sampled);
+            let expected = Expected {
+                moment,
+                survival: *survival,
+                image,
+                steps,
+                jobs: jobs.clone(),
+                is_shared,
+                is_sampled,
+            };
             if built >= most || images.blocking_send(expected).is_err() {
                 return;
             }
@@ -281,14 +316,13 @@ async fn judge(journey: &Journey, expected: &Expected, path: &Path) -> Option<St
     ))
 }
 
-/// Opens at most `most` images of a run of `steps` steps; answers how many, and what was wrong with them.
+/// Opens at most `most` images of a run of `steps` steps.
 pub async fn images_of_a_run(
     steps: usize,
     most: usize,
     fault: Option<Fault>,
     seed: u64,
-) -> anyhow::Result<(usize, Vec<String>)> {
+) -> anyhow::Result<Opened> {
     let journey = Arc::new(record(steps, seed).await?);
-    let opened = open_images(&journey, fault, most, seed).await?;
-    Ok((opened.images, opened.violations))
+    open_images(&journey, fault, most, seed).await
 }

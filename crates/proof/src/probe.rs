@@ -75,6 +75,15 @@ impl Probe {
         self.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state = 4").await
     }
 
+    /// Effects that were applied more than once.
+    pub(crate) async fn applied_twice(&mut self) -> anyhow::Result<i64> {
+        self.number(
+            "SELECT (SELECT count(*) FROM job_effect WHERE times > 1) \
+             + (SELECT count(*) FROM host_effect WHERE times > 1)",
+        )
+        .await
+    }
+
     /// One number.
     pub(crate) async fn number(&mut self, sql: &'static str) -> anyhow::Result<i64> {
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.0).await?)

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
@@ -15,6 +16,17 @@ use anyhow::{Context, bail};
 const LOOK: Duration = Duration::from_millis(2);
 /// Bytes of standard error that are kept.
 const KEPT: usize = 64 * 1024;
+/// The signal that nobody can catch.
+const SIGKILL: i32 = 9;
+
+/// What SIGKILL met. Only the first is a kill: who had ended was not killed, and may have had a reason of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// A living process, which it ended.
+    Living,
+    /// One that had ended by itself.
+    Ended(ExitStatus),
+}
 
 /// A running process; killed when dropped.
 pub(crate) struct Process {
@@ -75,12 +87,16 @@ impl Process {
     }
 
     /// SIGKILL, and the end.
-    pub(crate) fn kill(&mut self) -> anyhow::Result<ExitStatus> {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+    pub(crate) fn kill(&mut self) -> anyhow::Result<Met> {
+        let ended = self.child.try_wait()?;
+        if ended.is_none() {
+            self.child.kill()?;
+        }
         let status = self.child.wait()?;
         self.read_rest();
-        Ok(status)
+        // Even now it may have ended first: then its status is another.
+        let was_killed = ended.is_none() && status.signal() == Some(SIGKILL);
+        Ok(if was_killed { Met::Living } else { Met::Ended(status) })
     }
 
     /// Sends SIGTERM.

@@ -115,6 +115,14 @@ impl Report {
         }
     }
 
+    /// Notes a violation if a part of the proof could not go on. Once what is proven is at work, that it does not answer
+    /// or cannot be started again is its own fault, and not the machine's, for which there is [`Report::not_run`].
+    pub fn require_end(&mut self, part: anyhow::Result<()>) {
+        if let Err(error) = part {
+            self.violation(format!("it could not go on: {error:#}"));
+        }
+    }
+
     /// Takes over what a part of the proof found in a process of its own.
     pub fn adopt(&mut self, other: &Value) {
         self.numbers.extend(other["numbers"].as_object().cloned().unwrap_or_default());
@@ -165,6 +173,11 @@ impl Report {
     }
 }
 
+/// As reports say it.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +205,16 @@ mod tests {
         report.not_run("no file system may be mounted here");
         assert!(!report.holds());
         assert_eq!(report.exit_code(), 2);
+    }
+
+    #[test]
+    fn what_broke_down_in_the_middle_is_a_violation() {
+        let mut report = Report::new("kill", &options());
+        report.require_end(Ok(()));
+        report.require_end(Err(anyhow::anyhow!("no answer in time").context("a read")));
+        let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+        let violations = serde_json::json!(["it could not go on: a read: no answer in time"]);
+        assert_eq!((report.exit_code(), &json["violations"]), (1, &violations));
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! SIGTERM with 64 lookups in flight, again and again.
 //!
-//! An online provider that answers only after a minute keeps them in flight. Each time the worker has to end by
-//! itself with exit code 0, and leave its jobs waiting with no attempt counted. At the end the provider answers at
-//! once, and each job is done by its first attempt.
+//! An online provider that answers only after a minute keeps them in flight: the signal comes once the provider was
+//! asked about each. Each time the worker has to end by itself with exit code 0, and leave its jobs waiting with no
+//! attempt counted. At the end the provider answers at once, and each job is done by its first attempt. What was asked
+//! outside is asked again: how often is counted.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use hostatlas_domain::ProviderName;
 use hostatlas_provider_standin::{Settings, StandIn, World};
@@ -23,6 +21,8 @@ use crate::{
 const IN_FLIGHT: u64 = 64;
 /// Five seconds of grace, and what a process takes to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
+/// Whom they are asked of.
+const PROVIDER: ProviderName = ProviderName::IpApi;
 /// Far longer than the grace.
 const SLOW: Duration = Duration::from_mins(1);
 /// So many that none is ever waited for.
@@ -39,23 +39,28 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         unlimited: true,
         ..Settings::default()
     };
-    let stand_in = Arc::new(StandIn::start(settings).await?);
     // A stop takes its five seconds of grace: installations beside each other wait for it together.
     let server = Server::start(options.backend)?;
     let mut stopping = JoinSet::new();
     for number in 0..lanes {
+        // One each, so that it is known of each whom it has asked.
+        let stand_in = StandIn::start(settings.clone()).await?;
         let (installation, database) = prepare(options, &stand_in, &server, number)?;
-        let lane = Lane { number, installation, database, found: Found::default() };
+        let lane = Lane { number, installation, database, stand_in, found: Found::default() };
         stopping.spawn(lane.stop_again_and_again(rounds));
     }
     let mut ended = Vec::new();
     while let Some(lane) = stopping.join_next().await {
         ended.push(lane??);
     }
-    stand_in.change(|settings| settings.latency = Duration::ZERO);
-    let mut slowest = Duration::ZERO;
+    let (mut slowest, mut done) = (Duration::ZERO, 0);
+    let (mut calls, mut batches, mut asked) = (0, 0, 0);
     for mut lane in ended {
-        lane.drain().await?;
+        done += lane.drain().await?;
+        let statistics = lane.stand_in.statistics(PROVIDER);
+        calls += statistics.requests;
+        batches += statistics.batches;
+        asked += statistics.addresses_asked;
         slowest = slowest.max(lane.found.slowest);
         lane.found.violations.into_iter().for_each(|violation| report.violation(violation));
     }
@@ -64,6 +69,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     });
     report.number("stops", lanes * rounds);
     report.number("in_flight", IN_FLIGHT);
+    report.number("jobs_done", done);
+    report.number("provider_calls", calls);
+    report.number("provider_calls_in_batches", batches);
+    report.number("addresses_asked", asked);
+    report.number("addresses_asked_again", asked.saturating_sub(done));
     report.number("slowest_stop_ms", u64::try_from(slowest.as_millis())?);
     Ok(report)
 }
@@ -76,7 +86,7 @@ fn prepare(
     number: u32,
 ) -> anyhow::Result<(Installation, Database)> {
     let mut installation = Installation::new(options)?;
-    let provider = ProviderName::IpApi;
+    let provider = PROVIDER;
     std::fs::remove_dir_all(installation.path("mmdb"))?;
     installation.set("HOSTATLAS_PROVIDERS", provider.name());
     let variable = provider.name().to_uppercase().replace('-', "_");
@@ -99,6 +109,7 @@ struct Lane {
     number: u32,
     installation: Installation,
     database: Database,
+    stand_in: StandIn,
     found: Found,
 }
 
@@ -115,9 +126,14 @@ impl Lane {
 
     async fn stop_once(&mut self) -> anyhow::Result<Result<(), String>> {
         let mut probe = self.database.probe().await?;
+        let before = self.addresses_asked();
         let mut worker = self.installation.start(&["worker"])?;
-        if !all_running(&mut probe).await? {
-            return Ok(Err(format!("the jobs were not all claimed: {}", worker.said())));
+        if !self.all_in_flight(&mut probe, before).await? {
+            let asked = self.addresses_asked() - before;
+            return Ok(Err(format!(
+                "the jobs were not all in flight, the provider was asked about {asked}: {}",
+                worker.said()
+            )));
         }
         worker.ask_to_stop()?;
         let asked = Instant::now();
@@ -136,8 +152,28 @@ impl Lane {
         Ok(Ok(()))
     }
 
-    /// Does what was given back so often.
-    async fn drain(&mut self) -> anyhow::Result<()> {
+    fn addresses_asked(&self) -> u64 {
+        self.stand_in.statistics(PROVIDER).addresses_asked
+    }
+
+    /// Waits until all of them run and the provider was asked about all of them, beyond the `before` of earlier rounds.
+    async fn all_in_flight(&self, probe: &mut AnyProbe, before: u64) -> anyhow::Result<bool> {
+        let expected = i64::try_from(IN_FLIGHT)?;
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if self.addresses_asked() >= before + IN_FLIGHT
+                && probe.number("SELECT count(*) FROM job WHERE state = 3").await? == expected
+            {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(false)
+    }
+
+    /// Does what was given back so often; answers how many are done.
+    async fn drain(&mut self) -> anyhow::Result<u64> {
+        self.stand_in.change(|settings| settings.latency = Duration::ZERO);
         self.installation.run_well(&["worker", "--drain"])?;
         let mut probe = self.database.probe().await?;
         let done = probe.number("SELECT count(*) FROM job WHERE state = 4 AND attempt = 1").await?;
@@ -147,17 +183,6 @@ impl Lane {
                 format!("lane {}: {done} of {IN_FLIGHT} jobs were done by their first attempt", self.number);
             self.found.violations.push(violation);
         }
-        Ok(())
+        Ok(u64::try_from(done)?)
     }
-}
-
-async fn all_running(probe: &mut AnyProbe) -> anyhow::Result<bool> {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if probe.number("SELECT count(*) FROM job WHERE state = 3").await? == i64::try_from(IN_FLIGHT)? {
-            return Ok(true);
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(false)
 }

@@ -15,6 +15,8 @@ pub struct Statistics {
     pub requests: u64,
     /// Those about more than one address.
     pub batches: u64,
+    /// Addresses that they asked about, each as often as it was; also where the answer never arrived.
+    pub addresses_asked: u64,
     /// Addresses in answers that were sent whole and true, also those that it does not know.
     pub addresses_answered: u64,
     /// The same, each address once.

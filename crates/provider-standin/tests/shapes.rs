@@ -240,7 +240,8 @@ async fn whoever_keeps_to_the_headers_is_never_refused_and_who_does_not_is_banne
     assert_eq!((after.status, header(&after, "X-Rl")), (200, Some("14")));
     assert_eq!(banned.status, 403);
     assert_eq!((statistics.banned, statistics.violations), (true, 23));
-    assert_eq!((statistics.addresses_answered, statistics.distinct_addresses), (30, 1));
+    let asked = statistics.addresses_asked;
+    assert_eq!((asked, statistics.addresses_answered, statistics.distinct_addresses), (53, 30, 1));
 }
 
 #[tokio::test]

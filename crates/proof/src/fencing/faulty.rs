@@ -19,6 +19,27 @@ use super::Fault;
 
 /// A store's queue that makes one mistake, as a backend would whose statement lacks a condition. Whoever talks to it
 /// sees what it would see of such a backend.
+///
+/// No statement is changed: the backends' SQL is the product's, and has no switch for faults. The mistake is made in what
+/// is handed to a sound backend, or in what it answers. Each stands for a statement:
+///
+/// | fault | the statement that it stands for | how it is made here |
+/// |---|---|---|
+/// | [`Fault::FinishWithoutToken`] | `jobs_finish` without `AND lease_token = ...` | the token that is handed in is replaced by the live one |
+/// | [`Fault::SnoozeWithoutToken`] | the same, for the ends that are snoozes alone | the same, for those |
+/// | [`Fault::RenewWithoutToken`] | `jobs_renew` without `AND lease_token = ...` | the same, for heartbeats |
+/// | [`Fault::ClaimKeepsToken`] | `jobs_claim` without `lease_token = lease_token + 1` | every claim is told the token 1, and whatever token is handed in is replaced by the live one |
+/// | [`Fault::RescueIgnoresLease`] | `jobs_rescue` without `AND leased_until <= ...` | a rescue of expired leases becomes one of all |
+/// | [`Fault::ReleaseTouchesToken`] | `jobs_release` with `lease_token = lease_token + 1` | after a release of its own, tokens that are told run ahead by one more |
+/// | [`Fault::RetryEndsLiveJob`] | `jobs_retry` that cancels the live job of a key instead of leaving the finished one alone | that live job is cancelled first |
+/// | [`Fault::CancelLeavesLease`] | `jobs_cancel` that sets the state of a running job and leaves its token and lease | the running job is cancelled only in what lists and looks say of it |
+/// | [`Fault::MergeForgetsRerun`] | the merge of a forced request into a live job without `rerun = 1` | the request is handed on unforced |
+/// | [`Fault::RescueForgetsCrash`] | `jobs_rescue` without `crash_count = crash_count + 1` | claims say that no worker died with a job; the backend still counts, so that this shows in what a claim says, not in when a job is given up |
+/// | [`Fault::PeekedEndInAnyState`] | the end of a peeked job without `AND state < 3` | a finished job is made available first |
+/// | [`Fault::PeekedEndWithoutToken`] | the same without `AND lease_token = ...` | the token that is handed in is replaced by the live one |
+/// | [`Fault::PeekedEndKeepsToken`] | the same without `lease_token = lease_token + 1` | after such an end, tokens that are told lag by one more |
+///
+/// So this shows that the comparison notices such a mistake, not which line of a backend's SQL prevents it.
 pub struct Faulty {
     inner: Arc<dyn Store>,
     fault: Fault,

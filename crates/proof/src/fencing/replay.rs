@@ -3,12 +3,17 @@
 //! Many schedules run side by side, each on two hosts of its own: what concerns one job is chosen for each schedule and
 //! handed in together, and what concerns all jobs (a claim, a tick, rescue, pruning) happens to all at once. So a
 //! thousand schedules take some thousand transactions and not a hundred thousand.
+//!
+//! What that is not: the schedules of a batch are independent in what happens to a job, and share when claims, ticks,
+//! rescues and prunings come; there are as many courses of those as there are batches, some hundreds. And nothing runs at
+//! the same time: one call follows the other, in this process. What two transactions do to each other is for the proofs
+//! that kill, and for the races of the conformance suite.
 
 mod claims;
 mod compare;
 mod lane;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use hostatlas_domain::{
@@ -31,8 +36,9 @@ use lane::{KINDS, Lane};
 const TICK: Duration = Duration::from_hours(1);
 /// Rounds of a schedule; in each something happens to a job and something to all.
 const ROUNDS: usize = 24;
-/// Schedules side by side; few enough that a batch of them counts as a small transaction.
-const LANES: usize = 100;
+/// Schedules side by side: few enough that a batch of them counts as a small transaction, enough that most of the time is
+/// not round trips. Drawn anew for each batch, since a statement may do other things to a few rows than to many.
+const LANES: RangeInclusive<usize> = 20..=100;
 /// The first address. All that follow are public for long enough.
 const FIRST: Ipv4Addr = Ipv4Addr::new(5, 0, 0, 0);
 /// What the real queue does: the defaults of the job table. No schedule claims a row sixty times.
@@ -100,7 +106,7 @@ pub async fn replay(replay: &Replay) -> anyhow::Result<Replayed> {
     let mut random = StdRng::seed_from_u64(replay.seed);
     let mut places = BTreeMap::new();
     while replayed.schedules < replay.schedules {
-        let lanes = LANES.min(replay.schedules - replayed.schedules);
+        let lanes = random.random_range(LANES).min(replay.schedules - replayed.schedules);
         let mut batch = Batch::prepare(replay, replayed.schedules, lanes).await?;
         let ended = batch.run(&mut random, &mut places).await;
         replayed.operations += batch.lanes.iter().map(|lane| lane.history.len()).sum::<usize>();

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
-use crate::{Form, Report, cluster::PostgresProbe};
+use crate::{Form, Report, cluster::PostgresProbe, report::milliseconds};
 
 /// A lease of 30 seconds, and the next look for those that ran out.
 const RUNS_AGAIN_WITHIN: Duration = Duration::from_secs(35);
@@ -122,18 +122,18 @@ impl Orphans {
         Self { probe: PostgresProbe::new(url), watch, watcher }
     }
 
-    /// Notes some of the jobs that a process was running when it was killed just now.
-    pub(super) async fn note(&mut self, process: u32) -> anyhow::Result<()> {
+    /// Notes some of the jobs that a process was running when it was killed just now; answers how many.
+    pub(super) async fn note(&mut self, process: u32) -> anyhow::Result<usize> {
         let died = Instant::now();
         let jobs = self.probe.pairs(OF_PROCESS, &[process.into()]).await?;
         // One that is orphaned again ran again before.
         look(&mut self.probe, &self.watch).await?;
         let mut watch = lock(&self.watch);
-        for (job, token) in jobs {
-            watch.noted += 1;
-            watch.waiting.insert(job, Orphan { token, died, taken_back: None });
-        }
-        Ok(())
+        let noted = jobs.len();
+        watch.noted += noted as u64;
+        let orphan = |(job, token)| (job, Orphan { token, died, taken_back: None });
+        watch.waiting.extend(jobs.into_iter().map(orphan));
+        Ok(noted)
     }
 
     /// Looks once more, and says what came of them.
@@ -197,8 +197,4 @@ fn by_crashes(watch: &Watch) -> Value {
         (crashes.to_string(), Value::Object(facts))
     };
     Value::Object(watch.ran_again.iter().map(of).collect())
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,9 @@
 
 use std::{hash::Hasher, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use hostatlas_store::AdminStore;
+use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
@@ -85,4 +87,18 @@ pub(super) async fn examine(path: &Path) -> anyhow::Result<Examined> {
     .await?;
     connection.close().await?;
     Ok(Examined { integrity: integrity.join("; "), digest, jobs, wrong_counts })
+}
+
+/// Opens an image as a program that is started again does, and lets it compare itself with itself. An error is what that
+/// program or `db check` would say.
+pub(super) async fn open_by_store(path: &Path) -> anyhow::Result<()> {
+    let options = OpenOptions::new(path.display().to_string(), Mode::Existing);
+    let store = SqliteStore::open(options).await.context("opening")?;
+    let checked = store.check().await;
+    store.close().await;
+    let report = checked.context("comparing")?;
+    match report.findings.first() {
+        Some(found) => bail!("{}: {} ({} findings)", found.check, found.detail, report.findings.len()),
+        None => Ok(()),
+    }
 }

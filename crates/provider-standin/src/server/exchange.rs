@@ -117,6 +117,7 @@ impl Shared {
         let now = self.now();
         self.with_desk(provider, |desk| {
             desk.statistics.batches += u64::from(question.batch);
+            desk.statistics.addresses_asked += u64::from(addresses);
             if question.paid {
                 Admission::Admitted(None)
             } else {
