@@ -1,24 +1,27 @@
 //! The schema's versions and how a database gets from one to the next.
 
 use hostatlas_store::StoreError;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::{
     database::FORGET_STATEMENTS,
-    error::{code, code_of, engine, opening},
+    error::{OWN_TABLES, beginning, code, code_of, engine, opening, said},
 };
 
 /// Every migration, its number and its statements.
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (1, include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, include_str!("../../../migrations/postgres/0002_providers.sql")),
     (3, include_str!("../../../migrations/postgres/0003_workers.sql")),
     (4, include_str!("../../../migrations/postgres/0004_queue_indexes.sql")),
+    (5, include_str!("../../../migrations/postgres/0005_room_for_versions.sql")),
 ];
 
 /// The version that this build works with.
 pub(crate) const WANTED: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
+/// Said by name, whatever the database's defaults are: whoever waited for the lock must see what was done under it.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// The number of the lock under which a schema is changed: `HATL` and 1.
 const LOCK: i64 = 0x4841_544c_0000_0001;
 /// Tables that version 1 made and no later one took away: a database that lacks one was only partly copied.
@@ -125,7 +128,7 @@ async fn apply(
     if !mark(connection, location, number).await? {
         return Ok(false);
     }
-    let mut transaction = connection.begin().await.map_err(engine)?;
+    let mut transaction = begin(connection, location).await?;
     lock(&mut transaction).await?;
     let (found, _) = look(&mut transaction, location).await?;
     if found == Found::Version(number - 1) {
@@ -140,9 +143,16 @@ async fn apply(
     Ok(true)
 }
 
+async fn begin<'c>(
+    connection: &'c mut PgConnection,
+    location: &str,
+) -> Result<Transaction<'c, Postgres>, StoreError> {
+    connection.begin_with(BEGIN).await.map_err(|error| beginning(location, error))
+}
+
 /// Says that a migration begins; answers whether there is anything to do.
 async fn mark(connection: &mut PgConnection, location: &str, number: i64) -> Result<bool, StoreError> {
-    let mut transaction = connection.begin().await.map_err(engine)?;
+    let mut transaction = begin(connection, location).await?;
     lock(&mut transaction).await?;
     let (found, migrating) = look(&mut transaction, location).await?;
     let has_to = match found {
@@ -191,9 +201,9 @@ fn failed(number: i64, error: sqlx::Error) -> StoreError {
         return engine(error);
     }
     StoreError::NotWritable {
-        reason: format!(
-            "migration {number} may not make tables: let the user own the database, or \
-             `GRANT CREATE ON SCHEMA public TO` it"
+        reason: format!("migration {number} may not change the schema: {}", said(&error)),
+        remedy: format!(
+            "let the user own the database, or `GRANT CREATE ON SCHEMA public TO` it; if tables are there, {OWN_TABLES}"
         ),
     }
 }

@@ -14,11 +14,12 @@ use crate::{
 pub(crate) const APPLICATION_ID: i64 = 0x4841_544c;
 
 /// Every migration, its number and its statements. The number is the database's `user_version` afterwards.
-pub(crate) const MIGRATIONS: [(i64, &str); 4] = [
+pub(crate) const MIGRATIONS: [(i64, &str); 5] = [
     (1, include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, include_str!("../../../migrations/sqlite/0002_providers.sql")),
     (3, include_str!("../../../migrations/sqlite/0003_workers.sql")),
     (4, include_str!("../../../migrations/sqlite/0004_queue_indexes.sql")),
+    (5, include_str!("../../../migrations/sqlite/0005_room_for_versions.sql")),
 ];
 
 /// The version that this build works with.

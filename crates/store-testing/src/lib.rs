@@ -19,6 +19,7 @@ pub mod providers;
 pub mod races;
 pub mod runs;
 pub mod schedules;
+pub mod schemas;
 pub mod sites;
 pub mod walk;
 pub mod workers;
@@ -176,6 +177,7 @@ macro_rules! conformance {
         $crate::conformance!(@cases $open, workers:
             a_worker_reports_and_leaves,
             a_silent_worker_is_shown_and_then_forgotten,
+            how_long_a_worker_has_been_silent_is_counted_by_the_clock_of_the_store,
             a_duty_has_one_holder,
             a_duty_passes_on,
         );
@@ -186,6 +188,7 @@ macro_rules! conformance {
             a_renewed_occurrence_is_not_taken,
             asked_for_while_it_runs_it_runs_again,
             a_paused_task_runs_when_it_is_asked_for,
+            an_occurrence_that_is_given_up_is_done_again_also_while_it_is_paused,
             an_end_is_remembered,
             a_changed_rule_moves_the_next_time,
             a_rule_that_is_changed_while_it_runs_decides_when_it_is_next,
@@ -195,6 +198,8 @@ macro_rules! conformance {
             a_copy_is_equal_and_works,
             a_copy_goes_on_where_it_was_interrupted,
             a_target_that_is_not_empty_is_refused,
+            a_target_that_holds_no_hosts_but_something_else_is_refused,
+            a_target_in_which_a_person_set_something_is_refused,
             half_a_copy_belongs_to_its_source,
             a_copy_that_is_discarded_begins_anew,
         );

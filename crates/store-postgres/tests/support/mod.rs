@@ -9,11 +9,12 @@ use hostatlas_store::AdminStore;
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 
-const MIGRATIONS: [&str; 4] = [
+pub const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../migrations/postgres/0001_initial.sql"),
     include_str!("../../../../migrations/postgres/0002_providers.sql"),
     include_str!("../../../../migrations/postgres/0003_workers.sql"),
     include_str!("../../../../migrations/postgres/0004_queue_indexes.sql"),
+    include_str!("../../../../migrations/postgres/0005_room_for_versions.sql"),
 ];
 
 /// A database at the newest schema.

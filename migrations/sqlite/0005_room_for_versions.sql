@@ -1,0 +1,2 @@
+-- hostatlas, schema 5: nothing to change here. SQLite writes a row where it stands; PostgreSQL writes a new version of
+-- it, and from this number on leaves room for that.
