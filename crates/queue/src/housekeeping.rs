@@ -20,7 +20,7 @@ use crate::{
     worker::Tidy,
 };
 
-/// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 30 seconds the
+/// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 25 seconds the
 /// jobs of a dead worker run again within 35, even if the one that looked died too: see [`OVERDUE`].
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 /// A lease that ran out so long ago is taken back by whoever sees it. Who has the duty may have died with it, and the

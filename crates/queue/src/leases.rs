@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// For how long a claim holds without a heartbeat.
-pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// For how long a claim holds without a heartbeat. The jobs of a dead worker are to run again within 35 seconds: what is
+/// left of them is for the next look, and for standing in line behind others that died with their worker.
+pub(crate) const LEASE: Duration = Duration::from_secs(25);
 /// How often all leases are renewed, in one statement.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Work whose lease was not renewed for so long stops itself, well before a rescue gives it to somebody else.

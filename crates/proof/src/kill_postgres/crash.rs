@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Killing, LOOK, Lost};
 use crate::{Form, Report, report::milliseconds};
 
-/// Workers ask again every few seconds; but if all that is left lies with the dead, a lease of 30 seconds has to run
+/// Workers ask again every few seconds; but if all that is left lies with the dead, a lease of 25 seconds has to run
 /// out first.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(35);
 /// One crash in so many comes while a list is imported.

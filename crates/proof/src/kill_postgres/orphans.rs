@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::{Form, Report, cluster::PostgresProbe, report::milliseconds};
 
-/// A lease of 30 seconds, and the next look for those that ran out.
+/// A lease of 25 seconds, the next look for those that ran out, and the line of those that died with their worker.
 const RUNS_AGAIN_WITHIN: Duration = Duration::from_secs(35);
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(250);

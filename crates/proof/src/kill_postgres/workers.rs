@@ -44,10 +44,13 @@ impl Workers {
         self.0.iter().map(|worker| i64::from(worker.process.id())).collect()
     }
 
-    /// Asks all to stop; each does, in good order.
+    /// Asks all to stop; each does, in good order. One that has just been started listens to that only once it works.
     pub(super) async fn stop(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        for worker in &self.0 {
-            worker.process.ask_to_stop()?;
+        for Worker { process, began } in &self.0 {
+            while !process.said().contains(WORKS) && began.elapsed() < ENDS_WITHIN {
+                tokio::time::sleep(LOOK).await;
+            }
+            process.ask_to_stop()?;
         }
         for Worker { process, .. } in &mut self.0 {
             let ended = process.ended_within(ENDS_WITHIN).await?;
