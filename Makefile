@@ -74,6 +74,9 @@ faults:
 # the end is a failure if one does not hold or could not be run.
 # PROOFS="kill soak" runs these alone, CHAOS_SHORT=1 the short forms; ARGUMENTS="--seed 7", as `proof --help` lists them.
 chaos:
+	$(xtask)
+	# Installs what the proofs on PostgreSQL need, and shows that a server can be started.
+	cargo xtask postgres -- true
 	cargo build --package server --package hostatlas-proof --locked --release
 	target/release/proof --each $(if $(CHAOS_SHORT),--short) $(ARGUMENTS) $(PROOFS)
 

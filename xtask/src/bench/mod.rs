@@ -34,6 +34,7 @@ const MILLION: u32 = 1_000_000;
 /// Of the small one, against which growth is measured.
 const HUNDRED_THOUSAND: u32 = 100_000;
 const BINARY: &str = "target/release/hostatlas";
+const REPORT: &str = "target/bench/report.json";
 
 /// Runs every benchmark, or only those whose name contains `only`.
 pub fn run(only: Option<&str>) -> Result<()> {
@@ -52,6 +53,10 @@ pub fn run(only: Option<&str>) -> Result<()> {
     let mut note = |name: &str, value: Value| {
         println!("{}", json!({ name: &value }));
         report.insert(name.to_owned(), value);
+        // After each, since a later one may fail, after minutes.
+        if let Err(error) = write_report(&report) {
+            println!("{error:#}");
+        }
     };
 
     if wanted("import") {
@@ -87,9 +92,12 @@ pub fn run(only: Option<&str>) -> Result<()> {
     postgres::run(&bench.folder, &bench.binary, wanted, &mut note)?;
     wake::run(&bench.folder, &bench.binary, wanted, &mut note)?;
     online::run(&bench.binary, wanted, &mut note)?;
-    fs::write("target/bench/report.json", serde_json::to_string_pretty(&report)?)?;
-    println!("the report is in target/bench/report.json");
+    println!("the report is in {REPORT}");
     Ok(())
+}
+
+fn write_report(report: &serde_json::Map<String, Value>) -> Result<()> {
+    fs::write(REPORT, serde_json::to_string_pretty(report)?).with_context(|| format!("cannot write {REPORT}"))
 }
 
 struct Bench {

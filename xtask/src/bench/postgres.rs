@@ -21,6 +21,8 @@ const SETTINGS: &str = "shared_buffers = 512MB\nmax_wal_size = 4GB\nmax_connecti
 const JOBS: &str = "200000";
 /// How often each queue has its turn; the medians are compared.
 const TURNS: usize = 3;
+/// With how many connections the example drains ours.
+const CONNECTIONS: [u64; 3] = [1, 2, 4];
 /// The other queues' program, as [`build_peers`] leaves it.
 pub const PEER_BINARY: &str = "target/peers/release/hostatlas-peers";
 
@@ -78,16 +80,54 @@ pub fn run(
         build_peers()?;
         let mut turns = Vec::new();
         for turn in 0..TURNS {
-            let ours = example("postgres_queue_speed", &[JOBS])?;
-            turns.push(json!({ "hostatlas": ours, "graphile_worker": graphile(&server, turn)? }));
+            let ours =
+                example("postgres_queue_speed", &[JOBS])?.pop().context("the example printed nothing")?;
+            turns.push((ours, graphile(&server, turn)?));
         }
-        note("postgres_peers", json!(turns));
+        note("postgres_peers", compared(&turns));
     }
     Ok(())
 }
 
-/// A server of the bench's own.
+/// The turns of both queues, the median of each, and how many times the other's ours is, turn by turn. Of ours each turn
+/// counts with the connections that are best in the median of all turns: the peer runs at its best settings, too.
+fn compared(turns: &[(Value, Value)]) -> Value {
+    let theirs: Vec<f64> =
+        turns.iter().filter_map(|(_, theirs)| theirs["jobs_per_second"].as_f64()).collect();
+    let drained = |ours: &Value, connections: u64| {
+        let runs = ours["claim and finish"].as_array().into_iter().flatten();
+        let of_these = runs.filter(|run| run["connections"] == connections);
+        median(of_these.filter_map(|run| run["rate"]["per_second"].as_f64()).collect())
+    };
+    let ours_with = |connections| -> Vec<f64> {
+        turns.iter().filter_map(|(ours, _)| drained(ours, connections)).collect()
+    };
+    let ours = CONNECTIONS.map(ours_with).into_iter().max_by(|left, right| {
+        let median = |rates: &Vec<f64>| median(rates.clone()).unwrap_or_default();
+        median(left).total_cmp(&median(right))
+    });
+    let ours = ours.unwrap_or_default();
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    json!({
+        "hostatlas_jobs_per_second": ours,
+        "graphile_worker_jobs_per_second": theirs,
+        "ratios": ratios,
+        "median_ratio": median(ratios.clone()),
+        "turns": turns.iter()
+            .map(|(ours, theirs)| json!({ "hostatlas": ours, "graphile_worker": theirs }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// The middle value, the lower of two in the middle.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+/// A server of the bench's own, of packages that are installed where they are missing.
 pub fn start() -> Result<Cluster> {
+    crate::postgres::install()?;
     Cluster::start_with(SETTINGS).context("no PostgreSQL server could be started")
 }
 
@@ -154,4 +194,28 @@ fn graphile(server: &Cluster, turn: usize) -> Result<Value> {
         bail!("the peer failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     serde_json::from_slice(&output.stdout).context("what the peer prints is no JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(rates: [(u64, f64); 4], theirs: f64) -> (Value, Value) {
+        let runs = rates
+            .map(|(connections, rate)| json!({ "connections": connections, "rate": { "per_second": rate } }));
+        (json!({ "claim and finish": runs }), json!({ "jobs_per_second": theirs }))
+    }
+
+    #[test]
+    fn a_turn_is_compared_with_the_peers_of_the_same_turn() {
+        let turns = [
+            turn([(1, 10.0), (2, 30.0), (4, 20.0), (2, 40.0)], 10.0),
+            turn([(1, 10.0), (2, 60.0), (4, 90.0), (2, 60.0)], 40.0),
+            turn([(1, 10.0), (2, 40.0), (4, 20.0), (2, 40.0)], 20.0),
+        ];
+        let report = compared(&turns);
+        assert_eq!(report["hostatlas_jobs_per_second"], json!([30.0, 60.0, 40.0]));
+        assert_eq!(report["ratios"], json!([3.0, 1.5, 2.0]));
+        assert_eq!(report["median_ratio"], json!(2.0));
+    }
 }
