@@ -233,16 +233,39 @@ fn rest_and_commands_call_services_and_nothing_below() {
 #[test]
 fn what_changes_state_authorizes_first() {
     for (path, text) in sources("server/src/http/api") {
-        let handlers = ["post", "put", "delete", "patch"].map(|method| {
-            let opening = format!("#[utoipa::path({method},");
-            text.split(opening.as_str()).skip(1).map(str::to_owned).collect::<Vec<_>>()
-        });
-        for handler in handlers.concat() {
-            let body = handler.split_once("Refusal> {").map(|(_, body)| body).unwrap_or_default();
-            let first = body.trim_start().lines().next().unwrap_or_default();
-            assert!(first.starts_with("services.authorize(Permission::"), "{}: {first}", path.display());
+        for method in ["post", "put", "delete", "patch"] {
+            for handler in text.split(&format!("#[utoipa::path({method},")).skip(1) {
+                let first = first_statement(handler, "Refusal> {");
+                assert!(first.starts_with("services.authorize(Permission::"), "{}: {first}", path.display());
+            }
         }
     }
+}
+
+#[test]
+fn every_server_function_authorizes_first() {
+    let mut functions = 0;
+    for (path, text) in sources("app/src") {
+        for function in text.split("\n#[server(").skip(1) {
+            let first = first_statement(function, "ApiError> {");
+            assert!(first.starts_with("authorize(Permission::"), "{}: {first}", path.display());
+            functions += 1;
+        }
+    }
+    assert!(functions > 30, "only {functions} were found");
+}
+
+/// The first line of the function that begins in `text`, behind the `opening` of its body.
+fn first_statement<'t>(text: &'t str, opening: &str) -> &'t str {
+    let body = text.split_once(opening).map(|(_, body)| body).unwrap_or_default();
+    body.trim_start().lines().next().unwrap_or_default()
+}
+
+#[test]
+fn what_is_due_by_schedule_is_told_by_the_clock_of_the_store() {
+    let mut found = naming(&["crates/services/src"], &["services.now()", "clock::now()"]);
+    found.retain(|file| file.starts_with("crates/services/src/schedules"));
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, sync::Arc};
 
-use hostatlas_store::{AdminStore, COPY_TABLES, CopyStore};
+use hostatlas_services::{CopyPhase, CopyRequest, CopySource};
+use hostatlas_store::{AdminStore, COPY_TABLES, CopyStore, Store};
 use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
 use hostatlas_test_postgres::{TestDatabase, bin_folder};
 use support::{Ended, Installation};
+use tokio_util::sync::CancellationToken;
 
 fn ok(ended: Ended) -> Ended {
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -49,7 +51,8 @@ fn an_installation_moves_to_a_new_file_with_all_it_has() {
     // A second time there is something, and it stays.
     let refused = copy(&installation, SQLITE, "sqlite://other.db");
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("not empty; nothing was changed"), "{refused:?}");
+    assert!(refused.stderr.contains("not empty: `import`"), "{refused:?}");
+    assert!(refused.stderr.contains("nothing was changed"), "{refused:?}");
     assert_eq!(exported(&installation, "sqlite://other.db"), before);
     ok(on(&installation, "sqlite://other.db", &["worker", "--drain"]));
 }
@@ -69,6 +72,7 @@ fn a_copy_that_makes_no_sense_is_refused_with_the_remedy() {
     let busy = copy(&installation, SQLITE, "sqlite://other.db");
     assert_eq!(busy.code, Some(1), "{busy:?}");
     assert!(busy.stderr.contains("another process is the worker"), "{busy:?}");
+    assert!(!installation.path("other.db").exists(), "a target is made for a source that is refused");
     drop(server);
 }
 
@@ -139,6 +143,47 @@ fn a_source_that_changes_meanwhile_is_noticed_and_copied_anew() {
     // What it says to do helps.
     ok(copy(&installation, SQLITE, "sqlite://other.db"));
     assert_eq!(exported(&installation, "sqlite://other.db"), exported(&installation, SQLITE));
+    check(&installation, "sqlite://other.db");
+}
+
+/// What is queued on `PostgreSQL` after its differences were added up, and before its jobs are read, is copied without its
+/// difference.
+#[test]
+fn a_postgresql_source_that_changes_meanwhile_is_noticed_and_copied_anew() {
+    let installation = Installation::located();
+    let live = TestDatabase::empty().expect("a database");
+    ok(on(&installation, &live.url(), &["db", "migrate"]));
+    ok(copy(&installation, SQLITE, &live.url()));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let refused = runtime.block_on(async {
+        let options =
+            hostatlas_store_postgres::OpenOptions::new(live.url(), hostatlas_store_postgres::Mode::Existing);
+        let source: Arc<dyn Store> =
+            Arc::new(hostatlas_store_postgres::PostgresStore::open(options).await.expect("a source"));
+        let path = installation.path("other.db").display().to_string();
+        let target: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(OpenOptions::new(path, Mode::Create)).await.expect("a target"));
+        let request = CopyRequest {
+            source: CopySource::new(Arc::clone(&source)).await.expect("nobody works"),
+            target: Arc::clone(&target),
+            cancel: CancellationToken::new(),
+        };
+        let refused = hostatlas_services::copy(request, |step| {
+            if (step.phase, step.table) == (CopyPhase::Writing, "location_change") {
+                ok(on(&installation, &live.url(), &["jobs", "enqueue", "8.8.8.8"]));
+            }
+        })
+        .await;
+        target.close().await;
+        source.close().await;
+        refused
+    });
+    let error = refused.expect_err("the copy is not what the source was at any moment");
+    assert!(error.to_string().contains("its table `job_count`"), "{error}");
+
+    // What it says to do helps.
+    ok(copy(&installation, &live.url(), "sqlite://other.db"));
+    assert_eq!(exported(&installation, "sqlite://other.db"), exported(&installation, &live.url()));
     check(&installation, "sqlite://other.db");
 }
 

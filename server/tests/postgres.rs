@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Instant};
 
 use hostatlas_test_postgres::{Cluster, TestDatabase};
 use serde_json::json;
-use support::{Ended, Installation, SCAN};
+use support::{Ended, Installation, PATIENCE, Running, SCAN, Server, client};
 
 /// Hosts of the larger scan: many batches for each of two workers.
 const MANY: u32 = 20_000;
@@ -42,6 +42,23 @@ impl OnPostgres {
         let ended = self.run(arguments);
         assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
         ended
+    }
+
+    fn serve(&self) -> Server {
+        self.installation.serve_online(&self.variables(), &[])
+    }
+
+    /// The processes that run jobs, once there are so many: the commands that they were started with.
+    fn workers(&self, count: usize) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listed = self.done(&["workers", "--ndjson", "--fields", "command"]).json_lines();
+            if listed.len() == count {
+                let commands = listed.iter().map(|worker| worker["command"].as_str().unwrap_or_default());
+                return commands.map(str::to_owned).collect();
+            }
+            assert!(Instant::now() < deadline, "{listed:?}");
+        }
     }
 
     fn import(&self, scan: &str) {
@@ -143,6 +160,67 @@ fn a_server_that_cannot_be_reached_is_named_without_its_password() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("127.0.0.1:1"), "{refused:?}");
     assert!(!refused.stderr.contains(support::SECRET), "{refused:?}");
+}
+
+async fn page(server: &Server, path: &str) -> (u16, String) {
+    let answer = client().get(server.url(path)).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("text"))
+}
+
+/// A rolling restart: somebody has run `db migrate` with the next version, and nothing was restarted yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_ends_the_workers_of_the_version_before_and_no_page() {
+    let test = OnPostgres::migrated();
+    test.import(SCAN);
+    let server = test.serve();
+    let mut worker = test.installation.command(&["worker"]);
+    worker.envs(test.variables());
+    let mut worker = Running::start(worker);
+    let mut listed = test.workers(2);
+    listed.sort();
+    assert_eq!(listed, ["serve", "worker"]);
+
+    test.database.run("UPDATE hostatlas_schema SET version = 99").expect("a newer schema");
+
+    let (code, said) = worker.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the database is at migration 99, which is newer than this program's"), "{said}");
+    assert!(said.contains("hint: use the version of hostatlas that wrote it, or a later one"), "{said}");
+    let deadline = Instant::now() + PATIENCE;
+    while !server.said().contains("No jobs are run here any more") {
+        assert!(Instant::now() < deadline, "{}", server.said());
+    }
+    for path in ["/", "/hosts", "/jobs", "/workers", "/api/v1/coverage"] {
+        assert_eq!(page(&server, path).await.0, 200, "{path}");
+    }
+    assert_eq!(server.stop("-TERM"), Some(0));
+}
+
+/// The clock of the database is an hour and a half behind this machine's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_and_who_was_heard_of_goes_by_the_clock_of_the_database() {
+    let test = OnPostgres::migrated();
+    let behind = "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
+                  $$ SELECT pg_catalog.clock_timestamp() - interval '90 minutes' $$";
+    test.database.run(behind).expect("another clock");
+    // The schema that has it comes before the engine's own.
+    let first = format!("ALTER DATABASE \"{}\" SET search_path = public, pg_catalog", test.database.name());
+    test.database.run(&first).expect("in use");
+
+    test.done(&["schedules", "set", "check", "30 3 * * *"]);
+    let schedules = test.done(&["schedules", "--json", "--fields", "task,next_at"]).json();
+    let server = test.serve();
+    test.workers(1);
+    let (_, workers) = page(&server, "/workers").await;
+    let is_behind = "SELECT heard_at < extract(epoch FROM now() - interval '80 minutes') * 1000 FROM worker";
+    assert_eq!(test.database.run(is_behind).expect("an answer").trim(), "t", "the clock is in use");
+
+    let next = schedules[2]["next_at"].as_str().expect("a time");
+    assert!(next.contains("T03:30:0"), "{schedules}");
+    assert!(workers.contains("1\u{a0}process on 1\u{a0}machine"), "{workers}");
+    for ago in ["min ago", "h ago"] {
+        assert!(!workers.contains(ago), "heard of it {ago}: {workers}");
+    }
 }
 
 /// A scan of neighbours, all of them in London.

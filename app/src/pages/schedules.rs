@@ -20,7 +20,7 @@ struct Loaded {
 
 async fn load() -> Result<Loaded, ApiError> {
     authorize(Permission::ViewHosts)?;
-    Ok(Loaded { schedules: list_schedules().await?, now: services()?.now() })
+    Ok(Loaded { schedules: list_schedules().await?, now: services()?.admin().now().await? })
 }
 
 /// Recurring work: what is done when, how it went, and the forms that change that.

@@ -19,7 +19,7 @@ struct Loaded {
 
 async fn load() -> Result<Loaded, ApiError> {
     authorize(Permission::ViewHosts)?;
-    Ok(Loaded { workers: list_workers().await?, now: services()?.now() })
+    Ok(Loaded { workers: list_workers().await?, now: services()?.admin().now().await? })
 }
 
 /// The processes that run jobs, on all machines, and what each is doing.

@@ -164,11 +164,11 @@ async fn finish(
         ClaimMode::Lease => Fence::Running,
         ClaimMode::Peek => Fence::Waiting,
     };
-    let refused = write(context, fence, &finished, worked).await?;
+    let (refused, tries) = write(context, fence, &finished, worked).await?;
     (context.on_finish)();
     let refused: std::collections::HashSet<_> = refused.into_iter().collect();
     if !refused.is_empty() {
-        warn!("{} finished jobs were no longer ours; nothing of them was written", refused.len());
+        warn!("{}", said_of_refused(refused.len(), tries));
     }
     for job in finished.iter().filter(|job| !refused.contains(&job.id)) {
         context.tally.count(&job.settled);
@@ -176,17 +176,31 @@ async fn finish(
     Ok(())
 }
 
+/// The store tells nobody whether a job is of another worker now or was ended by a try whose answer was lost.
+fn said_of_refused(jobs: usize, tries: u32) -> String {
+    match tries {
+        1 => format!("{jobs} finished jobs were no longer ours; nothing of them was written"),
+        _ => format!(
+            "{jobs} finished jobs were no longer ours at try {tries}: an earlier one had written them, or they were \
+             given to another worker"
+        ),
+    }
+}
+
 /// Writes a finish, again and again for as long as the leases can be trusted: the work is done and would be lost.
+/// Answers which jobs were refused, at which try.
 async fn write(
     context: &BatchContext,
     fence: Fence,
     finished: &[Finished],
     worked: Instant,
-) -> Result<Vec<hostatlas_domain::JobId>, StoreError> {
+) -> Result<(Vec<hostatlas_domain::JobId>, u32), StoreError> {
+    let mut tries = 0;
     loop {
+        tries += 1;
         let params = FinishJobs { fence, finished: finished.to_vec(), age: worked.elapsed() };
         match context.store.jobs_finish(params).await {
-            Ok(refused) => return Ok(refused),
+            Ok(refused) => return Ok((refused, tries)),
             Err(error) if worked.elapsed() < GIVE_UP_AFTER && !context.abort.is_cancelled() => {
                 warn!(
                     error = &error as &dyn std::error::Error,
@@ -207,4 +221,16 @@ async fn release(context: &BatchContext, jobs: &[ClaimedJob], mode: ClaimMode) -
     let held =
         jobs.iter().filter(|job| context.leases.holds(job.id)).map(|job| (job.id, job.token)).collect();
     context.store.jobs_release(held).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_try_whose_answer_was_lost_nothing_is_said_that_may_be_false() {
+        assert!(said_of_refused(3, 1).contains("nothing of them was written"));
+        let again = said_of_refused(3, 2);
+        assert!(!again.contains("nothing") && again.contains("had written them, or"), "{again}");
+    }
 }

@@ -30,11 +30,12 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Jobs are due and none was claimed for so long: somebody should know.
 const WATCHDOG: Duration = Duration::from_secs(30);
 /// How many jobs that were running when their worker died are claimed together: as many as the common batch endpoints
-/// take, since half a request counts as a whole one.
+/// take, since half a request counts as a whole one (ADR 14).
 const CRASHED_LIMIT: u32 = 100;
 /// One claim in so many takes the oldest due jobs, so that a flood of urgent ones cannot starve the rest.
 const OLDEST_FIRST_SHARE: u64 = 10;
-/// With [`ClaimMode::Peek`]: one batch is written while the next is worked on; a third would only wait for the writer.
+/// With [`ClaimMode::Peek`], where so many may run: one batch is written while the next is worked on; a third would only
+/// wait for the writer.
 const PEEK_DEPTH: usize = 2;
 /// After an unclean start, jobs are leased until so many of them went well...
 const PROVEN_JOBS: u64 = 10_000;
@@ -96,8 +97,7 @@ impl Lane {
     async fn claim_and_run(&self, progress: &mut Progress) -> Result<(), StoreError> {
         while !self.shutdown.is_cancelled() {
             let mode = self.mode(progress);
-            let depth = if mode == ClaimMode::Peek { PEEK_DEPTH } else { self.concurrency };
-            if progress.running.len() >= depth {
+            if progress.running.len() >= self.depth(mode) {
                 self.wait_for_slot(progress).await;
                 continue;
             }
@@ -121,6 +121,14 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// How many batches may be under way.
+    fn depth(&self, mode: ClaimMode) -> usize {
+        match mode {
+            ClaimMode::Peek => PEEK_DEPTH.min(self.concurrency),
+            ClaimMode::Lease => self.concurrency,
+        }
     }
 
     fn mode(&self, progress: &Progress) -> ClaimMode {

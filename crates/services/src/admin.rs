@@ -1,6 +1,7 @@
 mod attribution;
 mod doctor;
 
+use hostatlas_domain::Timestamp;
 use hostatlas_geolocation::DatabaseStatus;
 use hostatlas_store::{CheckReport, SchemaStatus};
 
@@ -8,7 +9,7 @@ pub use self::{
     attribution::Attribution,
     doctor::{DoctorFinding, DoctorReport, Severity},
 };
-use crate::{Error, Services};
+use crate::{Error, Permission, Services};
 
 /// Running the installation.
 #[derive(Clone)]
@@ -26,8 +27,14 @@ impl Admin {
         Ok(self.services.store().schema_status().await?)
     }
 
+    /// The time by the clock of the store, by which other machines' moments in it were written.
+    pub async fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.services.store().now().await?)
+    }
+
     /// Compares the database with itself; reads all of it.
     pub async fn check(&self) -> Result<CheckReport, Error> {
+        self.services.authorize(Permission::Administer)?;
         Ok(self.services.store().check().await?)
     }
 

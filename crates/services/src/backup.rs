@@ -2,18 +2,19 @@ use std::path::Path;
 
 use hostatlas_store::{Backup, StoreError};
 
-use crate::{Admin, Error};
+use crate::{Admin, Error, Permission};
 
 impl Admin {
     /// Writes a verified copy of the database, as it is at one moment, to a file that does not exist; work goes on
     /// meanwhile. A failure leaves no file behind.
     pub async fn backup(&self, to: &Path) -> Result<Backup, Error> {
+        self.services.authorize(Permission::Administer)?;
         self.services.store().backup(to).await.map_err(|error| match error {
             StoreError::Conflict(detail) => Error::Conflict {
                 detail,
                 hint: Some("name a file that is not there: nothing is overwritten".to_owned()),
             },
-            StoreError::NotWritable { reason } => Error::Unavailable {
+            StoreError::NotWritable { reason, .. } => Error::Unavailable {
                 detail: format!("the backup cannot be written: {reason}"),
                 hint: Some("name a file in a folder that exists, is writable and has room".to_owned()),
             },

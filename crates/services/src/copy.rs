@@ -12,10 +12,28 @@ use crate::Error;
 /// Rows a transaction: enough that its commit is not what takes time, few enough that it ends within 100 ms.
 const ROWS: u32 = 4_000;
 
+/// What is moved. Nobody works on it for as long as this lives, and nothing is changed in it.
+pub struct CopySource {
+    store: Arc<dyn Store>,
+    location: String,
+    // What a worker wrote meanwhile would be in one half of the copy alone.
+    _role: Box<dyn WorkerRole>,
+}
+
+impl CopySource {
+    /// Refuses a database on which somebody works; to be asked before a target is made.
+    pub async fn new(store: Arc<dyn Store>) -> Result<Self, Error> {
+        let location = store.schema_status().await?.location;
+        let role = store.worker_role().await?;
+        nobody_works(&*store, &location).await?;
+        Ok(Self { store, location, _role: role })
+    }
+}
+
 /// From where to where.
 pub struct CopyRequest {
-    /// What is moved. Nothing is changed in it.
-    pub source: Arc<dyn Store>,
+    /// What is moved.
+    pub source: CopySource,
     /// An empty database, or one into which the same source was being copied.
     pub target: Arc<dyn Store>,
     /// Ends it between two transactions.
@@ -73,12 +91,11 @@ pub struct CopyReport {
 /// Copies every table, compares both sides, and makes the target usable. Interrupted at any point, the same call goes
 /// on; until it is done no worker starts on the target.
 pub async fn copy(request: CopyRequest, mut progress: impl FnMut(&CopyStep)) -> Result<CopyReport, Error> {
-    let CopyRequest { source, target, cancel } = request;
-    let (from, to) = (source.schema_status().await?.location, target.schema_status().await?.location);
+    let CopyRequest { source: CopySource { store: source, location: from, _role }, target, cancel } = request;
+    let to = target.schema_status().await?.location;
     if from == to {
         return Err(Error::invalid(format!("`{from}` is both source and target"), "name two databases"));
     }
-    let _role = idle(&*source, &from).await?;
     let _target_role = target_role(&*target, &to).await?;
     source.copy_source().await?;
     let begun = target.copy_begin(&from).await.map_err(|error| refused(error, &to))?;
@@ -91,6 +108,9 @@ pub async fn copy(request: CopyRequest, mut progress: impl FnMut(&CopyStep)) -> 
             copier.write(table, begun, &mut progress).await?;
         }
     }
+    // What was written to the source since its differences were added up is added up now, and shows: in a counter that
+    // was copied without it, or in the rows that it is about.
+    source.copy_source().await?;
     let total = copier.rows;
     copier.rows = 0;
     let mut tables = Vec::with_capacity(COPY_TABLES.len());
@@ -103,14 +123,7 @@ pub async fn copy(request: CopyRequest, mut progress: impl FnMut(&CopyStep)) -> 
     Ok(CopyReport { from, to, tables, resumed, running_jobs })
 }
 
-/// The worker role, where nobody works: what a worker wrote meanwhile would be in one half of the copy alone.
-async fn idle(store: &dyn Store, location: &str) -> Result<Box<dyn WorkerRole>, Error> {
-    let role = store.worker_role().await?;
-    nobody_works(store, location).await?;
-    Ok(role)
-}
-
-/// The same of a target, into which an interrupted copy may be under way: then the role is refused to everybody.
+/// The worker role of a target, into which an interrupted copy may be under way: then it is refused to everybody.
 async fn target_role(store: &dyn Store, location: &str) -> Result<Option<Box<dyn WorkerRole>>, Error> {
     let role = match store.worker_role().await {
         Ok(role) => Some(role),

@@ -98,7 +98,7 @@ impl Error {
                 "Something went wrong on our side; the request id leads to the log.".to_owned()
             }
             Self::Database(StoreError::NotWritable { .. }) => {
-                "The database cannot be written: the disk is full or the file is read-only.".to_owned()
+                "The database cannot be written: its disk is full, or it may only be read.".to_owned()
             }
             Self::Database(StoreError::Busy) => "The database was busy for too long.".to_owned(),
             Self::Database(_) => "The database cannot be used.".to_owned(),
@@ -192,9 +192,7 @@ fn database_hint(error: &StoreError) -> Option<String> {
         StoreError::EngineTooOld { .. } => {
             "install one that is new enough; the SQLite that hostatlas brings along always is"
         }
-        StoreError::NotWritable { .. } => {
-            "free space, or let hostatlas write there; what was acknowledged is safe"
-        }
+        StoreError::NotWritable { remedy, .. } => remedy.as_str(),
         StoreError::Busy => "another process writes without a pause: try again in a moment",
         _ => return None,
     };
@@ -253,14 +251,20 @@ impl From<InvalidQuery> for Error {
 mod tests {
     use super::*;
 
+    fn unreachable() -> StoreError {
+        StoreError::Unreachable { location: "/secret".to_owned(), reason: "secret".to_owned() }
+    }
+
+    fn not_writable() -> StoreError {
+        StoreError::NotWritable { reason: "secret".to_owned(), remedy: "a secret remedy".to_owned() }
+    }
+
     #[test]
     fn what_the_engine_says_stays_inside() {
         let errors = [
             Error::from(StoreError::Engine("no such table: secret".into())),
-            Error::from(StoreError::Unreachable {
-                location: "/secret".to_owned(),
-                reason: "secret".to_owned(),
-            }),
+            Error::from(unreachable()),
+            Error::from(not_writable()),
         ];
         for error in errors {
             let problem = error.problem();
@@ -271,12 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_cannot_be_written_says_what_helps() {
+        assert_eq!(Error::from(not_writable()).hint().as_deref(), Some("a secret remedy"));
+    }
+
+    #[test]
     fn an_error_has_one_status_and_one_exit_code() {
         let cases = [
             (Error::invalid("`limit` is 0", "use 1 to 1000"), 400, 2),
             (Error::from(StoreError::UnknownJob(hostatlas_domain::JobId(7))), 404, 1),
             (Error::from(StoreError::RunInProgress(hostatlas_domain::RunId(7))), 409, 1),
             (Error::from(StoreError::Busy), 503, 1),
+            (Error::from(unreachable()), 503, 1),
+            (Error::from(not_writable()), 503, 1),
             (Error::Interrupted { detail: "stopped".to_owned(), hint: None }, 503, 130),
         ];
         for (error, status, exit_code) in cases {

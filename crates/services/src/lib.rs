@@ -32,7 +32,7 @@ mod workers;
 pub use admin::{Admin, Attribution, DoctorFinding, DoctorReport, Severity};
 pub use authorize::Permission;
 pub use clock::now;
-pub use copy::{CopiedTable, CopyPhase, CopyReport, CopyRequest, CopyStep, copy};
+pub use copy::{CopiedTable, CopyPhase, CopyReport, CopyRequest, CopySource, CopyStep, copy};
 pub use coverage::{CoverageService, EmptyReason};
 pub use error::Error;
 pub use events::{Event, Events};

@@ -37,7 +37,9 @@ impl Schedules {
                 "the fields of cron are minute, hour, day, month and weekday, in UTC",
             )
         })?;
-        let next_in = timing::next_in(&rule, self.services.now())
+        // What is due is told by the store's clock; this machine's may differ by minutes, which a cron rule would feel.
+        let now = self.services.store().now().await?;
+        let next_in = timing::next_in(&rule, now)
             .map_err(|error| Error::invalid(error.to_string(), "nothing was changed"))?;
         self.services.store().schedule_change(task, rule, next_in).await?;
         self.services.schedules_changed();

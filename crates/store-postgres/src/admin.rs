@@ -3,10 +3,16 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use hostatlas_domain::Timestamp;
 use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::PgConnection;
 
-use crate::{PostgresStore, check, copy, error::engine, providers, schema, tidy};
+use crate::{
+    PostgresStore, check, copy,
+    error::{corrupt, engine},
+    jobs::KINDS,
+    providers, schema, tidy,
+};
 
 /// Every process has it: leases and their tokens keep workers apart.
 struct EveryoneIsWorker;
@@ -28,6 +34,14 @@ impl AdminStore for PostgresStore {
         let (found, engine, bytes) = self.database.read(|connection, _| Box::pin(status(connection))).await?;
         let location = self.database.location.to_string();
         Ok(SchemaStatus { location, engine, found, wanted: schema::WANTED, bytes })
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.database.read(|_, now| Box::pin(async move { Ok(Timestamp::from_millis(now)) })).await
+    }
+
+    async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError> {
+        self.database.read(|connection, _| Box::pin(jobs_of_newer_kinds(connection))).await
     }
 
     async fn check(&self) -> Result<CheckReport, StoreError> {
@@ -53,6 +67,19 @@ impl AdminStore for PostgresStore {
         self.listener.stop();
         self.database.close().await;
     }
+}
+
+async fn jobs_of_newer_kinds(connection: &mut PgConnection) -> Result<u64, StoreError> {
+    let jobs: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(n), 0)::bigint FROM
+             (SELECT kind, state, n FROM job_count UNION ALL SELECT kind, state, n FROM job_count_delta) AS counted
+         WHERE kind >= $1 AND state < 3",
+    )
+    .bind(KINDS)
+    .fetch_one(connection)
+    .await
+    .map_err(engine)?;
+    u64::try_from(jobs).map_err(|_| corrupt("a count of jobs"))
 }
 
 async fn status(connection: &mut PgConnection) -> Result<(i64, String, Option<u64>), StoreError> {

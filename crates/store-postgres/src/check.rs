@@ -12,31 +12,45 @@ const TIMEOUT: Duration = Duration::from_hours(1);
 /// Findings of one kind that are told one by one; a broken index would name every row.
 const MOST_FINDINGS: i64 = 20;
 
-/// What each counter must be: its name, its key, and the count.
-const COUNTERS: [&str; 7] = [
-    "SELECT 'state', location_state::bigint, count(*) FROM host GROUP BY 2",
-    "SELECT 'reason', reason, count(*) FROM host WHERE location_state = 2 GROUP BY 2",
-    "SELECT 'class', class, count(*) FROM host WHERE location_state = 3 GROUP BY 2",
-    "SELECT 'precision', place.precision, count(*) FROM host JOIN place ON place.id = host.place \
-     WHERE location_state = 1 GROUP BY 2",
-    "SELECT 'provider', provider, count(*) FROM host WHERE location_state = 1 GROUP BY 2",
-    "SELECT 'located_hour', located_at / 3600000, count(*) FROM host WHERE location_state = 1 AND class = 0 \
-     GROUP BY 2",
-    "SELECT 'pending_live', 0, count(*) FROM host JOIN job ON job.host = host.id AND job.state < 4 AND kind = 2 \
-     WHERE location_state = 0",
+/// What each counter must be: its name, and the count by key.
+const COUNTERS: [(&str, &str); 7] = [
+    ("state", "SELECT location_state::bigint, count(*) FROM host GROUP BY 1"),
+    ("reason", "SELECT reason, count(*) FROM host WHERE location_state = 2 GROUP BY 1"),
+    ("class", "SELECT class, count(*) FROM host WHERE location_state = 3 GROUP BY 1"),
+    (
+        "precision",
+        "SELECT place.precision, count(*) FROM host JOIN place ON place.id = host.place WHERE location_state = 1 \
+         GROUP BY 1",
+    ),
+    ("provider", "SELECT provider, count(*) FROM host WHERE location_state = 1 GROUP BY 1"),
+    (
+        "located_hour",
+        "SELECT located_at / 3600000, count(*) FROM host WHERE location_state = 1 AND class = 0 GROUP BY 1",
+    ),
+    (
+        "pending_live",
+        "SELECT 0, count(*) FROM host JOIN job ON job.host = host.id AND job.state < 4 AND kind = 2 \
+         WHERE location_state = 0",
+    ),
 ];
 
 /// Each query answers how many rows break a law.
-const LAWS: [(&str, &str, &str); 11] = [
+const LAWS: [(&str, &str, &str); 12] = [
     (
         "queue",
         "jobs are running without a lease",
-        "SELECT count(*) FROM job WHERE state = 3 AND (leased_until IS NULL OR claimed_by IS NULL)",
+        "SELECT count(*) FROM job WHERE state = 3 \
+         AND (leased_until IS NULL OR claimed_by IS NULL OR lease_token = 0)",
     ),
     (
         "queue",
         "jobs hold a lease without running",
-        "SELECT count(*) FROM job WHERE state <> 3 AND leased_until IS NOT NULL",
+        "SELECT count(*) FROM job WHERE state <> 3 AND (leased_until IS NOT NULL OR claimed_by IS NOT NULL)",
+    ),
+    (
+        "queue",
+        "jobs were attempted more often than they may be",
+        "SELECT count(*) FROM job WHERE attempt > max_attempts",
     ),
     (
         "queue",
@@ -89,19 +103,33 @@ const LAWS: [(&str, &str, &str); 11] = [
 ];
 
 /// See [`hostatlas_store::AdminStore::check`].
+///
+/// Each comparison is a transaction of its own: what is compared in it is of one moment, and dead rows are kept, and
+/// tables held, for no longer than one reading takes.
 pub(crate) async fn check(database: &Database) -> Result<CheckReport, StoreError> {
-    // One view of the database, so that counters and rows are of one moment.
-    database.read_within(TIMEOUT, |connection, _| Box::pin(compare(connection))).await
-}
-
-async fn compare(connection: &mut PgConnection) -> Result<CheckReport, StoreError> {
     let mut report = CheckReport::default();
-    integrity(connection, &mut report).await?;
-    counters(connection, &mut report).await?;
-    job_counts(connection, &mut report).await?;
-    place_hosts(connection, &mut report).await?;
+    integrity(database, &mut report).await?;
+    for (name, real) in COUNTERS {
+        let rows =
+            database.read_within(TIMEOUT, move |connection, _| Box::pin(counter(connection, name, real)));
+        counters_agree(name, rows.await?, &mut report);
+    }
+    let strays = database.read(|connection, _| Box::pin(stray_counters(connection))).await?;
+    for (name, key, counted) in strays {
+        counters_agree(&name, vec![(key, counted, 0)], &mut report);
+    }
+    let jobs = database.read_within(TIMEOUT, |connection, _| Box::pin(job_counts(connection))).await?;
+    jobs_agree(jobs, &mut report);
+    let places = database.read_within(TIMEOUT, |connection, _| Box::pin(place_hosts(connection))).await?;
+    places_agree(places, &mut report);
     for (check, law, statement) in LAWS {
-        let broken: i64 = sqlx::query_scalar(statement).fetch_one(&mut *connection).await.map_err(engine)?;
+        let broken: i64 = database
+            .read_within(TIMEOUT, move |connection, _| {
+                Box::pin(
+                    async move { sqlx::query_scalar(statement).fetch_one(connection).await.map_err(engine) },
+                )
+            })
+            .await?;
         report.checked += 1;
         if broken > 0 {
             report.findings.push(Finding { check: check.to_owned(), detail: format!("{broken} {law}") });
@@ -110,22 +138,49 @@ async fn compare(connection: &mut PgConnection) -> Result<CheckReport, StoreErro
     Ok(report)
 }
 
+/// An index: its number, its name, whether it is complete, and whether it is being made.
+type Index = (i64, String, bool, bool);
+
 /// What the server itself knows of damage: pages that it read with a wrong checksum, and indexes that were not
 /// finished or that it finds out of order.
-async fn integrity(connection: &mut PgConnection, report: &mut CheckReport) -> Result<(), StoreError> {
+async fn integrity(database: &Database, report: &mut CheckReport) -> Result<(), StoreError> {
+    let (damaged, indexes, may_verify) =
+        database.read(|connection, _| Box::pin(known_damage(connection))).await?;
     let mut find = |detail: String| {
         report.findings.push(Finding { check: "integrity".to_owned(), detail });
     };
+    if let Some(pages) = damaged.filter(|pages| *pages > 0) {
+        find(format!("the server read {pages} pages with a wrong checksum"));
+    }
+    let broken = indexes.iter().filter(|(_, _, is_valid, is_being_built)| !is_valid && !is_being_built);
+    for (_, name, _, _) in broken {
+        find(format!("the index `{name}` is not complete: housekeeping makes it again"));
+    }
+    report.checked += 1 + indexes.len() as u64;
+    if !may_verify {
+        return Ok(());
+    }
+    for (id, name, _, _) in indexes.into_iter().filter(|(_, _, is_valid, _)| *is_valid) {
+        let damage =
+            database.read_within(TIMEOUT, move |connection, _| Box::pin(verify_tree(connection, id)));
+        report.checked += 1;
+        if let Some(damage) = damage.await? {
+            let detail = format!("the index `{name}` is damaged: {damage}");
+            report.findings.push(Finding { check: "integrity".to_owned(), detail });
+        }
+    }
+    Ok(())
+}
+
+/// How many pages were found damaged, where that is known; the indexes; and whether these can be verified.
+async fn known_damage(connection: &mut PgConnection) -> Result<(Option<i64>, Vec<Index>, bool), StoreError> {
     let damaged: Option<i64> = sqlx::query_scalar(
         "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()",
     )
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;
-    if let Some(pages) = damaged.filter(|pages| *pages > 0) {
-        find(format!("the server read {pages} pages with a wrong checksum"));
-    }
-    let indexes: Vec<(i64, String, bool, bool)> = sqlx::query_as(
+    let indexes: Vec<Index> = sqlx::query_as(
         "SELECT index.indexrelid::bigint, class.relname::text, index.indisvalid, \
                 EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE index_relid = index.indexrelid)
          FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid
@@ -134,18 +189,7 @@ async fn integrity(connection: &mut PgConnection, report: &mut CheckReport) -> R
     .fetch_all(&mut *connection)
     .await
     .map_err(engine)?;
-    let broken = indexes.iter().filter(|(_, _, is_valid, is_being_built)| !is_valid && !is_being_built);
-    for (_, name, _, _) in broken {
-        find(format!("the index `{name}` is not complete: housekeeping makes it again"));
-    }
-    report.checked += 1 + indexes.len() as u64;
-    if !may_verify_trees(connection).await? {
-        return Ok(());
-    }
-    for (id, name, _, _) in indexes.into_iter().filter(|(_, _, is_valid, _)| *is_valid) {
-        verify_tree(connection, id, &name, report).await?;
-    }
-    Ok(())
+    Ok((damaged, indexes, may_verify_trees(connection).await?))
 }
 
 /// Whether the server has `amcheck` and lets us use it. It is an extension that only a superuser can add.
@@ -159,45 +203,54 @@ async fn may_verify_trees(connection: &mut PgConnection) -> Result<bool, StoreEr
     .map_err(engine)
 }
 
-async fn verify_tree(
-    connection: &mut PgConnection,
-    id: i64,
-    name: &str,
-    report: &mut CheckReport,
-) -> Result<(), StoreError> {
-    use sqlx::Connection;
-    // A savepoint: the first damaged tree must not end the whole check.
-    let mut attempt = connection.begin().await.map_err(engine)?;
-    let verified =
-        sqlx::query("SELECT bt_index_check($1::oid::regclass)").bind(id).execute(&mut *attempt).await;
-    attempt.rollback().await.map_err(engine)?;
-    report.checked += 1;
-    match verified {
-        Ok(_) => Ok(()),
+/// What the server says of a damaged tree. Its transaction has failed then, which ends no other.
+async fn verify_tree(connection: &mut PgConnection, id: i64) -> Result<Option<String>, StoreError> {
+    match sqlx::query("SELECT bt_index_check($1::oid::regclass)").bind(id).execute(connection).await {
+        Ok(_) => Ok(None),
         Err(error)
             if error.as_database_error().is_some_and(|said| said.code().as_deref() == Some("XX002")) =>
         {
-            let detail = format!("the index `{name}` is damaged: {error}");
-            report.findings.push(Finding { check: "integrity".to_owned(), detail });
-            Ok(())
+            Ok(Some(error.to_string()))
         }
         Err(error) => Err(engine(error)),
     }
 }
 
-async fn counters(connection: &mut PgConnection, report: &mut CheckReport) -> Result<(), StoreError> {
-    let real = COUNTERS.join(" UNION ALL ");
+/// By key: what is counted, and what is.
+async fn counter(
+    connection: &mut PgConnection,
+    name: &str,
+    real: &str,
+) -> Result<Vec<(Option<i64>, i64, i64)>, StoreError> {
     let statement = format!(
-        "WITH real (name, key, n) AS ({real})
-         SELECT name, key, sum(counted)::bigint, sum(n)::bigint FROM
-             (SELECT name, key, n AS counted, 0 AS n FROM counter
-              UNION ALL SELECT name, key, n, 0 FROM counter_delta
-              UNION ALL SELECT name, key, 0, n FROM real) AS compared
-         GROUP BY name, key ORDER BY name, key"
+        "WITH real (key, n) AS ({real})
+         SELECT key, sum(counted)::bigint, sum(n)::bigint FROM
+             (SELECT key, n AS counted, 0 AS n FROM counter WHERE name = $1
+              UNION ALL SELECT key, n, 0 FROM counter_delta WHERE name = $1
+              UNION ALL SELECT key, 0, n FROM real) AS compared
+         GROUP BY key ORDER BY key"
     );
-    let rows: Vec<(String, Option<i64>, i64, i64)> =
-        sqlx::query_as(AssertSqlSafe(statement)).fetch_all(connection).await.map_err(engine)?;
-    for (name, key, counted, real) in rows {
+    sqlx::query_as(AssertSqlSafe(statement)).bind(name).fetch_all(connection).await.map_err(engine)
+}
+
+/// Counters of other names, which nothing moves: their name, key and count.
+async fn stray_counters(
+    connection: &mut PgConnection,
+) -> Result<Vec<(String, Option<i64>, i64)>, StoreError> {
+    let known = COUNTERS.map(|(name, _)| name);
+    sqlx::query_as(
+        "SELECT name, key, sum(n)::bigint FROM
+             (SELECT name, key, n FROM counter UNION ALL SELECT name, key, n FROM counter_delta) AS counted
+         WHERE name <> ALL($1) GROUP BY name, key ORDER BY name, key",
+    )
+    .bind(&known[..])
+    .fetch_all(connection)
+    .await
+    .map_err(engine)
+}
+
+fn counters_agree(name: &str, rows: Vec<(Option<i64>, i64, i64)>, report: &mut CheckReport) {
+    for (key, counted, real) in rows {
         report.checked += 1;
         if counted != real {
             let key = key.map_or("nothing".to_owned(), |key| key.to_string());
@@ -205,11 +258,11 @@ async fn counters(connection: &mut PgConnection, report: &mut CheckReport) -> Re
             report.findings.push(Finding { check: "counter".to_owned(), detail });
         }
     }
-    Ok(())
 }
 
-async fn job_counts(connection: &mut PgConnection, report: &mut CheckReport) -> Result<(), StoreError> {
-    let rows: Vec<(i16, i16, i64, i64)> = sqlx::query_as(
+/// By kind and state: what is counted, and what is.
+async fn job_counts(connection: &mut PgConnection) -> Result<Vec<(i16, i16, i64, i64)>, StoreError> {
+    sqlx::query_as(
         "SELECT kind, state, sum(counted)::bigint, sum(n)::bigint FROM
              (SELECT kind, state, n AS counted, 0 AS n FROM job_count
               UNION ALL SELECT kind, state, n, 0 FROM job_count_delta
@@ -218,7 +271,10 @@ async fn job_counts(connection: &mut PgConnection, report: &mut CheckReport) -> 
     )
     .fetch_all(connection)
     .await
-    .map_err(engine)?;
+    .map_err(engine)
+}
+
+fn jobs_agree(rows: Vec<(i16, i16, i64, i64)>, report: &mut CheckReport) {
     for (kind, state, counted, real) in rows {
         report.checked += 1;
         if counted != real {
@@ -227,14 +283,13 @@ async fn job_counts(connection: &mut PgConnection, report: &mut CheckReport) -> 
             report.findings.push(Finding { check: "counter".to_owned(), detail });
         }
     }
-    Ok(())
 }
 
-async fn place_hosts(connection: &mut PgConnection, report: &mut CheckReport) -> Result<(), StoreError> {
+/// How many places there are, and by place, where they differ, what is counted and what is.
+async fn place_hosts(connection: &mut PgConnection) -> Result<(i64, Vec<(i64, i64, i64)>), StoreError> {
     let places: i64 =
         sqlx::query_scalar("SELECT count(*) FROM place").fetch_one(&mut *connection).await.map_err(engine)?;
-    report.checked += places.cast_unsigned();
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT id, sum(counted)::bigint, sum(n)::bigint FROM
              (SELECT id, hosts AS counted, 0 AS n FROM place
               UNION ALL SELECT place, n, 0 FROM place_delta
@@ -245,9 +300,13 @@ async fn place_hosts(connection: &mut PgConnection, report: &mut CheckReport) ->
     .fetch_all(connection)
     .await
     .map_err(engine)?;
+    Ok((places, rows))
+}
+
+fn places_agree((places, rows): (i64, Vec<(i64, i64, i64)>), report: &mut CheckReport) {
+    report.checked += places.cast_unsigned();
     report.findings.extend(rows.into_iter().map(|(id, counted, real)| Finding {
         check: "counter".to_owned(),
         detail: format!("place {id} is counted as {counted} hosts and has {real}"),
     }));
-    Ok(())
 }

@@ -7,14 +7,14 @@ use hostatlas_domain::Topic;
 use hostatlas_store::StoreError;
 use rand::Rng;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{
     clock::ClockOffset,
-    error::{engine, may_run_again, other},
+    error::{MAY_BE_WRITTEN, SILENT, beginning, engine, is_passing, may_run_again, opening, since_connected},
     location::Location,
 };
 
@@ -28,7 +28,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// server that is cut off says nothing.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long to wait for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that rested may take to say that it lives: several dead ones must not use up the wait for one.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Two cores are kept busy by four; the others are for readers while those write.
 const CONNECTIONS: u32 = 8;
 /// A connection that rested longer is asked whether it still lives.
@@ -95,7 +97,14 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .before_acquire(|connection, metadata| {
-                Box::pin(async move { Ok(metadata.idle_for < RESTED || connection.ping().await.is_ok()) })
+                Box::pin(async move {
+                    let lives = async {
+                        tokio::time::timeout(PING_TIMEOUT, connection.ping())
+                            .await
+                            .is_ok_and(|answer| answer.is_ok())
+                    };
+                    Ok(metadata.idle_for < RESTED || lives.await)
+                })
             })
             .connect_lazy_with(options.clone());
         let listening = direct.or((!location.is_pooled).then_some(location));
@@ -167,59 +176,92 @@ impl Database {
         T: Send,
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
+        let writes = begin == WRITE;
         let begin = self.begin(begin, timeout);
         let mut lent = self.connection(&begin).await?;
+        let mut is_ending = false;
         let running = async {
             self.forget_statements(&mut lent.connection).await?;
-            self.run(&mut lent.connection, operation).await
+            self.run(&mut lent.connection, operation, &mut is_ending).await
         };
-        let Ok(answer) = tokio::time::timeout(timeout, running).await else {
-            return Err(other(
-                "the server did not answer in time: what it was asked to write may be written",
-            ));
+        let answer = match tokio::time::timeout(timeout, running).await {
+            Ok(answer) => {
+                // Whatever state it is in after an error of the engine, the next one gets a fresh connection. A lost race
+                // is the exception, but a rare one.
+                lent.is_settled = !matches!(&answer, Err(StoreError::Engine(_)));
+                answer
+            }
+            Err(_) => Err(self.unreachable(SILENT)),
         };
-        // Whatever state it is in after an error of the engine, the next one gets a fresh connection. A lost race is the
-        // exception, but a rare one.
-        lent.is_settled = !matches!(&answer, Err(StoreError::Engine(_)));
-        answer
+        answer.map_err(|error| self.lost(error, writes && is_ending))
+    }
+
+    /// What an error means once the server had let us in: where it was lost, whoever asked is told, and whether what they
+    /// asked for may have been done.
+    fn lost(&self, error: StoreError, may_be_written: bool) -> StoreError {
+        match since_connected(&self.location, error).0 {
+            StoreError::Unreachable { location, reason } if may_be_written => {
+                StoreError::Unreachable { location, reason: format!("{reason}; {MAY_BE_WRITTEN}") }
+            }
+            error => error,
+        }
     }
 
     /// A connection in a transaction that was just begun. A dead one is thrown away, since nothing was asked of it yet.
     async fn connection(&self, begin: &str) -> Result<Lent, StoreError> {
+        let mut dead = sqlx::Error::WorkerCrashed;
         for _ in 0..=CONNECTIONS {
             let mut lent = Lent { connection: self.acquire().await?, is_settled: false };
             let asked = sqlx::raw_sql(AssertSqlSafe(begin.to_owned())).execute(&mut *lent.connection);
             match tokio::time::timeout(ACQUIRE_TIMEOUT, asked).await {
                 Ok(Ok(_)) => return Ok(lent),
-                Ok(Err(error)) if error.as_database_error().is_some() => {
-                    tracing::debug!(error = %error, "A connection refused to begin");
+                Ok(Err(error)) if error.as_database_error().is_some() && !is_passing(&error) => {
+                    return Err(beginning(&self.location, error));
                 }
-                Ok(Err(_)) | Err(_) => {}
+                Ok(Err(error)) => dead = error,
+                // It lived a moment ago: another one would say nothing, too.
+                Err(_) => return Err(self.unreachable(SILENT)),
             }
         }
-        Err(self.gone())
+        Err(beginning(&self.location, dead))
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         match self.pool.acquire().await {
-            Err(sqlx::Error::PoolTimedOut) if self.pool.size() < CONNECTIONS => Err(self.gone()),
-            Err(error) => Err(crate::error::opening(&self.location, error)),
+            Err(sqlx::Error::PoolTimedOut) if self.pool.size() < CONNECTIONS => Err(self.why_none().await),
+            // All are at work for others in this process.
+            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
+            Err(error) => Err(opening(&self.location, error)),
             Ok(connection) => Ok(connection),
         }
     }
 
-    fn gone(&self) -> StoreError {
-        let reason = "the server does not answer: see whether it runs and can be reached".to_owned();
-        StoreError::Unreachable { location: self.location.to_string(), reason }
+    /// Why the pool could make no connection: it asks until its time is over, and does not say.
+    async fn why_none(&self) -> StoreError {
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.options.connect()).await {
+            Ok(Err(error)) => opening(&self.location, error),
+            Ok(Ok(_)) | Err(_) => self.unreachable(SILENT),
+        }
     }
 
-    async fn run<T, F>(&self, connection: &mut PgConnection, operation: &F) -> Result<T, StoreError>
+    pub(crate) fn unreachable(&self, reason: &str) -> StoreError {
+        StoreError::Unreachable { location: self.location.to_string(), reason: reason.to_owned() }
+    }
+
+    /// `is_ending` says afterwards whether the server was asked to commit.
+    async fn run<T, F>(
+        &self,
+        connection: &mut PgConnection,
+        operation: &F,
+        is_ending: &mut bool,
+    ) -> Result<T, StoreError>
     where
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
         let now = now(connection).await?.saturating_add(self.clock.millis());
         match operation(connection, now).await {
             Ok(answer) => {
+                *is_ending = true;
                 sqlx::raw_sql("COMMIT").execute(connection).await.map_err(engine)?;
                 Ok(answer)
             }
@@ -253,16 +295,17 @@ impl Database {
         statements
     }
 
-    /// Closes every connection.
+    /// Closes every connection; those that are at work for long end with the process.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        if tokio::time::timeout(TRANSACTION_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::debug!("A connection to the database did not end and is not waited for");
+        }
     }
 }
 
 /// How to connect. A pooler refuses to be told settings at the start, and what is prepared in one of its sessions is
 /// not there in the next, unless it `translates` (see [`translates_statements`]).
 pub(crate) fn settings(location: &Location, translates: bool) -> PgConnectOptions {
-    use sqlx::ConnectOptions;
     let options = location.options.clone().application_name("hostatlas").disable_statement_logging();
     if !location.is_pooled {
         return options.statement_cache_capacity(STATEMENTS_KEPT).options(session_settings());
@@ -347,6 +390,63 @@ mod tests {
             sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("an end");
             assert_eq!(found, left, "after {prepared}");
         }
+    }
+
+    /// Waits until the server has ended a session.
+    async fn gone(beside: &mut PgConnection, session: i32) {
+        let lives = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+        while sqlx::query_scalar::<_, bool>(lives)
+            .bind(session)
+            .fetch_one(&mut *beside)
+            .await
+            .expect("an answer")
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_left_idle_is_ended_by_the_server_and_nothing_of_it_is_written() {
+        let test = TestDatabase::empty().expect("a database");
+        let location: Location = test.url().parse().expect("a URL");
+        let database = Database::new(&location, None, false, ClockOffset::default());
+        let told = database.read(|connection, _| {
+            Box::pin(async move {
+                let shown = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout");
+                shown.fetch_one(connection).await.map_err(engine)
+            })
+        });
+        let told: String = told.await.expect("a setting");
+        assert_eq!(told, "10s");
+
+        let url = test.url();
+        let left = database.write(|connection, _| {
+            let url = url.clone();
+            Box::pin(async move {
+                // The same, sooner.
+                let begun =
+                    "CREATE TABLE begun (n integer); SET LOCAL idle_in_transaction_session_timeout = 50";
+                sqlx::raw_sql(begun).execute(&mut *connection).await.map_err(engine)?;
+                let session: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+                    .fetch_one(&mut *connection)
+                    .await
+                    .map_err(engine)?;
+                gone(&mut PgConnection::connect(&url).await.expect("a connection"), session).await;
+                Ok(())
+            })
+        });
+        let left = left.await;
+        assert!(matches!(left, Err(StoreError::Unreachable { .. })), "{left:?}");
+
+        let there = database.read(|connection, _| {
+            Box::pin(async move {
+                let there = sqlx::query_scalar("SELECT to_regclass('begun') IS NOT NULL");
+                there.fetch_one(connection).await.map_err(engine)
+            })
+        });
+        let there: bool = there.await.expect("it goes on");
+        assert!(!there, "it was written");
+        database.close().await;
     }
 
     #[tokio::test]

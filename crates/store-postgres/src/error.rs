@@ -7,7 +7,9 @@ use sqlx::postgres::PgDatabaseError;
 /// `PostgreSQL`'s error codes that mean something to us.
 pub(crate) mod code {
     pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(crate) const NOT_SUPPORTED: &str = "0A000";
     pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const IDLE_IN_TRANSACTION: &str = "25P03";
     pub(crate) const STATEMENT_MISSING: &str = "26000";
     pub(crate) const NOT_AUTHORIZED: &str = "28000";
     pub(crate) const WRONG_PASSWORD: &str = "28P01";
@@ -24,6 +26,7 @@ pub(crate) mod code {
     pub(crate) const STOPPING: &str = "57P01";
     pub(crate) const CRASHED: &str = "57P02";
     pub(crate) const STARTING: &str = "57P03";
+    pub(crate) const IDLE: &str = "57P05";
     /// How the codes of lost connections begin; [`PROTOCOL_VIOLATION`] is one that means something else.
     pub(crate) const CONNECTION: &str = "08";
     pub(crate) const IO_ERROR: &str = "58030";
@@ -33,9 +36,19 @@ pub(crate) mod code {
 pub(crate) const POOLER_REMEDY: &str =
     "a pooler that shares sessions is between: add `pooler=transaction` to the URL's parameters";
 
-const GRANT_TABLES: &str = "`GRANT ALL ON ALL TABLES IN SCHEMA public`";
+/// Rights on the tables are not enough: only who owns them, and may make something in their schema, makes indexes.
+pub(crate) const OWN_TABLES: &str = "let the user own the database and the tables of hostatlas in it: \
+    `ALTER DATABASE ... OWNER TO`, and for each table `ALTER TABLE ... OWNER TO`";
 const NO_SERVER: &str =
     "what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
+/// As [`LOST`], of a server that had let us in.
+const CUT: &str =
+    "the connection was cut: the server may be stopping or recovering from a crash, so try again in a moment";
+/// As [`UNANSWERED`], of a server that had let us in.
+pub(crate) const SILENT: &str = "the server did not answer in time: see whether it runs and can be reached";
+/// Of a change whose end was sent, and whose answer did not come.
+pub(crate) const MAY_BE_WRITTEN: &str =
+    "what it was asked to write may be written or not: look before it is asked again";
 const LOST: &str = "the connection was cut: the server may be starting, stopping or recovering from a crash, so try \
     again in a moment; if it stays so, what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
 const UNANSWERED: &str = "the server does not answer: start it, or correct the URL";
@@ -54,18 +67,38 @@ const SERVER_BEHIND_IS_AWAY: [&str; 6] = [
 pub(crate) fn engine(error: sqlx::Error) -> StoreError {
     match code_of(&error) {
         Some(code::STATEMENT_TIMEOUT | code::LOCK_TIMEOUT) => StoreError::Busy,
-        Some(code::READ_ONLY | code::DISK_FULL | code::IO_ERROR) => {
-            StoreError::NotWritable { reason: said(&error) }
-        }
-        Some(code::NO_PRIVILEGE) => StoreError::NotWritable {
-            reason: format!("{}: let the user own the database, or {GRANT_TABLES} to them", said(&error)),
+        Some(code::READ_ONLY) => only_read(&error),
+        Some(code::DISK_FULL | code::IO_ERROR) => StoreError::NotWritable {
+            reason: said(&error),
+            remedy: "free space on the server, or mend its disk; what was acknowledged is safe".to_owned(),
         },
+        Some(code::NO_PRIVILEGE) => {
+            StoreError::NotWritable { reason: said(&error), remedy: OWN_TABLES.to_owned() }
+        }
         Some(code::STATEMENT_MISSING | code::STATEMENT_TWICE) => {
             other(format!("{}: {POOLER_REMEDY}", said(&error)))
         }
         _ if matches!(error, sqlx::Error::PoolTimedOut) => StoreError::Busy,
         _ if matches!(error, sqlx::Error::PoolClosed) => other("the database is closed"),
         _ => StoreError::Engine(Box::new(error)),
+    }
+}
+
+/// A standby, or a transaction that was told so.
+fn only_read(error: &sqlx::Error) -> StoreError {
+    StoreError::NotWritable {
+        reason: format!("the server only lets it be read ({})", said(error)),
+        remedy: "a standby follows another server: name the primary in the URL, or promote this one"
+            .to_owned(),
+    }
+}
+
+/// What an error of the statement that begins a transaction means.
+pub(crate) fn beginning(location: &str, error: sqlx::Error) -> StoreError {
+    match code_of(&error) {
+        // How a standby answers to `READ WRITE`.
+        Some(code::NOT_SUPPORTED) => only_read(&error),
+        _ => since_connected(location, engine(error)).0,
     }
 }
 
@@ -81,13 +114,23 @@ pub(crate) fn may_run_again(error: &StoreError) -> bool {
     matches!(code, Some(code::SERIALIZATION | code::DEADLOCK))
 }
 
-/// Whether the server was lost, starts, stops or does not answer, so that the same may succeed in a moment.
+/// Whether the server was lost, starts, stops, does not answer or has no room, so that the same may succeed in a moment.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match (code_of(error), error) {
         (Some(code::PROTOCOL_VIOLATION), _) => {
             SERVER_BEHIND_IS_AWAY.iter().any(|away| said(error).contains(away))
         }
-        (Some(code::STARTING | code::STOPPING | code::CRASHED), _)
+        (
+            Some(
+                code::STARTING
+                | code::STOPPING
+                | code::CRASHED
+                | code::IDLE
+                | code::IDLE_IN_TRANSACTION
+                | code::TOO_MANY_CONNECTIONS,
+            ),
+            _,
+        )
         | (None, sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
         (Some(code), _) => code.starts_with(code::CONNECTION),
         (None, sqlx::Error::Io(source)) => {
@@ -124,15 +167,18 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
         (Some(code::NO_DATABASE), _) => {
             format!("{}: make it with `createdb`, or correct the URL", said(&error))
         }
-        (Some(code::NO_PRIVILEGE), _) => format!(
-            "{}: let the user own the database, or `GRANT CONNECT` on it and {GRANT_TABLES} to them",
-            said(&error)
-        ),
+        (Some(code::NO_PRIVILEGE), _) => {
+            format!("{}: `GRANT CONNECT` on the database to the user, and {OWN_TABLES}", said(&error))
+        }
         (Some(code::NOT_NOW), _) => {
             format!("{}: `ALTER DATABASE ... ALLOW_CONNECTIONS true` lets them in", said(&error))
         }
         (Some(code::TOO_MANY_CONNECTIONS), _) => {
-            format!("{}: raise `max_connections`, or put a pooler before the server", said(&error))
+            format!(
+                "{}: end other processes, raise the limit (`max_connections`, or `CONNECTION LIMIT` of the role or \
+                 database), or put a pooler before the server",
+                said(&error)
+            )
         }
         (Some(code::PROTOCOL_VIOLATION), _) if said(&error).contains("startup parameter") => {
             format!("{}: {POOLER_REMEDY}", said(&error))
@@ -167,7 +213,13 @@ pub(crate) fn since_connected(location: &str, error: StoreError) -> (StoreError,
     let unreachable = |reason: String| StoreError::Unreachable { location: location.to_owned(), reason };
     match source.downcast::<sqlx::Error>() {
         // An answer that was cut off in the middle reads as one that makes no sense.
-        Ok(error) if matches!(*error, sqlx::Error::Protocol(_)) => (unreachable(LOST.to_owned()), true),
+        Ok(error) if matches!(*error, sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => {
+            (unreachable(CUT.to_owned()), true)
+        }
+        Ok(error) if matches!(&*error, sqlx::Error::Io(source) if is_cut(source.kind())) => {
+            (unreachable(CUT.to_owned()), true)
+        }
+        Ok(error) if matches!(*error, sqlx::Error::PoolTimedOut) => (unreachable(SILENT.to_owned()), true),
         Ok(error) if is_passing(&error) => (opening(location, *error), true),
         Ok(error) => (StoreError::Engine(error), false),
         Err(source) => (StoreError::Engine(source), false),
@@ -186,7 +238,7 @@ fn is_about_certificates(error: &io::Error) -> bool {
 }
 
 /// The server's own words, without the value that a detail may quote.
-fn said(error: &sqlx::Error) -> String {
+pub(crate) fn said(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
@@ -228,7 +280,7 @@ mod tests {
         assert!(opening("here", cut()).to_string().contains("try again in a moment"));
         for error in [cut(), sqlx::Error::Protocol("expected BindComplete".to_owned())] {
             let (error, passes) = since_connected("here", engine(error));
-            assert!(matches!(&error, StoreError::Unreachable { reason, .. } if reason == LOST), "{error:?}");
+            assert!(matches!(&error, StoreError::Unreachable { reason, .. } if reason == CUT), "{error:?}");
             assert!(passes);
         }
         let (error, passes) = since_connected("here", corrupt("a riddle"));

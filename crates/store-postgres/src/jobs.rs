@@ -24,7 +24,7 @@ use hostatlas_store::{
     JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
 };
 
-use crate::{PostgresStore, error::corrupt};
+use crate::{PostgresStore, copy, error::corrupt};
 
 /// What this backend says where work is asked for that only a single process may do.
 fn not_alone(what: &str) -> StoreError {
@@ -40,7 +40,10 @@ impl JobStore for PostgresStore {
         self.database
             .write(move |connection, now| {
                 let params = params.clone();
-                Box::pin(async move { enqueue::one(connection, now, &params).await })
+                Box::pin(async move {
+                    copy::refuse_half(connection).await?;
+                    enqueue::one(connection, now, &params).await
+                })
             })
             .await
     }
@@ -50,7 +53,10 @@ impl JobStore for PostgresStore {
         self.database
             .write(move |connection, now| {
                 let params = Arc::clone(&params);
-                Box::pin(async move { enqueue::many(connection, now, &params).await })
+                Box::pin(async move {
+                    copy::refuse_half(connection).await?;
+                    enqueue::many(connection, now, &params).await
+                })
             })
             .await
     }
@@ -205,7 +211,7 @@ impl JobStore for PostgresStore {
 
 /// How many kinds this version knows. Jobs whose kind has a higher number were queued by a newer version: they are its
 /// own, and nothing here shows, changes or removes them.
-const KINDS: i16 = 4;
+pub(crate) const KINDS: i16 = 4;
 const _: () =
     assert!(JobKind::ALL.len() == 4, "another kind: say so in `KINDS`, and add its rows in a migration");
 

@@ -68,7 +68,8 @@ impl Drop for Listener {
 async fn listen(options: PgConnectOptions, heard: Arc<Notify>) {
     let mut pause = SHORTEST_PAUSE;
     loop {
-        match connect(&options).await {
+        let connecting = tokio::time::timeout(2 * PATIENCE, connect(&options)).await;
+        match connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(listener) => {
                 pause = SHORTEST_PAUSE;
                 // Nobody knows what was missed until now.

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use crate::{
     PostgresStore,
     clock::ClockOffset,
     database::{Database, STATEMENT_TIMEOUT, settings, translates_statements},
-    error::{POOLER_REMEDY, engine, is_passing, opening, since_connected},
+    error::{POOLER_REMEDY, engine, is_passing, opening, other, since_connected},
     listen,
     location::{Location, without_password},
     locations, providers,
@@ -22,6 +23,9 @@ use crate::{
 const OLDEST_ENGINE: i32 = 150_000;
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long bringing the schema up to date may take: as long as the tables are large. But it must end, for a server that
+/// is cut off says nothing.
+const MIGRATION_TIMEOUT: Duration = Duration::from_hours(24);
 /// How often a server that is away is asked again by those who wait for it.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -124,13 +128,14 @@ impl PostgresStore {
             Refused { error, passes }
         };
         let mut connection = connect(location).await?;
-        let translates = location.is_pooled && translates_statements(&mut connection).await.map_err(lost)?;
+        let translates = location.is_pooled
+            && within(CONNECT_TIMEOUT, translates_statements(&mut connection)).await.map_err(lost)?;
         let database = Database::new(location, direct, translates, options.clock_offset.clone());
         let found = database.read(|connection, _| Box::pin(server(connection))).await.map_err(lost)?;
         check_engine(&database, found)?;
         prepare(&mut connection, &database, options.mode).await.map_err(lost)?;
         // A connection that does not end well was only there to look.
-        let _ = connection.close().await;
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.close()).await;
         let listener = listen::Listener::start(database.listening.clone());
         let (caches, walk) = (locations::Caches::default(), providers::Walk::default());
         Ok(Self { database, caches, walk, listener })
@@ -153,6 +158,15 @@ async fn connect(location: &Location) -> Result<PgConnection, Refused> {
     };
     let passes = is_passing(&error);
     Err(Refused { error: opening(&location.text, error), passes })
+}
+
+/// An answer of a server that had let us in, if it comes in time.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let answered = tokio::time::timeout(patience, answer).await;
+    answered.unwrap_or_else(|_| Err(other(sqlx::Error::PoolTimedOut)))
 }
 
 /// What a server says of itself.
@@ -201,7 +215,7 @@ fn too_old(number: i32, version: &str) -> Option<StoreError> {
 
 async fn prepare(connection: &mut PgConnection, database: &Database, mode: Mode) -> Result<(), StoreError> {
     if matches!(mode, Mode::Create | Mode::Migrate) {
-        return schema::migrate(connection, &database.location).await;
+        return within(MIGRATION_TIMEOUT, schema::migrate(connection, &database.location)).await;
     }
     let inspected = database.read(|connection, _| {
         let location = Arc::clone(&database.location);

@@ -8,7 +8,7 @@ use hostatlas_store::{RunProgress, RunStore, StoreError};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
-    PostgresStore,
+    PostgresStore, copy,
     database::touch,
     error::{corrupt, engine},
     rows::{byte, small, storable},
@@ -47,11 +47,12 @@ impl RunStore for PostgresStore {
 }
 
 async fn start(connection: &mut PgConnection, now: i64, mode: Mode, total: u64) -> Result<RunId, StoreError> {
-    // Two processes that begin at once must not both find that nothing runs.
+    // Two processes that begin at once must not both find that nothing runs; a copy that begins waits, too, or is seen.
     sqlx::query("LOCK TABLE run IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
+    copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < $1")
         .bind(now - SILENCE_MILLIS)
         .execute(&mut *connection)

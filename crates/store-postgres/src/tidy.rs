@@ -1,19 +1,23 @@
 //! Housekeeping: adding up differences, and the list indexes.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use hostatlas_store::StoreError;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::{
-    database::Database,
-    error::{code, code_of, engine, opening},
+    database::{ACQUIRE_TIMEOUT, Database},
+    error::{SILENT, code, code_of, engine, opening, since_connected},
 };
 
 /// The number of the lock under which differences are added up: `HATL` and 2.
 const LOCK: i64 = 0x4841_544c_0000_0002;
+/// The number of the lock of whoever makes or drops indexes: `HATL` and 3.
+const INDEX_LOCK: i64 = 0x4841_544c_0000_0003;
 /// Differences that one transaction adds up: some 0.2 s, so that nobody waits long for the rows it holds.
 const FOLDED_AT_ONCE: i64 = 50_000;
+/// How often differences are added up while an index is in the making.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
 /// How long an index may be in the making. It hinders nobody, but a server that is cut off must be given up on.
 const INDEX_TIMEOUT: Duration = Duration::from_hours(1);
 
@@ -145,10 +149,7 @@ impl Load {
 
 /// See [`hostatlas_store::AdminStore::tidy`]. Any number of processes may call it; those that come second do nothing.
 pub(crate) async fn tidy(database: &Database) -> Result<bool, StoreError> {
-    let mut is_more = false;
-    for fold in FOLDS {
-        is_more |= database.write(move |connection, _| Box::pin(add_up(connection, fold))).await?;
-    }
+    let is_more = fold(database).await?;
     let load = database.read(|connection, now| Box::pin(load(connection, now))).await?;
     let statements = match (load.torso(), load.in_the_way(), load.missing()) {
         (Some(index), _, _) | (None, Some(index), _) => vec![index.drop],
@@ -158,29 +159,73 @@ pub(crate) async fn tidy(database: &Database) -> Result<bool, StoreError> {
         }
         (None, None, None) => return Ok(is_more),
     };
-    Ok(alone(database, &statements).await? || is_more)
+    Ok(while_folding(database, alone(database, &statements)).await? || is_more)
 }
 
-/// Answers whether there may be more to add up.
-async fn add_up(connection: &mut PgConnection, fold: &'static str) -> Result<bool, StoreError> {
-    // It ends with the transaction, so it does not outlive us behind a pooler.
-    let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
-        .bind(LOCK)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(engine)?;
-    if !is_ours {
-        return Ok(false);
+/// Adds up differences while an index is in the making: that takes as long as the longest transaction of anybody.
+async fn while_folding(
+    database: &Database,
+    making: impl Future<Output = Result<bool, StoreError>>,
+) -> Result<bool, StoreError> {
+    let mut making = pin!(making);
+    loop {
+        tokio::select! {
+            made = &mut making => return made,
+            () = tokio::time::sleep(FOLD_EVERY) => {
+                // To give the index up for that would be no help.
+                if let Err(error) = fold(database).await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "Differences could not be added up yet");
+                }
+            }
+        }
     }
+}
+
+/// Adds up some differences, unless somebody else does; answers whether there may be more.
+async fn fold(database: &Database) -> Result<bool, StoreError> {
+    let mut is_more = false;
+    for statement in FOLDS {
+        is_more |= database
+            .write(move |connection, _| {
+                Box::pin(async move {
+                    // It ends with the transaction, so it does not outlive us behind a pooler.
+                    let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+                        .bind(LOCK)
+                        .fetch_one(&mut *connection)
+                        .await
+                        .map_err(engine)?;
+                    if is_ours { add_up(connection, statement).await } else { Ok(false) }
+                })
+            })
+            .await?;
+    }
+    Ok(is_more)
+}
+
+/// Answers whether there may be more to add up. Whoever calls it has the lock.
+async fn add_up(connection: &mut PgConnection, statement: &'static str) -> Result<bool, StoreError> {
     let folded: i64 =
-        sqlx::query_scalar(fold).bind(FOLDED_AT_ONCE).fetch_one(connection).await.map_err(engine)?;
+        sqlx::query_scalar(statement).bind(FOLDED_AT_ONCE).fetch_one(connection).await.map_err(engine)?;
     Ok(folded >= FOLDED_AT_ONCE)
 }
 
-/// Adds up every difference. Only for a database on which nobody works: what others write meanwhile stays a difference.
+/// Adds up every difference that was committed before. Only for a database on which nobody works: what others write
+/// meanwhile stays a difference. Somebody else who adds up is waited for: what they hold is not in its place yet.
 pub(crate) async fn fold_all(database: &Database) -> Result<(), StoreError> {
-    for fold in FOLDS {
-        while database.write(move |connection, _| Box::pin(add_up(connection, fold))).await? {}
+    let add_up_some = |statement| {
+        database.write(move |connection, _| {
+            Box::pin(async move {
+                sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                    .bind(LOCK)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(engine)?;
+                add_up(connection, statement).await
+            })
+        })
+    };
+    for statement in FOLDS {
+        while add_up_some(statement).await? {}
     }
     Ok(())
 }
@@ -212,28 +257,51 @@ async fn load(connection: &mut PgConnection, now: i64) -> Result<Load, StoreErro
 }
 
 /// Runs statements that may not stand in a transaction, in a session of their own: they take as long as they take.
-/// Answers whether they could be run; two processes that want the same do not wait for each other.
+/// Answers whether they could be run; two processes that want that do not wait for each other.
 async fn alone(database: &Database, statements: &[&'static str]) -> Result<bool, StoreError> {
     let work = async {
-        let fail = |error| opening(&database.location, error);
-        let options = database.listening.as_ref().unwrap_or(&database.options);
-        let mut connection = options.connect().await.map_err(fail)?;
-        if database.listening.is_some() {
-            // Never told to a pooler: it would tell the next who gets the session.
-            let patience = "SELECT set_config('statement_timeout', '3600000', false)";
-            sqlx::raw_sql(patience).execute(&mut connection).await.map_err(engine)?;
-        }
+        let begun = tokio::time::timeout(ACQUIRE_TIMEOUT, session(database)).await;
+        let Some(mut connection) = begun.map_err(|_| database.unreachable(SILENT))?? else {
+            return Ok(false);
+        };
         for statement in statements {
             if let Err(error) = sqlx::raw_sql(*statement).execute(&mut connection).await {
                 let is_hindered = matches!(code_of(&error), Some(code::LOCK_TIMEOUT | code::DEADLOCK));
-                return if is_hindered { Ok(false) } else { Err(engine(error)) };
+                return if is_hindered {
+                    Ok(false)
+                } else {
+                    Err(since_connected(&database.location, engine(error)).0)
+                };
             }
         }
         // What was asked for is done, however the session ends.
-        let _ = connection.close().await;
+        let _ = tokio::time::timeout(ACQUIRE_TIMEOUT, connection.close()).await;
         Ok(true)
     };
     tokio::time::timeout(INDEX_TIMEOUT, work).await.map_err(|_| StoreError::Busy)?
+}
+
+/// A session for indexes; none while another process has one.
+async fn session(database: &Database) -> Result<Option<PgConnection>, StoreError> {
+    let options = database.listening.as_ref().unwrap_or(&database.options);
+    let mut connection = options.connect().await.map_err(|error| opening(&database.location, error))?;
+    if database.listening.is_none() {
+        // What is told to a pooler's session, and what is held in it, stays for the next who gets it.
+        return Ok(Some(connection));
+    }
+    let patience = INDEX_TIMEOUT.as_millis().to_string();
+    // An index that is made while others work waits for each of their transactions. The locks of the session, too, end
+    // with it.
+    let is_ours: bool = sqlx::query_scalar(
+        "SELECT pg_try_advisory_lock($1) FROM set_config('statement_timeout', $2, false) AS statements, \
+         set_config('lock_timeout', $2, false) AS locks",
+    )
+    .bind(INDEX_LOCK)
+    .bind(patience)
+    .fetch_one(&mut connection)
+    .await
+    .map_err(engine)?;
+    Ok(is_ours.then_some(connection))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hostatlas_store::{AdminStore, StoreError};
+use hostatlas_store::{AdminStore, CopyStore, StoreError};
 use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 
@@ -119,21 +119,62 @@ async fn what_contradicts_itself_is_found() {
         "INSERT INTO job_count_delta VALUES (2, 0, -1)",
         "INSERT INTO place (latitude_e5, longitude_e5, precision, city, region, country_code, hosts) \
          VALUES (0, 0, 0, '', '', '', 3)",
+        "INSERT INTO counter VALUES ('rumour', 5, 6)",
         "INSERT INTO job (kind, host, priority, state, run_at, created_at) VALUES (2, 7, 1, 3, 0, 0)",
+        "INSERT INTO job (kind, host, priority, state, run_at, created_at, leased_until, claimed_by) \
+         VALUES (2, 8, 1, 3, 0, 0, 9, 1)",
+        "INSERT INTO job (kind, host, priority, state, run_at, created_at, claimed_by, attempt) \
+         VALUES (2, 9, 1, 0, 0, 0, 1, 9)",
     ] {
         database.run(statement).expect("damage");
     }
     let found = findings(&store).await.join("\n");
     for expected in [
         "counter: `state` 1 is counted as 2 and is 0",
-        "counter: jobs of kind 2 in state 0 are counted as -1 and are 0",
-        "counter: jobs of kind 2 in state 3 are counted as 0 and are 1",
+        "counter: `rumour` 5 is counted as 6 and is 0",
+        "counter: jobs of kind 2 in state 0 are counted as -1 and are 1",
+        "counter: jobs of kind 2 in state 3 are counted as 0 and are 2",
         "is counted as 3 hosts and has 0",
-        "queue: 1 jobs are running without a lease",
-        "queue: 1 jobs are about a host that is gone",
+        "queue: 2 jobs are running without a lease",
+        "queue: 1 jobs hold a lease without running",
+        "queue: 1 jobs were attempted more often than they may be",
+        "queue: 3 jobs are about a host that is gone",
     ] {
         assert!(found.contains(expected), "{expected} is not in {found}");
     }
+}
+
+/// Whoever compares everything in one transaction keeps all dead rows for as long as that takes, and every table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_lets_go_of_what_it_has_compared() {
+    let database = support::migrated();
+    let store = std::sync::Arc::new(open(&database).await);
+    let url = database.url();
+    let holder = std::thread::spawn(move || {
+        hostatlas_test_postgres::psql(&url, "BEGIN; LOCK TABLE service; SELECT pg_sleep(30)")
+    });
+    // Databases that were made of one template number their tables alike.
+    let locks = |which: &str| {
+        let here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        number(&database, &format!("SELECT count(*) FROM pg_locks WHERE {here} AND {which}"))
+    };
+    while locks("relation = 'service'::regclass AND granted") == 0 {}
+    let checking = tokio::spawn({
+        let store = std::sync::Arc::clone(&store);
+        async move { store.check().await }
+    });
+
+    // Its last comparison waits, and those before are over.
+    while locks("relation = 'service'::regclass AND NOT granted") == 0 {}
+    let before = "mode = 'AccessShareLock' AND relation IN \
+                  ('counter_delta'::regclass, 'job_count'::regclass, 'place_delta'::regclass)";
+    assert_eq!(locks(before), 0, "what it read before is held");
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)' \
+                 AND datname = current_database() AND pid <> pg_backend_pid()";
+    assert_eq!(number(&database, ended), 1);
+    let report = checking.await.expect("no panic").expect("a check");
+    assert_eq!(report.findings, []);
+    assert!(holder.join().expect("no panic").is_err());
 }
 
 #[tokio::test]
@@ -168,4 +209,98 @@ async fn a_row_that_another_holds_is_busy_and_not_waited_for_without_end() {
                  AND datname = current_database() AND pid <> pg_backend_pid()";
     assert_eq!(number(&database, ended), 1);
     assert!(holder.join().expect("no panic").is_err());
+}
+
+/// An index that is made while others work waits for the transactions that were there before, also for a long one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_waits_for_a_long_reader_and_differences_are_added_up_meanwhile() {
+    let database = support::migrated();
+    let store = std::sync::Arc::new(open(&database).await);
+    let url = database.url();
+    let reader = std::thread::spawn(move || {
+        let read = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM service; SELECT pg_sleep(60)";
+        hostatlas_test_postgres::psql(&url, read)
+    });
+    let here = "datname = current_database() AND pid <> pg_backend_pid()";
+    let count = |which: &str| {
+        number(&database, &format!("SELECT count(*) FROM pg_stat_activity WHERE {here} AND {which}"))
+    };
+    while count("wait_event = 'PgSleep'") == 0 {}
+    let tidying = tokio::spawn({
+        let store = std::sync::Arc::clone(&store);
+        async move { store.tidy().await }
+    });
+
+    // Longer than a session waits for a lock in its daily work.
+    while count(
+        "wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%' AND query_start < clock_timestamp() - interval '3 s'",
+    ) == 0
+    {
+        assert!(!tidying.is_finished(), "it did not wait");
+    }
+    database.run("INSERT INTO change_delta VALUES (0)").expect("a difference");
+    while number(&database, "SELECT count(*) FROM change_delta") > 0 {}
+    assert!(!open(&database).await.tidy().await.expect("housekeeping"), "a second one waits, too");
+
+    assert_eq!(
+        number(
+            &database,
+            &format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {here} AND wait_event = 'PgSleep'"
+            )
+        ),
+        1
+    );
+    assert!(tidying.await.expect("no panic").expect("housekeeping"), "there is more to do");
+    let valid = "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('service_port')";
+    assert_eq!(number(&database, valid), 1);
+    assert!(reader.join().expect("no panic").is_err());
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_named_and_the_rest_is_compared() {
+    let database = support::migrated();
+    // An index whose order is no order any more.
+    for statement in [
+        "CREATE EXTENSION amcheck",
+        "CREATE FUNCTION compared(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($1, $2)'",
+        "CREATE OPERATOR CLASS odd FOR TYPE integer USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, \
+         OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 compared(integer, integer)",
+        "CREATE TABLE riddle AS SELECT generate_series(1, 1000) AS n",
+        "CREATE INDEX riddle_n ON riddle (n odd)",
+        "CREATE OR REPLACE FUNCTION compared(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE \
+         AS 'SELECT btint4cmp($2, $1)'",
+        "INSERT INTO counter_delta VALUES ('state', 1, 2)",
+    ] {
+        database.run(statement).expect("damage");
+    }
+    let found = findings(&open(&database).await).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("integrity: the index `riddle_n` is damaged"), "{found:?}");
+    assert_eq!(found[1], "counter: `state` 1 is counted as 2 and is 0");
+}
+
+/// Half of what somebody else adds up is in no place yet.
+#[tokio::test]
+async fn a_source_of_a_copy_is_not_ready_while_somebody_else_adds_up() {
+    let database = support::migrated();
+    let store = open(&database).await;
+    database.run("INSERT INTO job_count_delta VALUES (2, 0, 3)").expect("a difference");
+    let url = database.url();
+    let holder = std::thread::spawn(move || {
+        let hold = "SELECT pg_advisory_lock(5206535329611251714), pg_sleep(60)";
+        hostatlas_test_postgres::psql(&url, hold)
+    });
+    let here = "datname = current_database() AND wait_event = 'PgSleep'";
+    while number(&database, &format!("SELECT count(*) FROM pg_stat_activity WHERE {here}")) == 0 {}
+
+    let outcome = store.copy_source().await;
+
+    assert!(matches!(outcome, Err(StoreError::Busy)), "{outcome:?}");
+    database
+        .run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {here}"))
+        .expect("ended");
+    assert!(holder.join().expect("no panic").is_err());
+    store.copy_source().await.expect("all is in its place");
+    assert_eq!(number(&database, "SELECT count(*) FROM job_count_delta"), 0);
 }

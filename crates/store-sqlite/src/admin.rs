@@ -7,7 +7,12 @@ use hostatlas_domain::Timestamp;
 use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::SqliteConnection;
 
-use crate::{SqliteStore, backup, check, copy, error::engine, providers, schema, tidy};
+use crate::{
+    SqliteStore, backup, check, copy,
+    error::{corrupt, engine},
+    jobs::KINDS,
+    providers, schema, tidy,
+};
 
 #[async_trait]
 impl AdminStore for SqliteStore {
@@ -23,6 +28,14 @@ impl AdminStore for SqliteStore {
         let bytes = std::fs::metadata(&self.database.path).ok().map(|metadata| metadata.len());
         let location = self.database.path.display().to_string();
         Ok(SchemaStatus { location, engine, found, wanted: schema::WANTED, bytes })
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(Timestamp::from_millis(self.database.now()))
+    }
+
+    async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError> {
+        self.database.read(|connection, _| Box::pin(jobs_of_newer_kinds(connection))).await
     }
 
     async fn check(&self) -> Result<CheckReport, StoreError> {
@@ -41,6 +54,16 @@ impl AdminStore for SqliteStore {
     async fn close(&self) {
         self.database.close().await;
     }
+}
+
+async fn jobs_of_newer_kinds(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let jobs: i64 =
+        sqlx::query_scalar("SELECT coalesce(sum(n), 0) FROM job_count WHERE kind >= ?1 AND state < 3")
+            .bind(KINDS)
+            .fetch_one(connection)
+            .await
+            .map_err(engine)?;
+    u64::try_from(jobs).map_err(|_| corrupt("a count of jobs"))
 }
 
 async fn versions(connection: &mut SqliteConnection) -> Result<(i64, String), StoreError> {

@@ -76,8 +76,8 @@ fn refuse_existing(to: &Path) -> Result<(), StoreError> {
 /// What the engine says about a file that is not the database.
 fn about(path: &Path, error: sqlx::Error) -> StoreError {
     match engine(error) {
-        StoreError::NotWritable { reason } => {
-            StoreError::NotWritable { reason: format!("`{}`: {reason}", path.display()) }
+        StoreError::NotWritable { reason, remedy } => {
+            StoreError::NotWritable { reason: format!("`{}`: {reason}", path.display()), remedy }
         }
         StoreError::Engine(error) => {
             other(format!("the copy `{}` could not be written: {error}", path.display()))
@@ -96,7 +96,7 @@ pub(crate) struct Part {
 impl Part {
     /// Takes `X.part`, also if a process that died left one there.
     pub(crate) fn claim(to: &Path) -> Result<Self, StoreError> {
-        let path = named(to, ".part");
+        let path = Self::path_of(to);
         let file = File::options()
             .read(true)
             .write(true)
@@ -114,6 +114,11 @@ impl Part {
         let part = Self { path, file, published: false };
         part.file.set_len(0).map_err(|error| beside(&part.path, &error))?;
         Ok(part)
+    }
+
+    /// What the file for `to` is called until it is whole.
+    pub(crate) fn path_of(to: &Path) -> PathBuf {
+        named(to, ".part")
     }
 
     /// Gives it its name once its bytes are on the disk.

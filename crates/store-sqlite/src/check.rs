@@ -27,16 +27,22 @@ const COUNTERS: [&str; 7] = [
 ];
 
 /// Each query answers how many rows break a law.
-const LAWS: [(&str, &str, &str); 9] = [
+const LAWS: [(&str, &str, &str); 10] = [
     (
         "queue",
         "jobs are running without a lease",
-        "SELECT count(*) FROM job WHERE state = 3 AND (leased_until IS NULL OR claimed_by IS NULL)",
+        "SELECT count(*) FROM job WHERE state = 3 \
+         AND (leased_until IS NULL OR claimed_by IS NULL OR lease_token = 0)",
     ),
     (
         "queue",
         "jobs hold a lease without running",
-        "SELECT count(*) FROM job WHERE state <> 3 AND leased_until IS NOT NULL",
+        "SELECT count(*) FROM job WHERE state <> 3 AND (leased_until IS NOT NULL OR claimed_by IS NOT NULL)",
+    ),
+    (
+        "queue",
+        "jobs were attempted more often than they may be",
+        "SELECT count(*) FROM job WHERE attempt > max_attempts",
     ),
     (
         "queue",

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use hostatlas_domain::Topic;
-use hostatlas_store::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, StoreError};
+use hostatlas_store::{
+    COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, NEW_WITH_ROWS, StoreError,
+};
 use serde_json::{Value, json};
 use sqlx::{
     AssertSqlSafe, Row, Sqlite, SqliteConnection, TypeInfo, ValueRef, query::Query, sqlite::SqliteArguments,
@@ -15,6 +17,14 @@ use crate::{
     error::{corrupt, engine},
     rows,
 };
+
+/// What a person changed in the rows that a new database has.
+const CHANGED_BY_A_PERSON: [&str; 2] = [
+    "SELECT 'job_kind' WHERE EXISTS (SELECT 1 FROM job_kind WHERE paused_at IS NOT NULL OR cap IS NOT NULL)",
+    "SELECT 'schedule' WHERE EXISTS (SELECT 1 FROM schedule WHERE asked_at IS NOT NULL \
+     OR (task, rule, paused_at IS NOT NULL) NOT IN (VALUES (0, 'every 1d', false), (1, 'every 1m', false), \
+        (2, 'every 1d', false), (3, '0 3 * * *', true)))",
+];
 
 #[async_trait]
 impl CopyStore for SqliteStore {
@@ -90,15 +100,7 @@ async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<
         }
         None => {}
     }
-    let is_used: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM host) OR EXISTS (SELECT 1 FROM import) OR EXISTS (SELECT 1 FROM job)",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(engine)?;
-    if is_used {
-        return Err(StoreError::Conflict("the database is not empty".to_owned()));
-    }
+    refuse_used(connection).await?;
     empty(connection).await?;
     for table in COPY_TABLES {
         sqlx::query("INSERT INTO copying (name, source, after, copied, done) VALUES (?1, ?2, '', 0, 0)")
@@ -109,6 +111,25 @@ async fn begin(connection: &mut SqliteConnection, source: String) -> Result<Vec<
             .map_err(engine)?;
     }
     progress(connection).await
+}
+
+/// Refuses a database in which anything is that a new one has not. When recurring work ran last is no such thing.
+async fn refuse_used(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let tables = COPY_TABLES.iter().map(|table| table.name).filter(|name| !NEW_WITH_ROWS.contains(name));
+    let with_rows = tables.map(|name| format!("SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})"));
+    let statement =
+        with_rows.chain(CHANGED_BY_A_PERSON.map(str::to_owned)).collect::<Vec<_>>().join(" UNION ALL ");
+    let used: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!("{statement} LIMIT 1")))
+        .fetch_optional(connection)
+        .await
+        .map_err(engine)?;
+    match used {
+        None => Ok(()),
+        Some(table) => {
+            let reason = format!("it is not empty: `{table}` is not as a new database has it");
+            Err(StoreError::Conflict(reason))
+        }
+    }
 }
 
 /// Removes what migrations made, and what a copy brought.

@@ -20,6 +20,9 @@ use crate::{
 
 /// How long a read may take. Every list reads a bounded number of rows, so this is met only by a sick disk.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long closing waits for reads that are under way. Whoever asked for a check or a backup may have gone away; its
+/// statement, on a thread of its own, goes on to its end and may take minutes.
+const READS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much an operation writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +133,14 @@ impl Database {
         self.clock.now()
     }
 
-    /// Ends the writer after what was already handed to it, and closes every connection.
+    /// Ends the writer after what was already handed to it, and closes every connection but those that are deep in a
+    /// long statement: they end with the process.
     pub(crate) async fn close(&self) {
-        // The last connection to close puts the log into the database and removes it; one that only reads cannot.
-        self.readers.close().await;
+        // The last connection to close puts the log into the database and removes it; one that only reads cannot. If one
+        // is left, the log stays, and whoever opens the database next reads it.
+        if tokio::time::timeout(READS_END_WITHIN, self.readers.close()).await.is_err() {
+            tracing::debug!("A reading of the database goes on and is not waited for");
+        }
         drop(self.stop.lock().await.take());
         if let Some(writer) = self.writer.lock().await.take()
             && let Err(error) = writer.await
@@ -165,4 +172,29 @@ pub(crate) async fn next_map_number(connection: &mut SqliteConnection) -> Result
 
 fn closed() -> StoreError {
     other("the database is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mode, OpenOptions, SqliteStore};
+
+    /// Minutes of counting.
+    const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
+                        SELECT count(*) FROM n";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn closing_does_not_wait_for_a_long_statement_that_nobody_waits_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = folder.path().join("test.db").display().to_string();
+        let store = SqliteStore::open(OpenOptions::new(location, Mode::Create)).await.expect("a store");
+        let reading = store.database.read_within(Duration::from_hours(1), |connection, _| {
+            Box::pin(async move { sqlx::query(LONG).execute(connection).await.map_err(engine) })
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(200), reading).await.is_err(), "it is short");
+
+        let closed = tokio::time::timeout(Duration::from_secs(10), store.database.close()).await;
+
+        assert!(closed.is_ok(), "it was waited for");
+    }
 }

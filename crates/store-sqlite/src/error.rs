@@ -44,7 +44,7 @@ impl Failure {
 
     pub(crate) fn into_error(self) -> StoreError {
         match self {
-            Self::NotWritable(reason) => StoreError::NotWritable { reason },
+            Self::NotWritable(reason) => not_writable(reason),
             Self::Busy => StoreError::Busy,
             Self::Engine(reason) => other(reason),
         }
@@ -57,6 +57,11 @@ pub(crate) fn engine(error: sqlx::Error) -> StoreError {
         Failure::Engine(_) => StoreError::Engine(Box::new(error)),
         failure => failure.into_error(),
     }
+}
+
+fn not_writable(reason: String) -> StoreError {
+    let remedy = "free space, or let hostatlas write there; what was acknowledged is safe".to_owned();
+    StoreError::NotWritable { reason, remedy }
 }
 
 /// An error that is no one else's.
@@ -78,7 +83,7 @@ pub(crate) fn opening(path: &Path, error: sqlx::Error) -> StoreError {
 
 /// A file beside the database that could not be made or locked.
 pub(crate) fn beside(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::NotWritable { reason: format!("`{}`: {error}", path.display()) }
+    not_writable(format!("`{}`: {error}", path.display()))
 }
 
 /// Whether the disk did not confirm what was written. The kernel may have dropped those pages, so a later

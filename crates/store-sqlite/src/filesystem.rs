@@ -1,6 +1,9 @@
 //! Which file systems can hold a database that several processes share.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// File systems over a network: their locks do not hold, or not everywhere, and a shared-memory index cannot work.
 const OVER_A_NETWORK: [&str; 17] = [
@@ -23,12 +26,30 @@ const OVER_A_NETWORK: [&str; 17] = [
     "smbfs",
 ];
 
-/// The network file system that `directory` is on, if it is on one and the system tells.
-pub(crate) fn network_file_system(directory: &Path) -> Option<String> {
+/// So many links follow each other at most before the system refuses them, too.
+const MOST_LINKS: usize = 40;
+
+/// What the system says of its mounts; nothing where it does not say.
+pub(crate) fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
+}
+
+/// The network file system that `directory` is on by `mounts`, if it is on one.
+pub(crate) fn network_file_system(directory: &Path, mounts: &str) -> Option<String> {
     let directory = fs::canonicalize(directory).ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let kind = file_system_of(&directory, &mounts)?;
+    let kind = file_system_of(&directory, mounts)?;
     OVER_A_NETWORK.contains(&kind).then(|| kind.to_owned())
+}
+
+/// The file that a symbolic link leads to, which need not be there; `path` itself if it is none. What stands beside a
+/// database, its locks and its log, stands beside this one, by whatever name it is opened.
+pub(crate) fn follow(path: PathBuf) -> PathBuf {
+    let mut path = path;
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    path
 }
 
 /// The type of the file system that is mounted nearest above `directory`.

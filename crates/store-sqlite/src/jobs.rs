@@ -21,7 +21,7 @@ use hostatlas_store::{
     JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
 };
 
-use crate::{SqliteStore, database::Size, error::corrupt};
+use crate::{SqliteStore, copy, database::Size, error::corrupt};
 
 /// Up to so many jobs an operation may share its commit with others: so the end of one batch of a worker and the claim
 /// of its next are one commit.
@@ -42,13 +42,23 @@ fn size_of_selection(selection: &JobSelection) -> Size {
 impl JobStore for SqliteStore {
     async fn job_enqueue(&self, params: EnqueueJob) -> Result<EnqueuedJob, StoreError> {
         self.database
-            .write(Size::Small, move |connection, now| Box::pin(enqueue::one(connection, now, params)))
+            .write(Size::Small, move |connection, now| {
+                Box::pin(async move {
+                    copy::refuse_half(connection).await?;
+                    enqueue::one(connection, now, params).await
+                })
+            })
             .await
     }
 
     async fn jobs_enqueue(&self, params: EnqueueJobs) -> Result<EnqueuedJobs, StoreError> {
         self.database
-            .write(Size::Bulk, move |connection, now| Box::pin(enqueue::many(connection, now, params)))
+            .write(Size::Bulk, move |connection, now| {
+                Box::pin(async move {
+                    copy::refuse_half(connection).await?;
+                    enqueue::many(connection, now, params).await
+                })
+            })
             .await
     }
 
@@ -176,7 +186,7 @@ impl JobStore for SqliteStore {
 
 /// How many kinds this version knows. Jobs whose kind has a higher number were queued by a newer version: they are its
 /// own, and nothing here shows, changes or removes them.
-const KINDS: i64 = 4;
+pub(crate) const KINDS: i64 = 4;
 const _: () =
     assert!(JobKind::ALL.len() == 4, "another kind: say so in `KINDS`, and add its rows in a migration");
 

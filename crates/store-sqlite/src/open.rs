@@ -18,10 +18,10 @@ use crate::{
     clock::{Clock, ClockOffset},
     database::{Database, Parts},
     error::opening,
-    filesystem::network_file_system,
+    filesystem::{follow, mounts, network_file_system},
     locations,
     lock::{Locks, PATIENCE},
-    providers,
+    providers, restore,
     schema::{self, Found},
     writer::Writer,
 };
@@ -111,7 +111,7 @@ impl SqliteStore {
     }
 }
 
-/// The file that a location names.
+/// The file that a location names, also by a link.
 pub(crate) fn path_of(location: &str) -> Result<PathBuf, StoreError> {
     let unreachable =
         |reason: &str| StoreError::Unreachable { location: location.to_owned(), reason: reason.to_owned() };
@@ -124,18 +124,22 @@ pub(crate) fn path_of(location: &str) -> Result<PathBuf, StoreError> {
         return Err(unreachable("a database in memory cannot be shared or kept: name a file"));
     }
     // Absolute, so that the name cannot be read as a URI and a later change of directory does not matter.
-    std::path::absolute(name).map_err(|error| unreachable(&error.to_string()))
+    std::path::absolute(name).map(follow).map_err(|error| unreachable(&error.to_string()))
 }
 
 /// Refuses what is certainly not a database before the engine touches it.
 pub(crate) fn check_file(path: &Path, mode: Mode) -> Result<(), StoreError> {
+    check_file_on(path, mode, &mounts())
+}
+
+fn check_file_on(path: &Path, mode: Mode, mounts: &str) -> Result<(), StoreError> {
     let location = || path.display().to_string();
     let unreachable = |reason: String| StoreError::Unreachable { location: location(), reason };
     let directory = path.parent().filter(|directory| directory.is_dir());
     let Some(directory) = directory else {
         return Err(unreachable("its directory does not exist".to_owned()));
     };
-    if let Some(kind) = network_file_system(directory) {
+    if let Some(kind) = network_file_system(directory, mounts) {
         let remedy = "SQLite cannot share a file over a network: use a local disk or a PostgreSQL server";
         return Err(unreachable(format!("it is on a network file system ({kind}); {remedy}")));
     }
@@ -188,6 +192,7 @@ async fn connect_writer(path: &Path, mode: Mode, locks: &Locks) -> Result<Sqlite
     // Turning the log on needs the file for itself, and `SQLite` does not wait for that: processes that start at
     // once on a new file would fail. An operating system lock does wait.
     let _lock = locks.small().await?;
+    restore::refuse_half(path)?;
     let writing = writing.journal_mode(SqliteJournalMode::Wal);
     writing.connect().await.map_err(|error| opening(path, error))
 }
@@ -231,6 +236,8 @@ async fn prepare(
 
 #[cfg(test)]
 mod tests {
+    use hostatlas_store::AdminStore;
+
     use super::*;
 
     #[test]
@@ -240,6 +247,48 @@ mod tests {
         }
         assert!(path_of("sqlite://relative.db").expect("a path").is_absolute());
         assert!(path_of("sqlite::memory:").is_err());
+    }
+
+    #[test]
+    fn a_file_on_a_network_file_system_is_refused_also_through_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().canonicalize().expect("a folder");
+        let (here, there) = (folder.join("here"), folder.join("there"));
+        for directory in [&here, &there] {
+            fs::create_dir(directory).expect("a directory");
+        }
+        let mounts =
+            format!("1 0 0:1 / / rw - ext4 /dev/vda rw\n2 1 0:2 / {} rw - nfs4 s:/ rw", there.display());
+        let checked =
+            |path: &Path| check_file_on(&path_of(&path.display().to_string())?, Mode::Create, &mounts);
+        assert!(checked(&here.join("own.db")).is_ok());
+
+        let (known, lost, twice) = (here.join("known.db"), here.join("lost.db"), here.join("twice.db"));
+        fs::write(there.join("known.db"), b"").expect("a file");
+        std::os::unix::fs::symlink(there.join("known.db"), &known).expect("a link");
+        std::os::unix::fs::symlink("../there/new.db", &lost).expect("a link that leads to no file yet");
+        std::os::unix::fs::symlink("known.db", &twice).expect("a link to a link");
+        for path in [there.join("new.db"), known, lost, twice] {
+            let error = checked(&path).expect_err("a refusal").to_string();
+            assert!(error.contains("network file system (nfs4)"), "{}: {error}", path.display());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_has_one_set_of_locks_by_whatever_name_it_is_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
+        let open =
+            |path: &Path| SqliteStore::open(OpenOptions::new(path.display().to_string(), Mode::Create));
+        let store = open(&real).await.expect("a database");
+        std::os::unix::fs::symlink(&real, &link).expect("a link");
+        let again = open(&link).await.expect("the same");
+        let role = store.worker_role().await.expect("the role");
+        let held = again.worker_role().await.map(|_| ());
+        assert!(matches!(held, Err(StoreError::WorkerRoleHeld { .. })), "{held:?}");
+        drop(role);
+        again.close().await;
+        store.close().await;
     }
 
     #[test]

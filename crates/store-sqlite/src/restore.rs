@@ -17,6 +17,10 @@ use crate::{
     open::{Mode, check_file, path_of},
 };
 
+/// What the name of a database has behind it while a backup is copied into its place; the copy itself is the part of
+/// that ([`Part`]).
+const UNDER_WAY: &str = ".restore";
+
 /// Which backup goes where.
 #[derive(Clone, Debug)]
 pub struct Restore {
@@ -58,7 +62,7 @@ pub async fn restore(request: Restore) -> Result<Restored, StoreError> {
     if is_there && !request.replace {
         return Err(StoreError::Conflict(format!("there is a database at `{}`", path.display())));
     }
-    let part = Part::claim(&named(&path, ".restore"))?;
+    let part = Part::claim(&named(&path, UNDER_WAY))?;
     let bytes = fs::copy(&request.backup, &part.path).map_err(|error| beside(&part.path, &error))?;
     // What is checked is the copy that will be used, and not the backup, beside which the engine would leave files.
     let migration = verify(&part.path).await.map_err(|error| of_backup(error, &request.backup))?;
@@ -70,6 +74,25 @@ pub async fn restore(request: Restore) -> Result<Restored, StoreError> {
         return Err(error);
     }
     Ok(Restored { path, bytes, migration, aside })
+}
+
+/// Refuses to make a database where a restore was cut off, by a loss of power for one: what was there may have been moved
+/// aside already, and an empty one in its place would look as if all were lost. Whoever asks has the lock for small
+/// operations, which a restore that is under way holds to its end.
+pub(crate) fn refuse_half(path: &Path) -> Result<(), StoreError> {
+    let part = Part::path_of(&named(path, UNDER_WAY));
+    if exists(path)? || !exists(&part)? {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or(path.as_os_str()).display();
+    Err(StoreError::Unreachable {
+        location: path.display().to_string(),
+        reason: format!(
+            "a restore into its place was cut off: run `hostatlas db restore` again, or remove `{}` and give \
+             `{name}.before-restore-TIME` its name back, if there is one",
+            part.display()
+        ),
+    })
 }
 
 /// A backup is one whole file: a database that is in use has its last commits in another.

@@ -6,7 +6,7 @@ use hostatlas_store::{RunProgress, RunStore, StoreError};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    SqliteStore,
+    SqliteStore, copy,
     database::{Size, touch},
     error::{corrupt, engine},
 };
@@ -47,6 +47,7 @@ async fn start(
     mode: Mode,
     total: u64,
 ) -> Result<RunId, StoreError> {
+    copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < ?1")
         .bind(now - SILENCE_MILLIS)
         .execute(&mut *connection)

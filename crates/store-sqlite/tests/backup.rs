@@ -147,6 +147,30 @@ async fn a_restore_moves_the_database_aside_with_its_log() {
     assert_eq!(fresh.aside, None);
 }
 
+/// The power failed between moving the database aside and giving the copy its name.
+#[tokio::test]
+async fn no_database_is_made_where_a_restore_was_cut_off() {
+    let place = place();
+    let store = open(&place.path, Mode::Create).await;
+    store.backup(&place.backup).await.expect("a backup");
+    import(&store).await;
+    store.close().await;
+    fs::rename(&place.path, place.directory.join("hostatlas.db.before-restore-1")).expect("moved aside");
+    fs::write(place.directory.join("hostatlas.db.restore.part"), "half").expect("a file");
+
+    let create = OpenOptions::new(place.path.display().to_string(), Mode::Create);
+    let refused = SqliteStore::open(create).await.err().expect("a refusal");
+    let said = refused.to_string();
+    assert!(said.contains("run `hostatlas db restore` again"), "{said}");
+    assert!(said.contains("`hostatlas.db.before-restore-TIME`"), "{said}");
+    assert!(!place.path.exists(), "one was made");
+
+    // What it says helps.
+    back(&place.backup, &place.path, false).await.expect("restored");
+    open(&place.path, Mode::Create).await.close().await;
+    assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db", "hostatlas.db.before-restore-1"]);
+}
+
 #[tokio::test]
 async fn a_restored_database_is_shared_as_any_other() {
     let place = place();

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 
 use hostatlas_domain::{
-    JobKind, JobState, Mode, ProviderAnswerStatus, ProviderName, ScanFormat, ScheduleTask, UnlocatedReason,
+    DuePolicy, JobKind, JobState, Mode, Priority, ProviderAnswerStatus, ProviderName, ScanFormat,
+    ScheduleTask, UnlocatedReason,
 };
 use hostatlas_store::{
-    Attempt, COPY_TABLES, CopyTable, CopyValue, NewAnswer, Rescue, Settled, StartImport, Store, StoreError,
+    Attempt, COPY_TABLES, CopyTable, CopyValue, EnqueueJobs, HostSelection, NewAnswer, Rescue, Settled,
+    StartImport, Store, StoreError, WorkerId,
 };
 
 use crate::{TestStore, factory::*};
@@ -169,6 +171,50 @@ pub async fn a_target_that_is_not_empty_is_refused(source: &TestStore, target: &
     assert!(target.worker_role().await.is_ok());
 }
 
+async fn is_refused(target: &TestStore, because: &str) {
+    let before = everything(&**target).await;
+    let refused = target.copy_begin(SOURCE).await;
+    let Err(StoreError::Conflict(reason)) = refused else { panic!("{because}: {refused:?}") };
+    assert!(reason.contains(&format!("`{because}`")), "{reason}");
+    assert_eq!(everything(&**target).await, before);
+    assert_eq!(target.copy_unfinished().await.expect("an answer"), None);
+}
+
+/// Answers cost calls, and a run is somebody's.
+pub async fn a_target_that_holds_no_hosts_but_something_else_is_refused(one: &TestStore, other: &TestStore) {
+    let status = ProviderAnswerStatus::Miss(UnlocatedReason::NoRecord);
+    let answer = NewAnswer { address: address("8.8.8.8"), provider: ProviderName::IpApi, status };
+    one.answers_keep(vec![answer]).await.expect("kept");
+    is_refused(one, "answer").await;
+    other.run_start(Mode::AsyncBatch, 10).await.expect("a run");
+    is_refused(other, "run").await;
+}
+
+/// What a person decided is not undone in silence; what recurring work did in an empty database is no obstacle.
+pub async fn a_target_in_which_a_person_set_something_is_refused(source: &TestStore, target: &TestStore) {
+    target.kind_pause(JobKind::SslCert, true).await.expect("paused");
+    is_refused(target, "job_kind").await;
+    target.kind_pause(JobKind::SslCert, false).await.expect("resumed");
+    target.kind_cap(JobKind::Geolocation, NonZeroU32::new(3)).await.expect("capped");
+    is_refused(target, "job_kind").await;
+    target.kind_cap(JobKind::Geolocation, None).await.expect("no cap");
+    let [often, as_before] = ["every 5m", "every 1m"].map(|rule| rule.parse().expect("a rule"));
+    target.schedule_change(ScheduleTask::Prune, often, SECOND).await.expect("changed");
+    is_refused(target, "schedule").await;
+    target.schedule_change(ScheduleTask::Prune, as_before, SECOND).await.expect("changed");
+    target.schedule_pause(ScheduleTask::Check, true).await.expect("paused");
+    is_refused(target, "schedule").await;
+    target.schedule_pause(ScheduleTask::Check, false).await.expect("resumed");
+
+    (target.advance)(SECOND * 2);
+    let due = target.schedule_claim(WorkerId(1), LEASE).await.expect("an answer");
+    assert!(due.is_some(), "nothing ran");
+    fill(source).await;
+    assert!(copy(&**source, &**target, u32::MAX).await);
+    assert_eq!(everything(&**target).await, everything(&**source).await);
+    target.copy_end().await.expect("ended");
+}
+
 /// Two sources cannot be mixed, and nobody works on half an installation.
 pub async fn half_a_copy_belongs_to_its_source(source: &TestStore, target: &TestStore) {
     fill(source).await;
@@ -179,8 +225,18 @@ pub async fn half_a_copy_belongs_to_its_source(source: &TestStore, target: &Test
     let refused = target.worker_role().await.map(|_| ());
     assert!(matches!(refused, Err(StoreError::CopyUnfinished { .. })), "{refused:?}");
     let scan = StartImport { source: "scan.json".to_owned(), format: ScanFormat::MasscanJson };
-    let refused = target.import_start(scan).await;
-    assert!(matches!(refused, Err(StoreError::CopyUnfinished { .. })), "{refused:?}");
+    let place = nuremberg().place.clone();
+    let selection = HostSelection::Due(DuePolicy::default());
+    let all = EnqueueJobs { selection, after: None, limit: 10, priority: Priority::FIRST, force: false };
+    for (what, refused) in [
+        ("an import", target.import_start(scan).await.map(|_| ())),
+        ("a run", target.run_start(Mode::AsyncBatch, 1).await.map(|_| ())),
+        ("a job", target.job_enqueue(request("8.8.8.1")).await.map(|_| ())),
+        ("jobs", target.jobs_enqueue(all).await.map(|_| ())),
+        ("a pin", target.location_pin(address("8.8.8.1"), place).await),
+    ] {
+        assert!(matches!(refused, Err(StoreError::CopyUnfinished { .. })), "{what}: {refused:?}");
+    }
     assert!(copy(&**source, &**target, u32::MAX).await);
     target.copy_end().await.expect("ended");
     assert_eq!(target.copy_unfinished().await.expect("an answer"), None);

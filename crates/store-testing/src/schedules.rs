@@ -58,11 +58,15 @@ pub async fn the_four_tasks_are_there(test: &TestStore) {
 /// However many processes ask, an occurrence is done once.
 pub async fn each_occurrence_goes_to_one_of_eight(test: &TestStore) {
     quiet(test).await;
+    let mut processes = Vec::new();
+    for _ in 0..8 {
+        processes.push((test.again)().await);
+    }
     for _ in 0..5 {
         (test.advance)(YEAR + SECOND);
         let mut asking = tokio::task::JoinSet::new();
-        for _ in 0..8 {
-            let store = Arc::clone(&test.store);
+        for store in &processes {
+            let store = Arc::clone(store);
             asking.spawn(async move {
                 let mut got = Vec::new();
                 while let Some(claimed) = claim(&*store).await {
@@ -77,6 +81,9 @@ pub async fn each_occurrence_goes_to_one_of_eight(test: &TestStore) {
         for claimed in &claimed {
             finish(test, claimed).await;
         }
+    }
+    for store in processes {
+        store.close().await;
     }
 }
 
@@ -155,6 +162,29 @@ pub async fn a_paused_task_runs_when_it_is_asked_for(test: &TestStore) {
     test.schedule_pause(task, false).await.expect("resumed");
     assert_eq!(of(test, task).await.state, ScheduleState::Due);
     assert_eq!(claim(&**test).await.expect("what it missed").task, task);
+}
+
+/// Whoever is stopped in the middle gives the rest of its lease away: the occurrence that a person asked for is not lost,
+/// and of the last one that ended nothing is forgotten.
+pub async fn an_occurrence_that_is_given_up_is_done_again_also_while_it_is_paused(test: &TestStore) {
+    quiet(test).await;
+    let task = ScheduleTask::Check;
+    test.schedule_ask(task).await.expect("asked");
+    finish(test, &claim(&**test).await.expect("an occurrence")).await;
+    test.schedule_pause(task, true).await.expect("paused");
+    test.schedule_ask(task).await.expect("asked");
+    let first = claim(&**test).await.expect("an occurrence");
+
+    test.schedule_renew(task, first.token, SECOND).await.expect("renewed");
+
+    assert_eq!(claim(&**test).await, None, "it is not over yet");
+    (test.advance)(SECOND * 2);
+    let given_up = of(test, task).await;
+    assert_eq!((given_up.state, given_up.outcome), (ScheduleState::Due, Some(ScheduleOutcome::Done)));
+    let second = claim(&**test).await.expect("the same again");
+    assert_eq!(second.task, task);
+    finish(test, &second).await;
+    assert_eq!((of(test, task).await.state, claim(&**test).await), (ScheduleState::Paused, None));
 }
 
 /// The page tells how the last occurrence went, and when the next is.

@@ -72,6 +72,15 @@ pub async fn a_silent_worker_is_shown_and_then_forgotten(test: &TestStore) {
     assert_eq!(states(test).await, [(2, WorkerState::Alive)]);
 }
 
+/// The clock of whoever asks is not the one by which it was written when a worker was heard of.
+pub async fn how_long_a_worker_has_been_silent_is_counted_by_the_clock_of_the_store(test: &TestStore) {
+    report(test, worker(1, "alpha")).await;
+    (test.advance)(SECOND * 20);
+    let heard_at = test.workers_list().await.expect("a list")[0].heard_at;
+    let silent = test.now().await.expect("a time").since(heard_at);
+    assert!((SECOND * 20..SECOND * 50).contains(&silent), "{silent:?}");
+}
+
 /// Of many that ask at once one gets it, and keeps it by asking again.
 pub async fn a_duty_has_one_holder(test: &TestStore) {
     let mut asking = tokio::task::JoinSet::new();

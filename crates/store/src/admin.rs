@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use hostatlas_domain::Timestamp;
 
 use crate::StoreError;
 
@@ -63,8 +64,15 @@ pub trait AdminStore: Send + Sync {
     /// Where the schema stands.
     async fn schema_status(&self) -> Result<SchemaStatus, StoreError>;
 
+    /// The store's time, by which every moment in it was written. The clocks of other machines may differ: how long ago
+    /// such a moment was, and when a rule of the calendar comes next, is counted from this one.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// How many jobs wait whose kind only a newer version knows. Nobody else counts or lists them.
+    async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError>;
+
     /// Compares the database with itself: the engine's integrity check, every counter with a full count, the laws of
-    /// the queue.
+    /// the queue. A counter and its count are of one moment, two of them need not be.
     async fn check(&self) -> Result<CheckReport, StoreError>;
 
     /// Housekeeping between batches: makes the list indexes once bulk work is over, drops them before it where that
@@ -77,6 +85,7 @@ pub trait AdminStore: Send + Sync {
     /// [`StoreError::NotSupported`] on PostgreSQL, which has better tools of its own.
     async fn backup(&self, to: &Path) -> Result<Backup, StoreError>;
 
-    /// Writes what is buffered and closes; later calls fail.
+    /// Writes what is buffered and closes; later calls fail. A reading that is under way, and that nobody waits for any
+    /// more, is not waited for either.
     async fn close(&self);
 }

@@ -234,15 +234,20 @@ pub const COPY_TABLES: &[CopyTable] = &[
     },
 ];
 
+/// Tables that have rows in a new database: migrations make them, and counters stay when what they counted is gone.
+/// What a person set in them is looked for by its columns.
+pub const NEW_WITH_ROWS: [&str; 4] = ["job_kind", "job_count", "counter", "schedule"];
+
 /// Moving a whole installation from one backend to another.
 #[async_trait]
 pub trait CopyStore: Send + Sync {
-    /// Prepares a source: what is not in its place yet (counters that are kept as differences) is put there.
+    /// Prepares a source: what is not in its place yet (counters that are kept as differences) is put there. Again before
+    /// both sides are compared: a difference that was written meanwhile shows there.
     async fn copy_source(&self) -> Result<(), StoreError>;
 
     /// Prepares a target, or goes on with a copy from the same `source`: answers how far each table is, in the order of
-    /// [`COPY_TABLES`]. [`StoreError::Conflict`] if hosts, imports or jobs are there that such a copy did not bring;
-    /// rows that migrations make are replaced.
+    /// [`COPY_TABLES`]. [`StoreError::Conflict`] if rows are there that such a copy did not bring, or if somebody paused or
+    /// capped a kind of job or changed a schedule; what migrations make is replaced.
     async fn copy_begin(&self, source: &str) -> Result<Vec<CopyProgress>, StoreError>;
 
     /// The next rows of a table by key, at most `limit`; fewer mean that it has ended.
@@ -262,8 +267,9 @@ pub trait CopyStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// From where a copy into this database was begun that has not ended; none if there is no such copy. Until it ended
-    /// nobody may write here: [`crate::AdminStore::worker_role`] and [`crate::ImportStore::import_start`] answer
-    /// [`StoreError::CopyUnfinished`].
+    /// nobody may write here: [`crate::AdminStore::worker_role`], [`crate::ImportStore::import_start`],
+    /// [`crate::RunStore::run_start`], [`crate::LocationStore::location_pin`], and queueing
+    /// ([`crate::JobStore::job_enqueue`], [`crate::JobStore::jobs_enqueue`]) answer [`StoreError::CopyUnfinished`].
     async fn copy_unfinished(&self) -> Result<Option<String>, StoreError>;
 
     /// Throws away what an unfinished copy brought, so that the same copy begins anew; without one nothing happens.

@@ -67,11 +67,14 @@ pub enum StoreError {
         /// What to do instead.
         remedy: String,
     },
-    /// The disk is full or the file read-only. Nothing that was acknowledged is lost.
+    /// The disk is full, the file read-only, the server a standby, or the user may do less than is needed. Nothing that
+    /// was acknowledged is lost.
     #[error("the database cannot be written: {reason}")]
     NotWritable {
         /// What the engine says.
         reason: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// Another process did not let go of the write lock in time.
     #[error("the database stayed locked for too long")]

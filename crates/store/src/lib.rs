@@ -20,7 +20,7 @@ mod schedules;
 mod workers;
 
 pub use admin::{AdminStore, Backup, CheckReport, Finding, SchemaStatus, WorkerRole};
-pub use copy::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue};
+pub use copy::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, NEW_WITH_ROWS};
 pub use error::StoreError;
 pub use hosts::{
     HostCount, HostHistory, HostSelection, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,

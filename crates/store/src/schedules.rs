@@ -61,7 +61,8 @@ pub trait ScheduleStore: Send + Sync {
         lease: Duration,
     ) -> Result<Option<ClaimedSchedule>, StoreError>;
 
-    /// Extends the lease; [`StoreError::LeaseLost`] if somebody else has it.
+    /// Has the lease last `lease` from now on, which may be shorter than what is left of it: whoever cannot go on lets
+    /// somebody else begin again soon. [`StoreError::LeaseLost`] if somebody else has it.
     async fn schedule_renew(
         &self,
         task: ScheduleTask,

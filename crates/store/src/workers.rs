@@ -59,7 +59,7 @@ pub trait WorkerStore: Send + Sync {
     /// Removes a process that ends.
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError>;
 
-    /// All processes, by host name and start. One that has not reported for 30 seconds, as long as a lease lasts, is
+    /// All processes, by host name and start. One that has not reported for 30 seconds, longer than a lease lasts, is
     /// silent.
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError>;
 

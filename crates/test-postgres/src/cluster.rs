@@ -117,6 +117,15 @@ impl Cluster {
         self.start_again()
     }
 
+    /// Starts the server after [`Cluster::stop_immediately`] as a standby that follows nobody: it can only be read.
+    /// `SELECT pg_promote()` ends that.
+    pub fn start_as_standby(&self) -> Result<()> {
+        let signal = self.data().join("standby.signal");
+        fs::write(&signal, "")?;
+        self.own(&signal)?;
+        self.start_again()
+    }
+
     /// Makes a file the server's own, and unreadable for others, as it wants its key.
     pub fn own(&self, file: &Path) -> Result<()> {
         fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;

@@ -2,6 +2,7 @@ use std::{
     fs,
     io::{Error, Result},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::programs::{Account, command, free_port, pooler_program};
+use crate::programs::{Account, command, free_port, pooler_program, run};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,12 +23,17 @@ pub struct Pooler {
 }
 
 impl Pooler {
+    /// The version of the program, such as `1.18.0`.
+    pub fn version() -> Result<String> {
+        let said = run(command(&program()?, None).arg("--version"))?;
+        let version = said.lines().next().and_then(|line| line.split(' ').nth(1));
+        version.map(str::to_owned).ok_or_else(|| Error::other(format!("pgbouncer says `{said}` of itself")))
+    }
+
     /// Starts one before the server of a URL such as `postgres://postgres@127.0.0.1:5432/postgres`. `settings` are
     /// further lines of its configuration.
     pub fn start(server: &str, settings: &str) -> Result<Self> {
-        let program = pooler_program().ok_or_else(|| {
-            Error::other("pgbouncer is missing: install Debian's `pgbouncer`, or run `make test`, which does")
-        })?;
+        let program = program()?;
         let address = server.split(['@', '/', '?']).find(|part| part.contains(':') && !part.ends_with(':'));
         let (host, port) =
             address.and_then(|address| address.rsplit_once(':')).unwrap_or(("127.0.0.1", "5432"));
@@ -65,6 +71,12 @@ impl Pooler {
     pub fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
+}
+
+fn program() -> Result<PathBuf> {
+    pooler_program().ok_or_else(|| {
+        Error::other("pgbouncer is missing: install Debian's `pgbouncer`, or run `make test`, which does")
+    })
 }
 
 impl Drop for Pooler {

@@ -18,7 +18,7 @@ pub const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(2).expect("two i
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Batches that run at the same time
+    /// Batches of each kind that run at the same time
     #[arg(long, default_value_t = DEFAULT_CONCURRENCY, value_name = "N")]
     concurrency: NonZeroUsize,
     /// Only these kinds, separated by commas

@@ -8,7 +8,7 @@ use crate::{
     printer::{Column, Show, count},
 };
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column::new("HOST", "host_name", Show::Text),
     Column::new("PID", "process_id", Show::Text),
     Column::new("COMMAND", "command", Show::Text),
@@ -18,6 +18,7 @@ const COLUMNS: [Column; 9] = [
     Column::new("DONE", "completed", Show::Number),
     Column::new("FAILED", "failed", Show::Number),
     Column::new("STARTED", "started_at", Show::Time),
+    Column::new("HEARD", "heard_at", Show::Time),
 ];
 const FIELDS: [&str; 14] = [
     "id",

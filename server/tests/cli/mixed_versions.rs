@@ -1,15 +1,11 @@
 //! What a worker does when a newer version works beside it.
 
-use std::{
-    io::Read,
-    process::Child,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
-use crate::support::{Installation, PATIENCE};
+use crate::support::{Installation, PATIENCE, Running};
 
 /// Does to the database what a newer version would.
 fn execute(installation: &Installation, statement: &str) {
@@ -26,22 +22,13 @@ fn execute(installation: &Installation, statement: &str) {
     });
 }
 
-/// A process that is killed if its test fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn jobs_of_a_kind_that_a_worker_does_not_know_are_left_as_they_are() {
     let installation = Installation::imported();
     execute(
         &installation,
-        "INSERT INTO job (kind, host, priority, run_at, created_at) SELECT 9, id, 0, 0, 0 FROM host WHERE id = 1",
+        "INSERT INTO job (kind, host, priority, run_at, created_at) SELECT 9, id, 0, 0, 0 FROM host WHERE id = 1;
+         INSERT INTO job_count (kind, state, n) VALUES (9, 0, 1)",
     );
 
     let drained = installation.run(&["worker", "--drain"]);
@@ -53,6 +40,9 @@ fn jobs_of_a_kind_that_a_worker_does_not_know_are_left_as_they_are() {
         let done = installation.run(arguments);
         assert_eq!(done.code, Some(0), "{arguments:?}: {done:?}");
     }
+    let doctor = installation.run(&["doctor"]);
+    let said = "1 jobs of kinds that only a newer version knows wait";
+    assert!(doctor.stdout.contains(said), "{doctor:?}");
     execute(&installation, "CREATE TABLE seen (jobs INTEGER CHECK (jobs = 1)) STRICT");
     // The check refuses anything but one job that waits, untouched.
     execute(
@@ -64,7 +54,7 @@ fn jobs_of_a_kind_that_a_worker_does_not_know_are_left_as_they_are() {
 #[test]
 fn a_worker_stops_with_a_clear_error_when_its_database_becomes_newer() {
     let installation = Installation::imported();
-    let mut worker = Running(installation.command(&["worker"]).spawn().expect("the binary runs"));
+    let mut worker = Running::start(installation.command(&["worker"]));
     let deadline = Instant::now() + PATIENCE;
     while installation.run(&["workers", "--json"]).json() == json!([]) {
         assert!(Instant::now() < deadline, "it is not listed");
@@ -72,16 +62,8 @@ fn a_worker_stops_with_a_clear_error_when_its_database_becomes_newer() {
 
     execute(&installation, "PRAGMA user_version = 99");
 
-    let ended = loop {
-        if let Some(ended) = worker.0.try_wait().expect("a child") {
-            break ended;
-        }
-        assert!(Instant::now() < deadline, "it goes on");
-        std::thread::yield_now();
-    };
-    let mut said = String::new();
-    worker.0.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    assert_eq!(ended.code(), Some(1), "{said}");
+    let (code, said) = worker.ended();
+    assert_eq!(code, Some(1), "{said}");
     assert!(
         said.contains("error: the database is at migration 99, which is newer than this program's"),
         "{said}"

@@ -42,3 +42,22 @@ fn a_second_worker_names_the_first() {
     }
     drop(server);
 }
+
+#[test]
+fn who_runs_jobs_is_listed_with_when_it_was_last_heard_of() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    let listed = || installation.run(&["workers", "--json"]).json();
+    while listed() == json!([]) {
+        assert!(std::time::Instant::now() < deadline, "it is not listed");
+    }
+    let table = installation.run(&["workers", "--table"]).stdout;
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let headings = "HOST PID COMMAND VERSION STATE RUNNING DONE FAILED STARTED HEARD";
+    assert_eq!((lines.len(), lines[0].join(" ").as_str()), (2, headings), "{table}");
+    // Day and time of both moments.
+    let [.., started_day, started, heard_day, heard] = lines[1][..] else { panic!("{table}") };
+    assert!((started_day, started) <= (heard_day, heard), "{table}");
+    drop(server);
+}

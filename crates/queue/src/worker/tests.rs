@@ -129,6 +129,31 @@ async fn peeked_jobs_in_flight_are_not_claimed_again_while_their_end_is_written(
 }
 
 #[tokio::test(start_paused = true)]
+async fn as_many_batches_are_worked_on_at_once_as_the_worker_was_told() {
+    let mut took = Vec::new();
+    for mode in [ClaimMode::Peek, ClaimMode::Lease] {
+        for concurrency in [1, 2, 5] {
+            let store = Arc::new(MemoryStore::with_jobs(50));
+            let mut worker = worker(&store, Work::Take(Duration::from_millis(100)), mode, 10, true);
+            worker.options.concurrency = concurrency;
+            let began = Instant::now();
+            worker.run(&ALONE, CancellationToken::new()).await.expect("memory does not fail");
+            took.push((mode, concurrency, (began.elapsed().as_millis() + 50) / 100));
+        }
+    }
+    // Rounds of five batches. Where jobs are only read, no more than two batches at once are of use.
+    let expected = [
+        (ClaimMode::Peek, 1, 5),
+        (ClaimMode::Peek, 2, 3),
+        (ClaimMode::Peek, 5, 3),
+        (ClaimMode::Lease, 1, 5),
+        (ClaimMode::Lease, 2, 3),
+        (ClaimMode::Lease, 5, 1),
+    ];
+    assert_eq!(took, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_that_cannot_be_renewed_is_dropped_before_a_rescue_gives_it_away() {
     let store = Arc::new(MemoryStore { renewals: Renewals::Fail, ..MemoryStore::with_jobs(1) });
     let work = Work::TakeAndIgnoreCancel(Duration::from_secs(28));

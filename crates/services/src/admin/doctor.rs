@@ -179,6 +179,12 @@ impl Admin {
                 report.add(Severity::Warning, "jobs", detail, Some(&remedy));
             }
         }
+        let newer = self.services.store().jobs_of_newer_kinds().await?;
+        if newer > 0 {
+            let detail = format!("{newer} jobs of kinds that only a newer version knows wait");
+            let remedy = Some("a worker of that version takes them: finish the upgrade, or start one");
+            report.add(Severity::Note, "jobs", detail, remedy);
+        }
         if report.findings.len() == before {
             report.add(Severity::Ok, "jobs", "nothing waits".to_owned(), None);
         }

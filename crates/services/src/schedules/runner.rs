@@ -1,10 +1,14 @@
-use std::{fmt::Write, sync::Arc, time::Duration};
+use std::{fmt::Write, panic::AssertUnwindSafe, time::Duration};
 
+use futures::FutureExt;
 use hostatlas_domain::{ScheduleRule, Timestamp, truncate_bytes};
-use hostatlas_store::{ClaimedSchedule, FinishSchedule, Store, StoreError, WorkerId};
-use tokio::{task::JoinSet, time::Instant};
+use hostatlas_store::{ClaimedSchedule, FinishSchedule, ScheduleStore, StoreError, WorkerId};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     tasks::{self, Went},
@@ -62,37 +66,72 @@ pub(crate) async fn run(services: Services, worker: WorkerId, stop: Cancellation
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
             () = asked => {}
             () = stop.cancelled() => {}
-            Some(_) = running.join_next() => {}
+            Some(ended) = running.join_next() => note_end(ended),
         }
     }
     while let Some(ended) = running.join_next().await {
-        if let Err(error) = ended {
-            warn!(error = &error as &dyn std::error::Error, "Recurring work broke down");
-        }
+        note_end(ended);
+    }
+}
+
+/// Without its end being written an occurrence is done again after its lease.
+fn note_end(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(error = &error as &dyn std::error::Error, "The end of recurring work broke down");
     }
 }
 
 async fn occurrence(services: Services, claimed: ClaimedSchedule, stop: CancellationToken) {
     let began = Instant::now();
-    let task = claimed.task;
+    let store: &dyn ScheduleStore = services.store().as_ref();
     let went = tokio::select! {
-        went = tasks::work(&services, task, &stop) => went,
-        () = renew_until_lost(services.store(), &claimed) => {
-            warn!("The schedule `{task}` was taken over by another process; its work here is dropped");
+        went = unless_it_breaks_down(&claimed, tasks::work(&services, claimed.task, &stop)) => went,
+        () = renew_until_lost(store, &claimed) => {
+            warn!("The schedule `{}` was taken over by another process; its work here is dropped", claimed.task);
             return;
         }
     };
-    let store = services.store();
-    let said = write(&claimed, &went, began, |finish| store.schedule_finish(finish)).await;
-    match said {
-        Ok(done) => info!("The schedule `{task}` is done: {done}"),
-        Err(error) => warn!("The schedule `{task}` failed: {error}"),
-    }
+    end(store, &claimed, went, began).await;
     services.changed();
 }
 
+/// What `work` says. One that panics has failed: nobody else would be luckier with it before its next time.
+async fn unless_it_breaks_down(claimed: &ClaimedSchedule, work: impl Future<Output = Went>) -> Went {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        error!("The schedule `{}` panicked", claimed.task);
+        Went::Wrong("it broke down: the log of its worker says where".to_owned())
+    })
+}
+
+/// Has written how it went, and says so.
+async fn end(store: &dyn ScheduleStore, claimed: &ClaimedSchedule, went: Went, began: Instant) {
+    let task = claimed.task;
+    let outcome = match went {
+        Went::Well(done) => Ok(done),
+        Went::Wrong(why) => Err(why),
+        Went::Interrupted => return give_up(store, claimed).await,
+    };
+    match write(claimed, &outcome, began, |finish| store.schedule_finish(finish)).await {
+        Ok(done) => info!("The schedule `{task}` is done: {done}"),
+        Err(error) => warn!("The schedule `{task}` failed: {error}"),
+    }
+}
+
+/// Leaves an occurrence that did not end to somebody else, soon. An end would be a lie, and would lose what a person asked
+/// for: of a paused task nothing but a lease that ran out is due again.
+async fn give_up(store: &dyn ScheduleStore, claimed: &ClaimedSchedule) {
+    let task = claimed.task;
+    match store.schedule_renew(task, claimed.token, AFTER_INTERRUPTION).await {
+        Ok(()) => info!("The schedule `{task}` was interrupted; it is taken up again"),
+        Err(error) => warn!(
+            error = &error as &dyn std::error::Error,
+            "The schedule `{task}` was interrupted; it is taken up again once its lease has run out"
+        ),
+    }
+}
+
 /// Ends when somebody else has the occurrence, or may have it soon.
-async fn renew_until_lost(store: &Arc<dyn Store>, claimed: &ClaimedSchedule) {
+async fn renew_until_lost(store: &dyn ScheduleStore, claimed: &ClaimedSchedule) {
     let mut renewed = Instant::now();
     loop {
         tokio::time::sleep(RENEW_INTERVAL).await;
@@ -114,14 +153,14 @@ async fn renew_until_lost(store: &Arc<dyn Store>, claimed: &ClaimedSchedule) {
 }
 
 /// How it ended and when it is done again by `rule`: `took` after the claim, by the store's clock.
-fn finish(claimed: &ClaimedSchedule, rule: &ScheduleRule, went: &Went, took: Duration) -> FinishSchedule {
-    let (mut outcome, interrupted) = match went {
-        Went::Well(done) => (Ok(done.clone()), false),
-        Went::Wrong(why) => (Err(why.clone()), false),
-        Went::Interrupted => (Err("its worker was stopped first; it is taken up again".to_owned()), true),
-    };
-    let next_in =
-        if interrupted { AFTER_INTERRUPTION } else { next_in(rule, claimed.now.plus(took), &mut outcome) };
+fn finish(
+    claimed: &ClaimedSchedule,
+    rule: &ScheduleRule,
+    outcome: &Result<String, String>,
+    took: Duration,
+) -> FinishSchedule {
+    let mut outcome = outcome.clone();
+    let next_in = next_in(rule, claimed.now.plus(took), &mut outcome);
     let cut = |text: String| truncate_bytes(&text, LONGEST_DETAIL).to_owned();
     FinishSchedule {
         task: claimed.task,
@@ -144,7 +183,7 @@ fn next_in(rule: &ScheduleRule, now: Timestamp, outcome: &mut Result<String, Str
 /// is counted from the one that stands when the end is written.
 async fn write<S>(
     claimed: &ClaimedSchedule,
-    went: &Went,
+    outcome: &Result<String, String>,
     began: Instant,
     submit: impl Fn(FinishSchedule) -> S,
 ) -> Result<String, String>
@@ -155,14 +194,14 @@ where
     let mut rule = claimed.rule.clone();
     let mut failures = 0;
     loop {
-        let finish = finish(claimed, &rule, went, began.elapsed());
-        let outcome = finish.outcome.clone();
+        let finish = finish(claimed, &rule, outcome, began.elapsed());
+        let said = finish.outcome.clone();
         match submit(finish).await {
-            Ok(None) => return outcome,
+            Ok(None) => return said,
             Ok(Some(stands)) => rule = stands,
             Err(StoreError::LeaseLost) => {
                 warn!("The schedule `{task}` was done by another process as well");
-                return outcome;
+                return said;
             }
             Err(error) => {
                 failures += 1;
@@ -171,7 +210,7 @@ where
                         error = &error as &dyn std::error::Error,
                         "The end of `{task}` was not written; it is done again"
                     );
-                    return outcome;
+                    return said;
                 }
                 warn!(
                     error = &error as &dyn std::error::Error,
@@ -185,9 +224,70 @@ where
 
 #[cfg(test)]
 mod tests {
-    use hostatlas_domain::{LeaseToken, ScheduleTask};
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use hostatlas_domain::{LeaseToken, Schedule, ScheduleTask};
 
     use super::*;
+
+    /// Notes what becomes of an occurrence.
+    #[derive(Default)]
+    struct Ends {
+        finished: Mutex<Vec<FinishSchedule>>,
+        renewed: Mutex<Vec<(ScheduleTask, LeaseToken, Duration)>>,
+    }
+
+    #[async_trait]
+    impl ScheduleStore for Ends {
+        async fn schedule_finish(&self, finish: FinishSchedule) -> Result<Option<ScheduleRule>, StoreError> {
+            self.finished.lock().expect("no panic").push(finish);
+            Ok(None)
+        }
+
+        async fn schedule_renew(
+            &self,
+            task: ScheduleTask,
+            token: LeaseToken,
+            lease: Duration,
+        ) -> Result<(), StoreError> {
+            self.renewed.lock().expect("no panic").push((task, token, lease));
+            Ok(())
+        }
+
+        async fn schedules_list(&self) -> Result<Vec<Schedule>, StoreError> {
+            Err(not_here())
+        }
+
+        async fn schedule_change(
+            &self,
+            _: ScheduleTask,
+            _: ScheduleRule,
+            _: Duration,
+        ) -> Result<(), StoreError> {
+            Err(not_here())
+        }
+
+        async fn schedule_pause(&self, _: ScheduleTask, _: bool) -> Result<(), StoreError> {
+            Err(not_here())
+        }
+
+        async fn schedule_ask(&self, _: ScheduleTask) -> Result<(), StoreError> {
+            Err(not_here())
+        }
+
+        async fn schedule_claim(
+            &self,
+            _: WorkerId,
+            _: Duration,
+        ) -> Result<Option<ClaimedSchedule>, StoreError> {
+            Err(not_here())
+        }
+    }
+
+    fn not_here() -> StoreError {
+        StoreError::Conflict("the end of an occurrence does not ask this".to_owned())
+    }
 
     fn claimed(rule: &str) -> ClaimedSchedule {
         ClaimedSchedule {
@@ -198,42 +298,56 @@ mod tests {
         }
     }
 
-    fn next(rule: &str, went: &Went, took: u64) -> (Result<String, String>, u64) {
+    fn next(rule: &str, outcome: &Result<String, String>, took: u64) -> (Result<String, String>, u64) {
         let claimed = claimed(rule);
-        let finish = finish(&claimed, &claimed.rule, went, Duration::from_secs(took));
+        let finish = finish(&claimed, &claimed.rule, outcome, Duration::from_secs(took));
         (finish.outcome, finish.next_in.as_secs())
     }
 
     #[test]
     fn an_interval_counts_from_the_end_and_cron_goes_on_by_the_clock() {
-        let well = Went::Well("done".to_owned());
-        assert_eq!(next("every 1h", &well, 100), (Ok("done".to_owned()), 3_600));
+        let well = Ok("done".to_owned());
+        assert_eq!(next("every 1h", &well, 100), (well.clone(), 3_600));
         // 11:40:01; what takes two minutes of a minutely rule does not run again for each that it missed.
-        assert_eq!(next("* * * * *", &well, 120), (Ok("done".to_owned()), 59));
+        assert_eq!(next("* * * * *", &well, 120), (well, 59));
     }
 
-    #[test]
-    fn what_was_interrupted_is_taken_up_soon() {
-        let (outcome, next_in) = next("every 1d", &Went::Interrupted, 1);
-        assert_eq!((outcome.is_err(), next_in), (true, 10));
+    #[tokio::test]
+    async fn what_was_interrupted_has_no_end_and_is_left_to_somebody_else_soon() {
+        let store = Ends::default();
+        end(&store, &claimed("every 1d"), Went::Interrupted, Instant::now()).await;
+        let renewed = store.renewed.into_inner().expect("no panic");
+        assert_eq!(renewed, [(ScheduleTask::Refresh, LeaseToken(1), Duration::from_secs(10))]);
+        assert_eq!(store.finished.into_inner().expect("no panic").len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_panics_has_failed_and_is_done_again_by_its_rule() {
+        let store = Ends::default();
+        let claimed = claimed("every 1d");
+        let went = unless_it_breaks_down(&claimed, async { panic!("recurring work that breaks down") }).await;
+        end(&store, &claimed, went, Instant::now()).await;
+        let finished = store.finished.into_inner().expect("no panic");
+        let facts: Vec<_> = finished.iter().map(|end| (end.outcome.clone(), end.next_in.as_secs())).collect();
+        assert_eq!(facts, [(Err("it broke down: the log of its worker says where".to_owned()), 86_400)]);
     }
 
     #[test]
     fn a_rule_that_cannot_be_read_any_more_is_said_and_tried_daily() {
-        let (outcome, next_in) = next("61 * * * *", &Went::Wrong("broken".to_owned()), 1);
+        let (outcome, next_in) = next("61 * * * *", &Err("broken".to_owned()), 1);
         assert!(outcome.is_err_and(|why| why.starts_with("broken; `61 * * * *` is no schedule")));
         assert_eq!(next_in, 86_400);
     }
 
     #[test]
     fn what_is_said_is_cut_to_what_is_stored() {
-        let (outcome, _) = next("every 1d", &Went::Wrong("é".repeat(1_000)), 1);
+        let (outcome, _) = next("every 1d", &Err("é".repeat(1_000)), 1);
         assert_eq!(outcome.map_err(|why| why.len()), Err(1_024));
     }
 
     #[tokio::test]
     async fn the_rule_that_stands_at_the_end_decides_when_it_is_next() {
-        let submitted = std::sync::Mutex::new(Vec::new());
+        let submitted = Mutex::new(Vec::new());
         let stands: ScheduleRule = "every 5m".parse().expect("a rule");
         let submit = |finish: FinishSchedule| {
             let answer = (finish.rule != stands).then(|| stands.clone());
@@ -241,9 +355,9 @@ mod tests {
             std::future::ready(Ok(answer))
         };
         // The rule that went away had no next time: of that nothing is said any more.
-        let went = Went::Well("done".to_owned());
-        let said = write(&claimed("61 * * * *"), &went, Instant::now(), submit).await;
-        assert_eq!(said.as_deref(), Ok("done"));
+        let outcome = Ok("done".to_owned());
+        let said = write(&claimed("61 * * * *"), &outcome, Instant::now(), submit).await;
+        assert_eq!(said, outcome);
         let expected = [("61 * * * *".to_owned(), 86_400), ("every 5m".to_owned(), 300)];
         assert_eq!(*submitted.lock().expect("no panic"), expected);
     }

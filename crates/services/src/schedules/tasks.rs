@@ -28,7 +28,7 @@ pub(crate) enum Went {
     Well(String),
     /// What went wrong, and what to do about it.
     Wrong(String),
-    /// Its process was told to stop first.
+    /// Its process was told to stop first: it has not ended, and somebody else begins it again.
     Interrupted,
 }
 
@@ -119,7 +119,8 @@ async fn backup(services: &Services) -> Result<Went, Error> {
     let folder = services.config().backup_dir.clone();
     let made = !folder.exists();
     tokio::fs::create_dir_all(&folder).await.map_err(|error| in_folder(&folder, &error))?;
-    let written = services.store().backup(&folder.join(file_name(services.now()))).await;
+    let now = services.store().now().await?;
+    let written = services.store().backup(&folder.join(file_name(now))).await;
     if made && matches!(written, Err(StoreError::NotSupported { .. })) {
         // Nothing will ever be in it.
         let _ = tokio::fs::remove_dir(&folder).await;

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::{Applied, Caches, Rule, Write, apply_writes};
 use crate::{
+    copy,
     counters::{CoverageDelta, hour_of},
     database::touch,
     error::engine,
@@ -21,6 +22,7 @@ pub(super) async fn pin(
     place: &Place,
     caches: &Caches,
 ) -> Result<Applied, StoreError> {
+    copy::refuse_half(connection).await?;
     let found: Option<(i64, Option<i64>)> =
         sqlx::query_as("SELECT id, network FROM host WHERE address = $1 FOR NO KEY UPDATE")
             .bind(address.to_key().to_vec())

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use hostatlas_services::{CopyPhase, CopyReport, CopyRequest, CopyStep, Store, copy};
+use hostatlas_services::{CopyPhase, CopyReport, CopyRequest, CopySource, CopyStep, Store, copy};
 use hostatlas_store_sqlite::Mode;
 
 use crate::{
@@ -26,15 +26,17 @@ pub struct Arguments {
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let source = open_named(&arguments.from, "--from", Mode::Existing).await?;
-    let outcome = match open_named(&arguments.to, "--to", mode_of_target(&arguments.to)).await {
-        Ok(target) => {
-            let outcome = between(context, &source, &target).await;
-            target.close().await;
-            outcome
-        }
-        Err(failure) => Err(failure),
-    };
+    let outcome = from(context, &source, &arguments.to).await;
     source.close().await;
+    outcome
+}
+
+async fn from(context: &Context<'_>, source: &Arc<dyn Store>, to: &str) -> Result<Exit, Failure> {
+    // A source that is refused leaves no target behind.
+    let source = CopySource::new(Arc::clone(source)).await?;
+    let target = open_named(to, "--to", mode_of_target(to)).await?;
+    let outcome = between(context, source, &target).await;
+    target.close().await;
     outcome
 }
 
@@ -47,13 +49,12 @@ fn mode_of_target(url: &str) -> Mode {
 
 async fn between(
     context: &Context<'_>,
-    source: &Arc<dyn Store>,
+    source: CopySource,
     target: &Arc<dyn Store>,
 ) -> Result<Exit, Failure> {
     let shutdown = Shutdown::listen()?;
     let mut progress = Progress::new(context.printer, None, Unit::Count);
-    let request =
-        CopyRequest { source: Arc::clone(source), target: Arc::clone(target), cancel: shutdown.token() };
+    let request = CopyRequest { source, target: Arc::clone(target), cancel: shutdown.token() };
     let outcome = copy(request, |step| show(&mut progress, step)).await;
     progress.finish();
     match outcome {
