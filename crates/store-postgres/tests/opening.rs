@@ -19,7 +19,7 @@ use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::{Cluster, TestDatabase, psql, server_url};
 
 /// The newest migration.
-const NEWEST: i64 = 4;
+const NEWEST: i64 = 5;
 /// A test that waits for chance to bring several cases waits no longer.
 const AT_MOST: Duration = Duration::from_mins(1);
 const ALL_MODES: [Mode; 4] = [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect];

@@ -87,7 +87,7 @@ async fn a_schema_can_be_made_through_a_pooler() {
     let (pooler, database) = (pooler(""), TestDatabase::empty().expect("a database"));
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
     let store = PostgresStore::open(OpenOptions::new(url, Mode::Migrate)).await.expect("a schema");
-    assert_eq!(store.schema_status().await.expect("a status").found, 4);
+    assert_eq!(store.schema_status().await.expect("a status").found, 5);
     while store.tidy().await.expect("housekeeping") {}
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;

@@ -133,7 +133,7 @@ async fn a_restore_moves_the_database_aside_with_its_log() {
     assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
     let before = fs::read(&place.backup).expect("the backup");
     let restored = back(&place.backup, &killed, true).await.expect("restored");
-    assert_eq!((restored.path.as_path(), restored.migration), (killed.as_path(), 4));
+    assert_eq!((restored.path.as_path(), restored.migration), (killed.as_path(), 5));
     assert_eq!(imports(&killed).await, 1);
     assert_eq!(fs::read(&place.backup).expect("the backup"), before);
     let aside = restored.aside.expect("the database before");

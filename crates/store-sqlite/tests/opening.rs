@@ -11,7 +11,7 @@ use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
 /// The newest migration.
-const NEWEST: i64 = 4;
+const NEWEST: i64 = 5;
 
 async fn open(path: &Path, mode: Mode) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await
@@ -200,7 +200,7 @@ async fn a_database_of_schema_1_is_migrated_after_a_copy() {
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;
 
-    let copy = directory.path().join("hostatlas.db.before-migration-4");
+    let copy = directory.path().join(format!("hostatlas.db.before-migration-{NEWEST}"));
     let status = open(&copy, Mode::Inspect).await.expect("the copy").schema_status().await.expect("a status");
     assert_eq!((status.found, status.wanted), (1, NEWEST));
     let made = fs::metadata(&copy).expect("the copy").modified().expect("a time");

@@ -62,6 +62,8 @@ impl Killing {
             self.forget_the_dead().await?;
         }
         self.wait_until_it_goes_on(report).await?;
+        // The check reads everything and keeps a core busy, for which no orphan should have to wait.
+        self.orphans.run_again(self.form.patience(GOES_ON_WITHIN)).await;
         self.check(report).await
     }
 

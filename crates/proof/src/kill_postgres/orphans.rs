@@ -136,6 +136,14 @@ impl Orphans {
         Ok(noted)
     }
 
+    /// Waits until none is left; no longer than `patience`, since [`Orphans::judge`] says what came of each.
+    pub(super) async fn run_again(&self, patience: Duration) {
+        let began = Instant::now();
+        while !lock(&self.watch).waiting.is_empty() && began.elapsed() < patience {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Looks once more, and says what came of them.
     pub(super) async fn judge(mut self, form: Form, report: &mut Report) -> anyhow::Result<()> {
         report.require(!self.watcher.is_finished(), || "the orphans were not watched to the end".to_owned());
