@@ -27,6 +27,8 @@ pub(super) struct Crashes {
     /// Crashes after which nothing was left to do.
     without_work: u32,
     slowest_check: Duration,
+    /// From the crash until the server has recovered.
+    slowest_restart: Duration,
 }
 
 impl Crashes {
@@ -40,6 +42,7 @@ impl Crashes {
         report.number("restart_resumes_measured", self.went_on.len());
         report.number("restart_resume_median_ms", milliseconds(median));
         report.number("restart_resume_slowest_ms", milliseconds(slowest));
+        report.number("restart_slowest_ms", milliseconds(self.slowest_restart));
         report.number("restarts_without_work", self.without_work);
         report.number("check_after_restart_slowest_ms", milliseconds(self.slowest_check));
     }
@@ -54,7 +57,10 @@ impl Killing {
         // Seen once more just before: one that had ended by then is not met.
         self.import(0, report).await?;
         self.counts.crashes_during_an_import += u32::from(self.import.is_running());
+        let stopped = Instant::now();
         tokio::task::block_in_place(|| self.cluster.restart_immediate())?;
+        self.crashes.slowest_restart = self.crashes.slowest_restart.max(stopped.elapsed());
+        self.orphans.server_was_away(stopped.elapsed());
         self.counts.crashes += 1;
         let now = Some(Instant::now());
         self.lost = Lost { by_workers: now, by_imports: now };

@@ -28,6 +28,8 @@ struct Orphan {
     /// The token under which it was orphaned.
     token: i64,
     died: Instant,
+    /// How long there has been no server since then, in which nobody can take anything back.
+    away: Duration,
     /// How long it took until it waited again; none while it lies with the dead.
     taken_back: Option<Duration>,
 }
@@ -45,7 +47,7 @@ impl Seen {
     }
 }
 
-/// How long an orphan took to run again, in two parts.
+/// How long an orphan took to run again, in two parts, without the time in which there was no server.
 #[derive(Clone, Copy, Default)]
 struct Wait {
     /// Until its lease had run out and somebody took it back.
@@ -70,15 +72,19 @@ struct Watch {
     ran_again: BTreeMap<i64, (u64, Wait)>,
     longest_lease: Duration,
     longest_line: Duration,
+    /// The longest of all waits, with the time in which there was no server.
+    longest_with_outages: Duration,
 }
 
 impl Watch {
     fn see(&mut self, job: i64, seen: &Seen) {
         let Some(orphan) = self.waiting.get_mut(&job) else { return };
-        let passed = orphan.died.elapsed();
+        let with_outages = orphan.died.elapsed();
+        let passed = with_outages.saturating_sub(orphan.away);
         if seen.token > orphan.token {
             let lease = orphan.taken_back.unwrap_or(passed);
             self.end(Wait { lease, line: passed.saturating_sub(lease), crashes: seen.crashes });
+            self.longest_with_outages = self.longest_with_outages.max(with_outages);
             self.waiting.remove(&job);
         } else if seen.is_waiting {
             orphan.taken_back.get_or_insert(passed);
@@ -131,9 +137,16 @@ impl Orphans {
         let mut watch = lock(&self.watch);
         let noted = jobs.len();
         watch.noted += noted as u64;
-        let orphan = |(job, token)| (job, Orphan { token, died, taken_back: None });
+        let orphan = |(job, token)| (job, Orphan { token, died, away: Duration::ZERO, taken_back: None });
         watch.waiting.extend(jobs.into_iter().map(orphan));
         Ok(noted)
+    }
+
+    /// Leaves out of every wait how long there was no server just now.
+    pub(super) fn server_was_away(&self, away: Duration) {
+        for orphan in lock(&self.watch).waiting.values_mut() {
+            orphan.away += away;
+        }
     }
 
     /// Waits until none is left; no longer than `patience`, since [`Orphans::judge`] says what came of each.
@@ -167,6 +180,7 @@ impl Orphans {
         report.number("orphans_watched", watch.noted);
         report.number("orphans_ran_again", watch.ran_again.values().map(|(jobs, _)| jobs).sum::<u64>());
         report.number("orphan_slowest_ms", milliseconds(slowest.total()));
+        report.number("orphan_slowest_with_outages_ms", milliseconds(watch.longest_with_outages));
         report.number("orphan_slowest_until_taken_back_ms", milliseconds(slowest.lease));
         report.number("orphan_slowest_in_line_ms", milliseconds(slowest.line));
         report.number("orphan_slowest_crashes", slowest.crashes);
