@@ -71,7 +71,17 @@ struct Progress {
     started: Instant,
     claimed_last: Instant,
     claimed_jobs: u64,
+    /// Whether what was claimed last is a job that runs alone, since two workers died with it.
+    last_runs_alone: bool,
     warned: bool,
+}
+
+impl Progress {
+    /// Whether nothing may run beside what runs: if the worker dies with it, a job of another batch would have died alone
+    /// as well, and three times is the end of it.
+    fn is_alone(&self) -> bool {
+        self.last_runs_alone && !self.running.is_empty()
+    }
 }
 
 impl Lane {
@@ -85,6 +95,7 @@ impl Lane {
             started: Instant::now(),
             claimed_last: Instant::now(),
             claimed_jobs: 0,
+            last_runs_alone: false,
             warned: false,
         };
         let ended = self.claim_and_run(&mut progress).await;
@@ -97,7 +108,7 @@ impl Lane {
     async fn claim_and_run(&self, progress: &mut Progress) -> Result<(), StoreError> {
         while !self.shutdown.is_cancelled() {
             let mode = self.mode(progress);
-            if progress.running.len() >= self.depth(mode) {
+            if progress.running.len() >= self.depth(mode) || progress.is_alone() {
                 self.wait_for_slot(progress).await;
                 continue;
             }
@@ -173,6 +184,7 @@ impl Lane {
         progress.warned = false;
         progress.claimed_jobs += jobs.len() as u64;
         let ids = jobs.iter().map(|job| job.id).collect();
+        progress.last_runs_alone = jobs.iter().any(|job| job.crash_count > 1);
         let task = progress.running.spawn(batch::run(self.context.clone(), jobs, mode, claimed));
         if mode == ClaimMode::Peek {
             progress.in_flight.insert(task.id(), ids);
