@@ -45,6 +45,8 @@ pub(super) struct MemoryStore {
     pub(super) rescued_at_start: u64,
     /// How long a finish takes.
     pub(super) finish_takes: Duration,
+    /// How many workers died with each job.
+    pub(super) crash_count: u32,
     /// Which kinds each claim asked for.
     pub(super) kinds_asked: Mutex<HashSet<JobKind>>,
     pub(super) rescues: Mutex<Vec<Rescue>>,
@@ -111,7 +113,7 @@ impl JobStore for MemoryStore {
                 attempt: row.attempt.max(1),
                 max_attempts: 8,
                 force: false,
-                crash_count: 0,
+                crash_count: self.crash_count,
                 satisfied: false,
             }
         });

@@ -129,6 +129,18 @@ async fn peeked_jobs_in_flight_are_not_claimed_again_while_their_end_is_written(
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_claimed_beside_a_job_that_runs_alone() {
+    let mut took = Vec::new();
+    for crash_count in [0, 1, 2, 3] {
+        let store = Arc::new(MemoryStore { crash_count, ..MemoryStore::with_jobs(4) });
+        let began = Instant::now();
+        drain(&store, Work::Take(Duration::from_millis(100)), ClaimMode::Lease, 1).await;
+        took.push((began.elapsed().as_millis() + 50) / 100);
+    }
+    assert_eq!(took, [2, 2, 4, 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_batches_are_worked_on_at_once_as_the_worker_was_told() {
     let mut took = Vec::new();
     for mode in [ClaimMode::Peek, ClaimMode::Lease] {
