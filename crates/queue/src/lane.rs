@@ -21,6 +21,7 @@ use tracing::{error, warn};
 use crate::{
     backoff::spread,
     batch::{self, BatchContext},
+    company::{Company, Place},
     leases::LEASE,
     worker::Tidy,
 };
@@ -55,6 +56,8 @@ pub(crate) struct Lane {
     /// Whether no other process runs jobs. Only then may jobs be read without being marked as running.
     pub(crate) exclusive: bool,
     pub(crate) after_crash: bool,
+    /// What all lanes of this process work on.
+    pub(crate) company: Company,
     pub(crate) wake: Arc<Notify>,
     /// Fires when claiming has to stop.
     pub(crate) shutdown: CancellationToken,
@@ -71,17 +74,9 @@ struct Progress {
     started: Instant,
     claimed_last: Instant,
     claimed_jobs: u64,
-    /// Whether what was claimed last is a job that runs alone, since two workers died with it.
-    last_runs_alone: bool,
+    /// Whether the next job is one that has to run alone, as far as is known.
+    next_alone: bool,
     warned: bool,
-}
-
-impl Progress {
-    /// Whether nothing may run beside what runs: if the worker dies with it, a job of another batch would have died alone
-    /// as well, and three times is the end of it.
-    fn is_alone(&self) -> bool {
-        self.last_runs_alone && !self.running.is_empty()
-    }
 }
 
 impl Lane {
@@ -95,7 +90,7 @@ impl Lane {
             started: Instant::now(),
             claimed_last: Instant::now(),
             claimed_jobs: 0,
-            last_runs_alone: false,
+            next_alone: false,
             warned: false,
         };
         let ended = self.claim_and_run(&mut progress).await;
@@ -108,27 +103,34 @@ impl Lane {
     async fn claim_and_run(&self, progress: &mut Progress) -> Result<(), StoreError> {
         while !self.shutdown.is_cancelled() {
             let mode = self.mode(progress);
-            if progress.running.len() >= self.depth(mode) || progress.is_alone() {
+            if progress.running.len() >= self.depth(mode)
+                || progress.next_alone && !progress.running.is_empty()
+            {
                 self.wait_for_slot(progress).await;
                 continue;
             }
+            let Some(place) = self.place(progress).await else { break };
             // Listen before looking: a job queued between an empty claim and the wait would sleep until the next poll.
             let woken = self.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let heard = self.listen().await;
-            match self.claim(progress, mode).await {
+            match self.claim(progress, mode, &place).await {
                 Ok(jobs) if jobs.is_empty() => {
+                    drop(place);
                     if !progress.running.is_empty() {
                         self.wait_for_slot(progress).await;
                         continue;
                     }
-                    if self.idle(progress, woken, heard).await? {
+                    if self.idle(progress, mode, woken, heard).await? {
                         return Ok(());
                     }
                 }
-                Ok(jobs) => self.start(progress, jobs, mode),
-                Err(error) => self.claim_failed(progress, error).await?,
+                Ok(jobs) => self.start(progress, jobs, mode, place),
+                Err(error) => {
+                    drop(place);
+                    self.claim_failed(progress, error).await?;
+                }
             }
         }
         Ok(())
@@ -148,6 +150,14 @@ impl Lane {
         if leases { ClaimMode::Lease } else { self.context.handler.mode() }
     }
 
+    /// Where the next batch is claimed and run; none if claiming has to stop before there is one.
+    async fn place(&self, progress: &Progress) -> Option<Place> {
+        let place = async {
+            if progress.next_alone { self.company.alone().await } else { self.company.join().await }
+        };
+        self.shutdown.run_until_cancelled(place).await
+    }
+
     /// Begins to listen for jobs that other processes queue. A hint that came before is spent: the claim that follows
     /// finds what it was about.
     async fn listen(&self) -> BoxFuture<'_, ()> {
@@ -161,9 +171,21 @@ impl Lane {
         heard
     }
 
-    async fn claim(&self, progress: &mut Progress, mode: ClaimMode) -> Result<Vec<ClaimedJob>, StoreError> {
+    async fn claim(
+        &self,
+        progress: &mut Progress,
+        mode: ClaimMode,
+        place: &Place,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
         progress.claims += 1;
-        let params = ClaimJobs {
+        let params = self.params(progress, mode, place.is_alone());
+        let jobs = self.context.store.jobs_claim(params).await?;
+        progress.errors = 0;
+        Ok(jobs)
+    }
+
+    fn params(&self, progress: &Progress, mode: ClaimMode, alone: bool) -> ClaimJobs {
+        ClaimJobs {
             kinds: vec![self.context.handler.kind()],
             limit: self.context.handler.batch_size(),
             lease: LEASE,
@@ -171,21 +193,25 @@ impl Lane {
             mode,
             oldest_first: progress.claims.is_multiple_of(OLDEST_FIRST_SHARE),
             crashed_limit: CRASHED_LIMIT,
+            alone,
             except: progress.in_flight.values().flatten().copied().collect(),
-        };
-        let jobs = self.context.store.jobs_claim(params).await?;
-        progress.errors = 0;
-        Ok(jobs)
+        }
     }
 
-    fn start(&self, progress: &mut Progress, jobs: Vec<ClaimedJob>, mode: ClaimMode) {
+    fn start(&self, progress: &mut Progress, jobs: Vec<ClaimedJob>, mode: ClaimMode, place: Place) {
         let claimed = Instant::now();
         progress.claimed_last = claimed;
         progress.warned = false;
         progress.claimed_jobs += jobs.len() as u64;
         let ids = jobs.iter().map(|job| job.id).collect();
-        progress.last_runs_alone = jobs.iter().any(|job| job.crash_count > 1);
-        let task = progress.running.spawn(batch::run(self.context.clone(), jobs, mode, claimed));
+        // After one that has to run alone comes the next.
+        progress.next_alone = jobs.iter().any(|job| job.crash_count > 1);
+        let place = if progress.next_alone { place } else { place.shared() };
+        let batch = batch::run(self.context.clone(), jobs, mode, claimed);
+        let task = progress.running.spawn(async move {
+            let _place = place;
+            batch.await
+        });
         if mode == ClaimMode::Peek {
             progress.in_flight.insert(task.id(), ids);
         }
@@ -222,9 +248,11 @@ impl Lane {
     async fn idle(
         &self,
         progress: &mut Progress,
+        mode: ClaimMode,
         woken: impl Future<Output = ()>,
         heard: impl Future<Output = ()>,
     ) -> Result<bool, StoreError> {
+        let was_alone = std::mem::take(&mut progress.next_alone);
         let kinds = [self.context.handler.kind()];
         let next = match self.context.store.jobs_next_due(&kinds).await {
             Ok(next) => next,
@@ -236,6 +264,10 @@ impl Lane {
         let due_now = next == Some(Duration::ZERO);
         if self.drain && !due_now {
             return Ok(true);
+        }
+        // Who was alone and found nothing need not ask.
+        if due_now && !was_alone && self.first_alone(progress, mode).await? {
+            return Ok(false);
         }
         if due_now {
             self.watch(progress);
@@ -254,6 +286,15 @@ impl Lane {
             () = self.shutdown.cancelled() => {}
         }
         Ok(false)
+    }
+
+    /// Whether nothing was claimed since the first job has to run alone; the next claim is made for it.
+    async fn first_alone(&self, progress: &mut Progress, mode: ClaimMode) -> Result<bool, StoreError> {
+        match self.context.store.jobs_first_alone(self.params(progress, mode, true)).await {
+            Ok(alone) => progress.next_alone = alone,
+            Err(error) => self.claim_failed(progress, error).await?,
+        }
+        Ok(progress.next_alone)
     }
 
     async fn tidy(&self) -> bool {

@@ -11,6 +11,7 @@
 
 mod backoff;
 mod batch;
+mod company;
 mod handler;
 mod housekeeping;
 mod lane;

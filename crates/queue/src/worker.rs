@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     Handler,
     batch::{BatchContext, Tally},
+    company::Company,
     housekeeping::{self, Maintenance, Registry},
     lane::{Lane, first_error},
     leases::Leases,
@@ -117,6 +118,7 @@ pub struct QueueWorker {
 struct Shared {
     leases: Arc<Leases>,
     tally: Arc<Tally>,
+    company: Company,
     /// Fires when claiming has to stop.
     stop: CancellationToken,
     /// Fires when what is in flight has to be given back.
@@ -152,6 +154,7 @@ impl QueueWorker {
         let shared = Shared {
             leases: Arc::new(Leases::default()),
             tally: Arc::new(Tally::default()),
+            company: Company::default(),
             stop: shutdown.child_token(),
             abort: CancellationToken::new(),
         };
@@ -254,6 +257,7 @@ impl QueueWorker {
             drain: self.options.drain,
             exclusive,
             after_crash,
+            company: shared.company.clone(),
             wake: self.wake.clone(),
             shutdown: shared.stop.clone(),
             tidy: self.tidy.clone(),

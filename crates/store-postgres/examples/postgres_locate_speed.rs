@@ -155,6 +155,7 @@ async fn work(store: &PostgresStore, answers: &[Arc<Located>], limit: u32, worke
             mode: ClaimMode::Lease,
             oldest_first: false,
             crashed_limit: 50,
+            alone: true,
             except: Vec::new(),
         };
         let jobs = store.jobs_claim(params).await.expect("a claim");

@@ -235,6 +235,7 @@ fn claim(limit: u32) -> ClaimJobs {
         mode: ClaimMode::Lease,
         oldest_first: false,
         crashed_limit: 50,
+        alone: true,
         except: Vec::new(),
     }
 }

@@ -74,6 +74,17 @@ impl JobStore for PostgresStore {
             .await
     }
 
+    async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError> {
+        let params = Arc::new(params);
+        // What it finds it locks for a moment, as a claim does: what others hold is not the first.
+        self.database
+            .write(move |connection, now| {
+                let params = Arc::clone(&params);
+                Box::pin(async move { claim::first_alone(connection, now, &params).await })
+            })
+            .await
+    }
+
     async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
         if params.fence == Fence::Waiting {
             return Err(not_alone("jobs that are not marked as running cannot be finished"));

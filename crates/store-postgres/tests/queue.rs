@@ -72,6 +72,7 @@ fn claim(limit: u32) -> ClaimJobs {
         mode: ClaimMode::Lease,
         oldest_first: false,
         crashed_limit: 3,
+        alone: true,
         except: Vec::new(),
     }
 }

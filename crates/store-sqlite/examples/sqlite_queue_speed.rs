@@ -235,6 +235,7 @@ fn claim(limit: u32, mode: ClaimMode, except: Vec<JobId>) -> ClaimJobs {
         mode,
         oldest_first: false,
         crashed_limit: 50,
+        alone: true,
         except,
     }
 }

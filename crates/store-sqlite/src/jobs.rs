@@ -80,6 +80,10 @@ impl JobStore for SqliteStore {
         }
     }
 
+    async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError> {
+        self.database.read(move |connection, now| Box::pin(claim::first_alone(connection, now, params))).await
+    }
+
     async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
         if params.finished.is_empty() {
             return Ok(Vec::new());

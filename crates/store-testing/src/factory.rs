@@ -171,6 +171,7 @@ pub(crate) fn claim(limit: u32, mode: ClaimMode) -> ClaimJobs {
         mode,
         oldest_first: false,
         crashed_limit: 50,
+        alone: true,
         except: Vec::new(),
     }
 }

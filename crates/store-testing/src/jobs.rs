@@ -205,55 +205,6 @@ pub async fn released_jobs_keep_their_attempts(test: &TestStore) {
     assert!(next.token > job.token);
 }
 
-/// After a crash its jobs come in a group without others, after the next one by one.
-pub async fn crashed_jobs_come_in_groups_and_then_alone(test: &TestStore) {
-    let observations: Vec<_> = (1..=6).map(|last| up(&format!("8.8.8.{last}"))).collect();
-    record(&**test, &observations).await;
-    assert_eq!(lease(&**test, 4).await.len(), 4);
-    test.jobs_rescue(Rescue::All).await.expect("rescued");
-    let params = ClaimJobs { crashed_limit: 3, ..claim(10, ClaimMode::Lease) };
-    let group = test.jobs_claim(params).await.expect("a claim");
-    let crashes: Vec<_> = group.iter().map(|job| job.crash_count).collect();
-    assert!(crashes == [1, 1, 1] || crashes == [0, 0], "{crashes:?}");
-    let group = if crashes[0] == 1 {
-        group
-    } else {
-        finish(&**test, group.iter().map(|job| finished(job, done())).collect()).await;
-        test.jobs_claim(ClaimJobs { crashed_limit: 3, ..claim(10, ClaimMode::Lease) }).await.expect("a claim")
-    };
-    assert_eq!(group.len(), 3);
-    test.jobs_rescue(Rescue::All).await.expect("rescued");
-    let mut sizes = Vec::new();
-    loop {
-        let jobs = lease(&**test, 10).await;
-        if jobs.is_empty() {
-            break;
-        }
-        if jobs[0].crash_count == 2 {
-            sizes.push(jobs.len());
-        }
-        finish(&**test, jobs.iter().map(|job| finished(job, done())).collect()).await;
-    }
-    assert_eq!(sizes, [1, 1, 1]);
-}
-
-/// A job is given up only after its worker died three times while it ran alone.
-pub async fn three_deaths_alone_discard_a_job(test: &TestStore) {
-    one_job(test).await;
-    let mut deaths = 0;
-    loop {
-        let jobs = lease(&**test, 1).await;
-        let Some(job) = jobs.first() else { break };
-        deaths += 1;
-        assert!(deaths <= 10, "job {} is rescued for ever", job.id);
-        test.jobs_rescue(Rescue::All).await.expect("rescued");
-    }
-    let job = test.jobs_list(JobFilter::default(), None, 1).await.expect("a list").items.remove(0);
-    assert_eq!((job.state, deaths), (JobState::Discarded, 5));
-    let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
-    assert_eq!(host.unlocated_reason, Some(UnlocatedReason::Poison));
-}
-
 /// Bulk retry makes at most one live job a key.
 pub async fn retry_revives_the_newest_and_skips_live_keys(test: &TestStore) {
     record(&**test, &[up("8.8.8.1"), up("8.8.8.2")]).await;

@@ -7,6 +7,7 @@
 
 pub mod caps;
 pub mod copying;
+pub mod crashes;
 mod factory;
 pub mod hosts;
 pub mod imports;
@@ -111,8 +112,6 @@ macro_rules! conformance {
             a_rescued_job_ignores_its_first_worker,
             a_renewed_lease_is_not_rescued,
             released_jobs_keep_their_attempts,
-            crashed_jobs_come_in_groups_and_then_alone,
-            three_deaths_alone_discard_a_job,
             a_lease_is_overdue_a_while_after_it_ran_out,
             retry_revives_the_newest_and_skips_live_keys,
             cancelling_leaves_the_host_alone,
@@ -167,6 +166,11 @@ macro_rules! conformance {
             places_report_their_changes_once,
             a_filtered_map_counts_matching_hosts,
             every_change_moves_its_topic,
+        );
+        $crate::conformance!(@cases $open, crashes:
+            crashed_jobs_come_in_groups_and_then_alone,
+            three_deaths_alone_discard_a_job,
+            what_has_to_run_alone_waits_for_who_has_nothing_else,
         );
         $crate::conformance!(@cases $open, caps:
             a_capped_kind_runs_no_more_than_its_cap,

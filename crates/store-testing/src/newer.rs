@@ -138,6 +138,7 @@ pub async fn jobs_of_an_unknown_kind_are_left_alone(source: &TestStore, test: &T
         mode,
         oldest_first: false,
         crashed_limit: 50,
+        alone: true,
         except: Vec::new(),
     };
     let claimed = test.jobs_claim(claim(ClaimMode::Lease)).await.expect("jobs");

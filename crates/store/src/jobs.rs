@@ -84,6 +84,9 @@ pub struct ClaimJobs {
     pub oldest_first: bool,
     /// At most so many jobs that were running when their worker died; jobs whose group of such died again come alone.
     pub crashed_limit: u32,
+    /// Whether one that has to come alone may come at all: only while the worker has nothing else to run. Where it may
+    /// not and is the first, nothing comes, so that it is not passed over.
+    pub alone: bool,
     /// With [`ClaimMode::Peek`]: jobs to leave out, since they are in flight.
     pub except: Vec<JobId>,
 }
@@ -97,7 +100,7 @@ impl ClaimJobs {
         match crash_count {
             0 => self.limit,
             1 => self.crashed_limit.clamp(1, self.limit.max(1)),
-            _ => self.limit.min(1),
+            _ => self.limit.min(self.alone.into()),
         }
     }
 }
@@ -253,8 +256,12 @@ pub trait JobStore: Send + Sync {
 
     /// The next jobs to run: strictly by priority, then time, then id. No job is returned to two workers for the same
     /// token. Of a kind with a cap so many come that no more than its cap run: with [`ClaimMode::Peek`], those in
-    /// `except` count as running. An empty answer means that nothing is due, or that the cap is reached.
+    /// `except` count as running. An empty answer means that nothing is due, that the cap is reached, or that the first
+    /// has to run alone and may not.
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError>;
+
+    /// Whether the first of the jobs that [`JobStore::jobs_claim`] would choose from has to run alone.
+    async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError>;
 
     /// Ends attempts and applies their effects, only to jobs whose fence holds; answers those whose fence did not,
     /// and about which nothing was changed. A job whose rerun was asked for becomes available, whatever its end.

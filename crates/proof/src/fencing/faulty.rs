@@ -180,6 +180,10 @@ impl JobStore for Faulty {
         Ok(claimed)
     }
 
+    async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError> {
+        self.inner.jobs_first_alone(params).await
+    }
+
     async fn jobs_finish(&self, mut params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
         if params.fence == Fence::Waiting {
             return self.finish_peeked(params).await;

@@ -158,6 +158,7 @@ impl Traveller<'_> {
             mode: ClaimMode::Lease,
             oldest_first: false,
             crashed_limit: 50,
+            alone: true,
             except: Vec::new(),
         };
         self.running.extend(self.store.jobs_claim(params).await?);

@@ -33,6 +33,14 @@ pub(super) struct Row {
     token: LeaseToken,
     running: bool,
     attempt: u32,
+    /// How many workers died with it.
+    crash_count: u32,
+}
+
+impl Row {
+    fn is_due(&self) -> bool {
+        !self.running && self.run_at <= Instant::now()
+    }
 }
 
 #[derive(Default)]
@@ -45,8 +53,6 @@ pub(super) struct MemoryStore {
     pub(super) rescued_at_start: u64,
     /// How long a finish takes.
     pub(super) finish_takes: Duration,
-    /// How many workers died with each job.
-    pub(super) crash_count: u32,
     /// Which kinds each claim asked for.
     pub(super) kinds_asked: Mutex<HashSet<JobKind>>,
     pub(super) rescues: Mutex<Vec<Rescue>>,
@@ -69,8 +75,19 @@ impl MemoryStore {
         store
     }
 
+    /// A job for each of these numbers of workers that died with it.
+    pub(super) fn with_crashes(crashes: &[u32]) -> Self {
+        let store = Self::default();
+        for (id, crash_count) in (1..).zip(crashes) {
+            store.add(id, Duration::ZERO);
+            store.rows().entry(JobId(id)).and_modify(|row| row.crash_count = *crash_count);
+        }
+        store
+    }
+
     pub(super) fn add(&self, id: i64, delay: Duration) {
-        let row = Row { run_at: Instant::now() + delay, token: LeaseToken(0), running: false, attempt: 0 };
+        let run_at = Instant::now() + delay;
+        let row = Row { run_at, token: LeaseToken(0), running: false, attempt: 0, crash_count: 0 };
         self.rows().insert(JobId(id), row);
     }
 
@@ -92,12 +109,12 @@ impl JobStore for MemoryStore {
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
         self.claims.lock().expect("no test panics in here").push((params.mode, params.oldest_first));
         self.kinds_asked.lock().expect("no test panics in here").extend(params.kinds.iter().copied());
-        let except: HashSet<JobId> = params.except.into_iter().collect();
         let mut rows = self.rows();
-        let due = rows
-            .iter_mut()
-            .filter(|(id, row)| !row.running && row.run_at <= Instant::now() && !except.contains(id));
-        let claimed = due.take(params.limit as usize).map(|(id, row)| {
+        let mut due =
+            rows.iter_mut().filter(|(id, row)| row.is_due() && !params.except.contains(id)).peekable();
+        let crashes = due.peek().map_or(0, |(_, row)| row.crash_count);
+        let alike = due.take_while(|(_, row)| row.crash_count == crashes);
+        let claimed = alike.take(params.together(crashes) as usize).map(|(id, row)| {
             if params.mode == ClaimMode::Lease {
                 row.running = true;
                 row.token.0 += 1;
@@ -113,11 +130,17 @@ impl JobStore for MemoryStore {
                 attempt: row.attempt.max(1),
                 max_attempts: 8,
                 force: false,
-                crash_count: self.crash_count,
+                crash_count: row.crash_count,
                 satisfied: false,
             }
         });
         Ok(claimed.collect())
+    }
+
+    async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError> {
+        let rows = self.rows();
+        let first = rows.iter().find(|(id, row)| row.is_due() && !params.except.contains(id));
+        Ok(first.is_some_and(|(_, row)| row.crash_count > 1))
     }
 
     async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {

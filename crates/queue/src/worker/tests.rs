@@ -18,6 +18,7 @@ enum Work {
 }
 
 struct TestHandler {
+    kind: JobKind,
     work: Work,
     mode: ClaimMode,
     batch: u32,
@@ -26,7 +27,7 @@ struct TestHandler {
 #[async_trait]
 impl Handler for TestHandler {
     fn kind(&self) -> JobKind {
-        JobKind::ALL[0]
+        self.kind
     }
 
     fn batch_size(&self) -> u32 {
@@ -83,7 +84,7 @@ fn worker(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32, dra
         store: store.clone(),
         workers: store.clone(),
         tidy: Arc::new(NoTidy),
-        handlers: vec![Arc::new(TestHandler { work, mode, batch })],
+        handlers: vec![Arc::new(TestHandler { kind: JobKind::ALL[0], work, mode, batch })],
         options: QueueWorkerOptions { identity, concurrency: 2, drain },
         wake: Arc::new(Notify::new()),
         on_finish: Arc::new(|| {}),
@@ -128,16 +129,45 @@ async fn peeked_jobs_in_flight_are_not_claimed_again_while_their_end_is_written(
     assert!(began.elapsed() < Duration::from_millis(800), "{:?}", began.elapsed());
 }
 
+/// How many rounds of work it takes to drain jobs with which so many workers died, one job a batch.
+async fn rounds(crashes: &[u32], mode: ClaimMode, kinds: &[JobKind]) -> u128 {
+    let store = Arc::new(MemoryStore::with_crashes(crashes));
+    let work = Work::Take(Duration::from_millis(100));
+    let mut worker = worker(&store, work, mode, 1, true);
+    let handler =
+        |kind: &JobKind| Arc::new(TestHandler { kind: *kind, work, mode, batch: 1 }) as Arc<dyn Handler>;
+    worker.handlers = kinds.iter().map(handler).collect();
+    let began = Instant::now();
+    let summary = worker.run(&ALONE, CancellationToken::new()).await.expect("memory does not fail");
+    assert_eq!(summary.completed, crashes.len() as u64);
+    (began.elapsed().as_millis() + 50) / 100
+}
+
 #[tokio::test(start_paused = true)]
-async fn nothing_is_claimed_beside_a_job_that_runs_alone() {
-    let mut took = Vec::new();
-    for crash_count in [0, 1, 2, 3] {
-        let store = Arc::new(MemoryStore { crash_count, ..MemoryStore::with_jobs(4) });
-        let began = Instant::now();
-        drain(&store, Work::Take(Duration::from_millis(100)), ClaimMode::Lease, 1).await;
-        took.push((began.elapsed().as_millis() + 50) / 100);
+async fn what_has_to_run_alone_runs_beside_nothing_else() {
+    for mode in [ClaimMode::Lease, ClaimMode::Peek] {
+        let one_kind = &JobKind::ALL[..1];
+        for (crashes, expected) in [
+            (&[0, 0, 0, 0][..], 2),
+            (&[1, 1, 1, 1], 2),
+            (&[2, 2, 2, 2], 4),
+            (&[3, 4], 2),
+            // Neither beside what was begun before it, nor with something begun beside it.
+            (&[0, 2], 2),
+            (&[2, 0], 2),
+            (&[0, 0, 2, 0, 0], 3),
+        ] {
+            assert_eq!(rounds(crashes, mode, one_kind).await, expected, "{crashes:?} with {mode:?}");
+        }
     }
-    assert_eq!(took, [2, 2, 4, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_to_run_alone_runs_beside_no_other_kind_either() {
+    let two_kinds = &JobKind::ALL[..2];
+    for (crashes, expected) in [(&[0, 0, 0, 0][..], 1), (&[2, 2, 2, 2], 4), (&[0, 2], 2), (&[2, 0], 2)] {
+        assert_eq!(rounds(crashes, ClaimMode::Lease, two_kinds).await, expected, "{crashes:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

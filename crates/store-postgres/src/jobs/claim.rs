@@ -30,7 +30,7 @@ pub(super) async fn lease(
     }
     let first = if params.limit > params.crashed_limit {
         let first = crashes_of_first(connection, now, &rooms, params).await?;
-        let Some(first) = first else { return Ok(Vec::new()) };
+        let Some(first) = first.filter(|first| params.together(*first) > 0) else { return Ok(Vec::new()) };
         Some(first)
     } else {
         None
@@ -56,6 +56,19 @@ pub(super) async fn lease(
     counts.write(connection).await?;
     touch(connection, &[Topic::Jobs]).await?;
     claimed(&row)
+}
+
+/// Whether the job that comes first has to run alone.
+pub(super) async fn first_alone(
+    connection: &mut PgConnection,
+    now: i64,
+    params: &ClaimJobs,
+) -> Result<bool, StoreError> {
+    let rooms = rooms(connection, &params.kinds, 1).await?;
+    if rooms.is_empty() {
+        return Ok(false);
+    }
+    Ok(crashes_of_first(connection, now, &rooms, params).await?.is_some_and(|crashes| crashes > 1))
 }
 
 /// How often a worker died with the job that comes first; none if nothing is due.
@@ -268,6 +281,7 @@ mod tests {
             mode: ClaimMode::Lease,
             oldest_first,
             crashed_limit: 50,
+            alone: true,
             except: Vec::new(),
         }
     }

@@ -46,6 +46,17 @@ pub(super) async fn peek(
     Ok(candidates.into_iter().map(|candidate| candidate.job).collect())
 }
 
+/// Whether the job that comes first has to run alone.
+pub(super) async fn first_alone(
+    connection: &mut SqliteConnection,
+    now: i64,
+    params: ClaimJobs,
+) -> Result<bool, StoreError> {
+    let params = ClaimJobs { limit: 1, alone: true, ..params };
+    let first = candidates(connection, now, &params).await?;
+    Ok(first.iter().any(|first| first.job.crash_count > 1))
+}
+
 /// Marks jobs as running.
 pub(super) async fn lease(
     connection: &mut SqliteConnection,
@@ -99,8 +110,10 @@ async fn candidates(
     // Whoever reads thousands to take one that has to run alone is ten times as long about it.
     let first = find(connection, now, params, kinds, &rooms, 1).await?;
     let most = first.first().map_or(0, |first| params.together(first.job.crash_count));
-    if most <= 1 {
-        return Ok(first);
+    match most {
+        0 => return Ok(Vec::new()),
+        1 => return Ok(first),
+        _ => {}
     }
     let mut found = find(connection, now, params, kinds, &rooms, most).await?;
     one_class(&mut found);

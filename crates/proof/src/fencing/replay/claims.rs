@@ -108,6 +108,7 @@ pub(in crate::fencing) async fn refuses_peeks(jobs: &dyn JobStore) -> anyhow::Re
         mode: ClaimMode::Peek,
         oldest_first: false,
         crashed_limit: 1,
+        alone: true,
         except: Vec::new(),
     };
     let claimed = jobs.jobs_claim(params).await.map(|_| ());
@@ -131,6 +132,7 @@ fn asking(worker: u8, mode: ClaimMode, some: bool, random: &mut StdRng) -> Claim
         mode,
         oldest_first: random.random_bool(0.3),
         crashed_limit: 50,
+        alone: true,
         except: Vec::new(),
     }
 }
