@@ -1,5 +1,8 @@
 //! Numbers and addresses as people read them.
 
+#[cfg(feature = "ssr")]
+use std::time::Duration;
+
 /// Number and unit stay together.
 pub const NBSP: char = '\u{a0}';
 
@@ -68,6 +71,20 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// `10 seconds`, `an hour`, `30 days`: a length that was chosen, in the largest unit that it is a multiple of.
+#[cfg(feature = "ssr")]
+pub fn span(length: Duration) -> String {
+    const UNITS: [(u64, &str, &str); 3] =
+        [(86_400, "a day", "days"), (3_600, "an hour", "hours"), (60, "a minute", "minutes")];
+    let seconds = length.as_secs();
+    let fits = |(unit, ..): &(u64, &str, &str)| seconds >= *unit && seconds.is_multiple_of(*unit);
+    let (unit, one, many) = UNITS.into_iter().find(fits).unwrap_or((1, "a second", "seconds"));
+    match seconds / unit {
+        1 => one.to_owned(),
+        number => format!("{}{NBSP}{many}", grouped(number)),
+    }
+}
+
 /// `187 km`, `10,056 km`
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the earth is 20,000 km wide")]
 pub fn kilometres(distance: f64) -> String {
@@ -132,6 +149,16 @@ mod tests {
         assert_eq!(
             [share(999_999, 1_000_000), share(5, 5), share(0, 0)].map(percent),
             ["99.9\u{a0}%", "100.0\u{a0}%", "0.0\u{a0}%"]
+        );
+    }
+
+    #[cfg(feature = "ssr")]
+    #[test]
+    fn a_length_is_said_in_the_largest_unit_that_it_is_a_multiple_of() {
+        let said = [0, 1, 10, 60, 90, 7_200, 86_400, 30 * 86_400].map(|s| span(Duration::from_secs(s)));
+        assert_eq!(
+            said.map(|said| said.replace(NBSP, " ")),
+            ["0 seconds", "a second", "10 seconds", "a minute", "90 seconds", "2 hours", "a day", "30 days"]
         );
     }
 

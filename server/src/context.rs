@@ -1,10 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use hostatlas_services::{
-    Error, Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, ProviderProblem, Services,
+    Error, Ledger, Locator, LocatorConfig, MadeLocator, MmdbConfig, OpenMode, ProviderProblem, Services,
     ServicesConfig, StoreError, StoreLedger, locator,
 };
-use hostatlas_store_sqlite::Mode;
 use tokio::sync::OnceCell;
 
 use crate::{configuration::Configuration, failure::Failure, printer::Printer, stores};
@@ -16,7 +15,7 @@ const SERVER_STARTS: Duration = Duration::from_secs(30);
 /// How a command opens the database.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    mode: Mode,
+    mode: OpenMode,
     patience: Duration,
     /// Whether rows of a copy may still come.
     half: bool,
@@ -24,21 +23,21 @@ pub struct Opening {
 
 impl Opening {
     /// For what runs on its own: a server that is not up yet is waited for.
-    pub const fn waiting(mode: Mode) -> Self {
+    pub const fn waiting(mode: OpenMode) -> Self {
         Self { mode, patience: SERVER_STARTS, half: false }
     }
 
     /// For what only looks: a database into which a copy is under way will do, too.
-    pub const fn half(mode: Mode) -> Self {
+    pub const fn half(mode: OpenMode) -> Self {
         Self { mode, patience: Duration::ZERO, half: true }
     }
 }
 
 /// For people: at once or not at all.
-impl From<Mode> for Opening {
-    fn from(mode: Mode) -> Self {
+impl From<OpenMode> for Opening {
+    fn from(mode: OpenMode) -> Self {
         // Looking at the schema must work with any.
-        Self { mode, patience: Duration::ZERO, half: mode == Mode::Inspect }
+        Self { mode, patience: Duration::ZERO, half: mode == OpenMode::Inspect }
     }
 }
 
@@ -64,7 +63,7 @@ impl<'a> Context<'a> {
     pub async fn locator(&self) -> Result<Locator, Failure> {
         let online = self.configuration.providers.iter().any(|provider| provider.is_online());
         if online && self.configuration.database.exists() {
-            return Ok(self.services(Mode::Existing).await?.locator().clone());
+            return Ok(self.services(OpenMode::Existing).await?.locator().clone());
         }
         let made = self.make_locator(None);
         match made.providers.first() {

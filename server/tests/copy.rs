@@ -6,7 +6,7 @@ use std::{fs, process::Command, sync::Arc};
 
 use hostatlas_services::{CopyPhase, CopyRequest, CopySource};
 use hostatlas_store::{AdminStore, COPY_TABLES, CopyStore, Store};
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use hostatlas_test_postgres::{TestDatabase, bin_folder};
 use support::{Ended, Installation};
 use tokio_util::sync::CancellationToken;
@@ -82,8 +82,8 @@ async fn half_copied(installation: &Installation, target: &str) {
         let path = installation.path(name).display().to_string();
         SqliteStore::open(OpenOptions::new(path, mode)).await.expect("a store")
     };
-    let source = open("hostatlas.db", Mode::Existing).await;
-    let target = open(target, Mode::Create).await;
+    let source = open("hostatlas.db", OpenMode::Existing).await;
+    let target = open(target, OpenMode::Create).await;
     let location = source.schema_status().await.expect("a status").location;
     target.copy_begin(&location).await.expect("begun");
     for table in &COPY_TABLES[..3] {
@@ -156,13 +156,12 @@ fn a_postgresql_source_that_changes_meanwhile_is_noticed_and_copied_anew() {
     ok(copy(&installation, SQLITE, &live.url()));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let refused = runtime.block_on(async {
-        let options =
-            hostatlas_store_postgres::OpenOptions::new(live.url(), hostatlas_store_postgres::Mode::Existing);
+        let options = hostatlas_store_postgres::OpenOptions::new(live.url(), OpenMode::Existing);
         let source: Arc<dyn Store> =
             Arc::new(hostatlas_store_postgres::PostgresStore::open(options).await.expect("a source"));
         let path = installation.path("other.db").display().to_string();
         let target: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(OpenOptions::new(path, Mode::Create)).await.expect("a target"));
+            Arc::new(SqliteStore::open(OpenOptions::new(path, OpenMode::Create)).await.expect("a target"));
         let request = CopyRequest {
             source: CopySource::new(Arc::clone(&source)).await.expect("nobody works"),
             target: Arc::clone(&target),

@@ -1,7 +1,7 @@
 use hostatlas_domain::{HostAnswer, LookupStatus, LookupView, Precision, Timestamp, UnlocatedReason};
 use leptos::prelude::*;
 
-use super::{Ago, Column, DataTable, Icon};
+use super::{Ago, Badge, Column, DataTable};
 use crate::format::{NBSP, duration, kilometres};
 
 /// Farther apart than a city and its surroundings, two answers are not the same place said twice.
@@ -94,12 +94,7 @@ pub fn AnswersTable(
 }
 
 fn warned(text: String) -> impl IntoView {
-    view! {
-        <span class="badge" data-tone="warn">
-            <Icon name="warn" />
-            {text}
-        </span>
-    }
+    view! { <Badge tone="warn" icon="warn" word=text /> }
 }
 
 /// From when an answer is: the build of a database, or that somebody was asked.
@@ -125,13 +120,7 @@ pub fn Says(
         known.map_or(slug, |reason| reason.label().to_owned())
     };
     let badge = |tone: &'static str, icon: &'static str, word: String| {
-        view! {
-            <span class="badge badge--long" data-tone=tone>
-                <Icon name=icon />
-                {word}
-            </span>
-        }
-        .into_any()
+        view! { <Badge tone icon word long=true /> }.into_any()
     };
     match answer.status {
         LookupStatus::Located => {

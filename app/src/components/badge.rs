@@ -3,7 +3,40 @@ use leptos::prelude::*;
 
 use super::Icon;
 
-/// A host's location state. The word is always there: colour is never the only sign.
+/// A coloured label: tone, drawing and word. The word is always there: colour is never the only sign.
+#[component]
+pub fn Badge<W>(
+    /// Its colour: `ok`, `info`, `warn`, `bad` or `mute`.
+    tone: &'static str,
+    /// The name of its drawing; what runs turns round.
+    icon: &'static str,
+    /// Its word, or a few.
+    word: W,
+    /// On a tinted ground.
+    #[prop(optional)]
+    filled: bool,
+    /// Its words may take several lines.
+    #[prop(optional)]
+    long: bool,
+) -> impl IntoView
+where
+    W: IntoView + 'static,
+{
+    let class = match (filled, long) {
+        (false, false) => "badge",
+        (true, false) => "badge badge--fill",
+        (false, true) => "badge badge--long",
+        (true, true) => "badge badge--fill badge--long",
+    };
+    view! {
+        <span class=class data-tone=tone>
+            <Icon name=icon spin=icon == "running" />
+            {word}
+        </span>
+    }
+}
+
+/// A host's location state.
 #[component]
 pub fn LocationBadge(
     /// The state.
@@ -27,12 +60,7 @@ pub fn LocationBadge(
         (LocationState::Unlocated, ..) => ("bad", "unlocated", "Unlocated"),
         (LocationState::NotApplicable, ..) => ("mute", "na", "Not applicable"),
     };
-    view! {
-        <span class=if filled { "badge badge--fill" } else { "badge" } data-tone=tone>
-            <Icon name=icon />
-            {word}
-        </span>
-    }
+    view! { <Badge tone icon word filled /> }
 }
 
 /// The colour and the drawing of a job's state.
@@ -58,10 +86,5 @@ pub fn JobBadge(
     filled: bool,
 ) -> impl IntoView {
     let (tone, icon) = job_signs(state);
-    view! {
-        <span class=if filled { "badge badge--fill" } else { "badge" } data-tone=tone>
-            <Icon name=icon spin=state == JobState::Running />
-            {state.label()}
-        </span>
-    }
+    view! { <Badge tone icon word=state.label() filled /> }
 }

@@ -34,16 +34,20 @@ mod query_chips;
 #[cfg(feature = "ssr")]
 mod queue_tabs;
 #[cfg(feature = "ssr")]
+mod schedule_list;
+#[cfg(feature = "ssr")]
 mod shortcuts;
 #[cfg(feature = "ssr")]
 mod table;
 #[cfg(feature = "ssr")]
 mod time;
+#[cfg(feature = "ssr")]
+mod worker_table;
 
 #[cfg(feature = "ssr")]
 pub use self::{
     answers::{AnswersTable, Says, disagreement, took},
-    badge::{JobBadge, LocationBadge, job_signs},
+    badge::{Badge, JobBadge, LocationBadge, job_signs},
     card::Card,
     chrome::{Attribution, Chrome, Live, Tab, TopBar},
     controls::{Command, GeolocateControls, PlaceControls, RunCard},
@@ -59,8 +63,10 @@ pub use self::{
     providers::{ProviderList, WhoSaw},
     query_chips::QueryChips,
     queue_tabs::{QueueTab, QueueTabs},
+    schedule_list::ScheduleList,
     shortcuts::ShortcutsDialog,
     table::{Column, DataTable},
     time::{Ago, Exactly},
+    worker_table::WorkerTable,
 };
 pub use icon::Icon;

@@ -1,7 +1,7 @@
 use hostatlas_domain::{BreakerState, LimitStatus, ProviderStatus, Timestamp};
 use leptos::prelude::*;
 
-use super::{Ago, Icon};
+use super::{Ago, Badge, Icon};
 use crate::format::{NBSP, counted, duration, grouped, percent, share};
 
 /// The providers in the order of asking, then those that could be.
@@ -152,10 +152,7 @@ fn State(provider: ProviderStatus, now: Timestamp) -> impl IntoView {
         Explained::Until(word, until) => Some(view! { {word} " " <Ago at=until now long=true /> }.into_any()),
     };
     view! {
-        <span class="badge" data-tone=tone>
-            <Icon name=icon />
-            {word}
-        </span>
+        <Badge tone icon word />
         {explained.map(|explained| view! { <p class="sub">{explained}</p> })}
         {provider
             .clear_text

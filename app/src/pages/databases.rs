@@ -11,7 +11,7 @@ use super::page;
 use crate::{
     ApiError,
     api::{authorize, databases::list_databases, services},
-    components::{Ago, Card, Chrome, Column, DataTable, FormNotice, Icon, Live, Tab},
+    components::{Ago, Badge, Card, Chrome, Column, DataTable, FormNotice, Icon, Live, Tab},
     format::{NBSP, counted, grouped, share},
 };
 
@@ -132,10 +132,7 @@ fn Installed(installed: Vec<InstalledDatabase>, now: Timestamp) -> impl IntoView
                     {file.bytes.map(size)}
                 </td>
                 <td data-label="State" class="wrap">
-                    <span class="badge" data-tone=tone>
-                        <Icon name=icon />
-                        {word}
-                    </span>
+                    <Badge tone icon word />
                     {notes}
                 </td>
             </tr>

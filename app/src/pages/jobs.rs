@@ -11,7 +11,7 @@ use crate::{
         services,
         workers::list_workers,
     },
-    components::{Ago, Chrome, FormNotice, Icon, JobTable, Live, QueueTab, QueueTabs, Tab, job_signs},
+    components::{Ago, Badge, Chrome, FormNotice, Icon, JobTable, Live, QueueTab, QueueTabs, Tab, job_signs},
     format::{address, counted, grouped},
 };
 
@@ -143,11 +143,7 @@ fn Kind(kind: KindStatus, now: Timestamp) -> impl IntoView {
                     .map(|at| {
                         view! {
                             <p>
-                                <span class="badge" data-tone="warn">
-                                    <Icon name="pause" />
-                                    "Paused "
-                                    <Ago at now />
-                                </span>
+                                <Badge tone="warn" icon="pause" word=view! { "Paused " <Ago at now /> } />
                             </p>
                         }
                     })} <p>{waiting} {oldest_waiting.map(|at| view! { ", oldest " <Ago at now /> })}</p>

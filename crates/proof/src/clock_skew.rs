@@ -21,11 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::shim::Shim;
 use crate::{
-    Options, Report,
-    cluster::{self, PostgresProbe},
-    http,
+    Options, Report, cluster, http,
     installation::Installation,
-    probe::Probe,
+    probe::{PostgresProbe, SqliteProbe},
     process::Process,
     workbench::{self, Work},
 };
@@ -73,7 +71,7 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
     let path = folder.path().join("hostatlas.db");
     let clock = ClockOffset::default();
     let store = workbench::open_by(&path, clock.clone()).await?;
-    let mut watch = Probe::writing(&path).await?;
+    let mut watch = SqliteProbe::writing(&path).await?;
     watch.watch_effects().await?;
     watch.close().await?;
     workbench::record(store.as_ref(), 0..plan.leased).await?;
@@ -82,7 +80,7 @@ async fn leased(plan: &Plan, random: &mut StdRng, report: &mut Report) -> anyhow
 
     let over = CancellationToken::new();
     let working = tokio::spawn(work_until(store.clone(), over.clone()));
-    let mut probe = Probe::reading(&path).await?;
+    let mut probe = SqliteProbe::reading(&path).await?;
     let (mut steps, began) = (0_u32, Instant::now());
     let expected = i64::try_from(plan.leased)?;
     let mut progressed = (Instant::now(), 0);
@@ -148,11 +146,11 @@ async fn whole_binary(
     let shim = Shim::new(library, &installation.path("clock"))?;
     shim.put_under(&mut installation);
     installation.import(0..plan.hosts)?;
-    let mut watch = Probe::writing(&installation.database()).await?;
+    let mut watch = SqliteProbe::writing(&installation.database()).await?;
     watch.watch_effects().await?;
     watch.close().await?;
     let (server, address) = installation.serve()?;
-    let mut probe = Probe::reading(&installation.database()).await?;
+    let mut probe = SqliteProbe::reading(&installation.database()).await?;
     let mut slowest = Duration::ZERO;
     for step in 0..plan.steps {
         shim.set(random.random_range(-STEP..=STEP))?;
@@ -168,9 +166,7 @@ async fn whole_binary(
         });
         shim.set(random.random_range(-STEP..=STEP))?;
         let began = Instant::now();
-        let waiting = "SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4";
-        while probe.number(waiting).await? > 0 && began.elapsed() < 2 * options.form.patience(GOES_ON_WITHIN)
-        {
+        while probe.live().await? > 0 && began.elapsed() < 2 * options.form.patience(GOES_ON_WITHIN) {
             tokio::time::sleep(LOOK).await;
         }
         slowest = slowest.max(began.elapsed());

@@ -1,4 +1,4 @@
-//! A database of either kind, and what is seen of it behind the back of who works in it.
+//! A database of either kind, and where it is made.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use hostatlas_store_sqlite::SqliteStore;
 use hostatlas_test_postgres::{Cluster, psql};
 
 use crate::{
-    cluster::{self, PostgresProbe},
+    cluster,
     installation::Installation,
-    probe::Probe,
+    probe::{PostgresProbe, Probe, SqliteProbe},
 };
 
 /// What a proof runs on.
@@ -117,14 +117,14 @@ impl Database {
     pub(crate) async fn open_ahead(&self, ahead: Duration) -> anyhow::Result<Arc<dyn Store>> {
         Ok(match self {
             Self::Sqlite(path) => {
-                use hostatlas_store_sqlite::{Mode, OpenOptions};
-                let options = OpenOptions::new(path.to_string_lossy(), Mode::Create);
+                use hostatlas_store_sqlite::{OpenMode, OpenOptions};
+                let options = OpenOptions::new(path.to_string_lossy(), OpenMode::Create);
                 options.clock_offset.advance(ahead);
                 Arc::new(SqliteStore::open(options).await?)
             }
             Self::Postgres(url) => {
-                use hostatlas_store_postgres::{Mode, OpenOptions};
-                let options = OpenOptions::new(url.as_str(), Mode::Create);
+                use hostatlas_store_postgres::{OpenMode, OpenOptions};
+                let options = OpenOptions::new(url.as_str(), OpenMode::Create);
                 options.clock_offset.advance(ahead);
                 Arc::new(PostgresStore::open(options).await?)
             }
@@ -132,64 +132,10 @@ impl Database {
     }
 
     /// A look at it.
-    pub(crate) async fn probe(&self) -> anyhow::Result<AnyProbe> {
+    pub(crate) async fn probe(&self) -> anyhow::Result<Probe> {
         Ok(match self {
-            Self::Sqlite(path) => AnyProbe::Sqlite(Probe::reading(path).await?),
-            Self::Postgres(url) => AnyProbe::Postgres(PostgresProbe::new(url)),
+            Self::Sqlite(path) => Probe::Sqlite(SqliteProbe::reading(path).await?),
+            Self::Postgres(url) => Probe::Postgres(PostgresProbe::new(url)),
         })
-    }
-}
-
-/// A connection of one's own, to look at what others do.
-pub(crate) enum AnyProbe {
-    Sqlite(Probe),
-    Postgres(PostgresProbe),
-}
-
-impl AnyProbe {
-    /// One number, by a statement that both understand.
-    pub(crate) async fn number(&mut self, sql: &'static str) -> anyhow::Result<i64> {
-        match self {
-            Self::Sqlite(probe) => probe.number(sql).await,
-            Self::Postgres(probe) => probe.number(sql).await,
-        }
-    }
-
-    /// Jobs that are done, by the counters.
-    pub(crate) async fn completed(&mut self) -> anyhow::Result<i64> {
-        match self {
-            Self::Sqlite(probe) => probe.completed().await,
-            Self::Postgres(probe) => probe.completed().await,
-        }
-    }
-
-    /// Jobs that wait or run, by the counters.
-    pub(crate) async fn live(&mut self) -> anyhow::Result<i64> {
-        match self {
-            Self::Sqlite(probe) => {
-                probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await
-            }
-            Self::Postgres(probe) => probe.live().await,
-        }
-    }
-
-    /// Jobs in the table, by the counters.
-    pub(crate) async fn jobs(&mut self) -> anyhow::Result<i64> {
-        match self {
-            Self::Sqlite(probe) => probe.number("SELECT coalesce(sum(n), 0) FROM job_count").await,
-            Self::Postgres(probe) => {
-                let sql = "SELECT (coalesce((SELECT sum(n) FROM job_count), 0)
-                                 + coalesce((SELECT sum(n) FROM job_count_delta), 0))::bigint";
-                probe.number(sql).await
-            }
-        }
-    }
-
-    /// Closes it.
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
-        match self {
-            Self::Sqlite(probe) => probe.close().await,
-            Self::Postgres(probe) => probe.close().await,
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! databases and compared with the model step by step ([`replay`]). And a proof that cannot fail proves nothing: each
 //! [`Fault`] is built into the model and into the databases, and has to be caught in both.
 
-#![allow(
+#![expect(
     clippy::trivially_copy_pass_by_ref,
     clippy::cast_possible_truncation,
     reason = "a model's states and bounds are a few small numbers, by intent"
@@ -22,16 +22,19 @@ mod target;
 use std::{sync::Arc, time::Instant};
 
 use hostatlas_store::JobStore;
+use hostatlas_test_postgres::SERVER_VARIABLE;
 use serde_json::json;
 
 pub use faulty::Faulty;
 pub use model::{Action, Bounds, Model};
 pub use replay::{Mismatch, Replay, Replayed, replay};
 pub use search::{Counterexample, Searched, search};
-pub use target::POSTGRES_VARIABLE;
 use target::Target;
 
-use crate::{Form, Options, Report, cluster, database::Backend};
+use crate::{
+    Form, Options, Report,
+    database::{Backend, Server},
+};
 
 /// A mistake that a queue could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,11 +100,11 @@ impl Fault {
 /// finished job may come back beside its live one; then both again, smaller, with workers that also look at jobs and
 /// end them in one step.
 pub const SEARCHED: [(&str, Bounds); 4] = [
-    ("two keys", Bounds { rows: [1, 1], claims: 3, attempts: 2, crashes: 2, peeks: false }),
-    ("one key, two rows", Bounds { rows: [2, 0], claims: 3, attempts: 2, crashes: 2, peeks: false }),
-    ("two keys, in one step", Bounds { rows: [1, 1], claims: 2, attempts: 2, crashes: 2, peeks: true }),
+    ("two_keys", Bounds { rows: [1, 1], claims: 3, attempts: 2, crashes: 2, peeks: false }),
+    ("one_key_two_rows", Bounds { rows: [2, 0], claims: 3, attempts: 2, crashes: 2, peeks: false }),
+    ("two_keys_in_one_step", Bounds { rows: [1, 1], claims: 2, attempts: 2, crashes: 2, peeks: true }),
     (
-        "one key, two rows, in one step",
+        "one_key_two_rows_in_one_step",
         Bounds { rows: [2, 0], claims: 2, attempts: 2, crashes: 2, peeks: true },
     ),
 ];
@@ -119,14 +122,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let most = options.form.pick(usize::MAX, SHORT_STATES);
     explore(&mut report, options.form, most);
     // Beside the tests there is a server already.
-    let cluster = match std::env::var(POSTGRES_VARIABLE) {
+    let server = match std::env::var(SERVER_VARIABLE) {
         Ok(_) => None,
-        Err(_) => Some(tokio::task::block_in_place(cluster::start)?),
+        Err(_) => Some(Server::start(Backend::Postgres)?),
     };
-    let server = cluster.as_ref().map(|(_, url)| url.as_str());
     for backend in Backend::ALL {
         let schedules = options.form.pick(20_000, SCHEDULES_TO_CATCH);
-        on_database(&mut report, backend, server, schedules, options.seed).await?;
+        on_database(&mut report, backend, server.as_ref(), schedules, options.seed).await?;
     }
     Ok(report)
 }
@@ -137,10 +139,10 @@ pub fn explore(report: &mut Report, form: Form, most: usize) {
     for (name, bounds) in SEARCHED {
         let began = Instant::now();
         let searched = search(&Model { bounds, fault: None }, most);
-        report.number(&format!("seconds of {name}"), began.elapsed().as_secs());
+        report.number(&format!("seconds_of_{name}"), began.elapsed().as_secs());
         states += searched.states;
-        report.number(&format!("states of {name}"), searched.states);
-        report.number(&format!("steps of {name}"), searched.steps);
+        report.number(&format!("states_of_{name}"), searched.states);
+        report.number(&format!("steps_of_{name}"), searched.steps);
         if let Some(counterexample) = searched.counterexample {
             report.violation(format!("{name}: {counterexample}"));
         } else {
@@ -159,43 +161,53 @@ pub fn explore(report: &mut Report, form: Form, most: usize) {
         report.require(found.is_some(), || format!("{fault:?} was not caught in the model"));
         caught.extend(found);
     }
-    report.number("faults caught in the model", caught);
+    report.number("faults_caught_in_the_model", caught);
 }
 
-/// Replays on one kind of database, sound and with each fault; `server` is as for [`replayed`].
-pub async fn on_database(
+/// Replays on one kind of database, sound and with each fault; `server` is as for [`replayed_on`].
+async fn on_database(
     report: &mut Report,
     backend: Backend,
-    server: Option<&str>,
+    server: Option<&Server>,
     schedules: usize,
     seed: u64,
 ) -> anyhow::Result<()> {
     let name = backend.name();
     let began = Instant::now();
-    let replayed = replayed(backend, server, None, schedules, seed).await?;
-    report.number(&format!("{name} seconds"), began.elapsed().as_secs());
-    report.number(&format!("{name} schedules"), replayed.schedules);
-    report.number(&format!("{name} operations"), replayed.operations);
+    let replayed = replayed_on(server, backend, None, schedules, seed).await?;
+    report.number(&format!("{name}_seconds"), began.elapsed().as_secs());
+    report.number(&format!("{name}_schedules"), replayed.schedules);
+    report.number(&format!("{name}_operations"), replayed.operations);
     if let Some(Mismatch { what, schedule, history }) = replayed.mismatch {
         report.violation(format!("{name}, schedule {schedule}: {what} after {history:?}"));
     }
     let mut caught = Vec::new();
     for fault in Fault::of(backend) {
-        let replayed = self::replayed(backend, server, Some(fault), SCHEDULES_TO_CATCH, seed).await?;
+        let replayed = replayed_on(server, backend, Some(fault), SCHEDULES_TO_CATCH, seed).await?;
         report.require(replayed.mismatch.is_some(), || format!("{fault:?} was not caught on {name}"));
         caught.extend(replayed.mismatch.map(|found| {
             json!({ "fault": format!("{fault:?}"), "found": found.what, "steps": found.history.len() })
         }));
     }
-    report.number(&format!("faults caught on {name}"), caught);
+    report.number(&format!("faults_caught_on_{name}"), caught);
     Ok(())
 }
 
-/// Replays on a new database, which compares itself with itself at the end. For `PostgreSQL` it is made on `server`, or
-/// without one on that of [`POSTGRES_VARIABLE`].
+/// Replays on a new database, which compares itself with itself at the end. For `PostgreSQL` it is made on the server of
+/// [`SERVER_VARIABLE`].
 pub async fn replayed(
     backend: Backend,
-    server: Option<&str>,
+    fault: Option<Fault>,
+    schedules: usize,
+    seed: u64,
+) -> anyhow::Result<Replayed> {
+    replayed_on(None, backend, fault, schedules, seed).await
+}
+
+/// As [`replayed`], for `PostgreSQL` on `server` if there is one.
+async fn replayed_on(
+    server: Option<&Server>,
+    backend: Backend,
     fault: Option<Fault>,
     schedules: usize,
     seed: u64,
@@ -218,6 +230,6 @@ pub async fn replayed(
         let what = format!("{}: {}", finding.check, finding.detail);
         replayed.mismatch = Some(Mismatch { what, schedule: replayed.schedules, history: Vec::new() });
     }
-    target.remove().await?;
+    target.store.close().await;
     Ok(replayed)
 }

@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     Form, Options, Report, http,
     installation::{Installation, PATIENCE},
-    probe::Probe,
+    probe::SqliteProbe,
     process::Process,
     workbench,
 };
@@ -203,7 +203,7 @@ impl Filling {
         }
         self.imported += LIST;
         fs::remove_file(self.installation.path(&list))?;
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = SqliteProbe::reading(&self.installation.database()).await?;
         let found = probe.integrity().await?;
         report.require(found == "ok", || format!("round {round}: integrity: {found}"));
         let hosts = u64::try_from(probe.number("SELECT count(*) FROM host").await?)?;
@@ -283,7 +283,7 @@ impl Filling {
         report.require(checked.status.success(), || {
             format!("`db check` found: {}", String::from_utf8_lossy(&checked.stdout))
         });
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = SqliteProbe::reading(&self.installation.database()).await?;
         self.accepted.sort_unstable();
         self.accepted.dedup();
         let done = probe.list("SELECT id FROM job WHERE state = 4").await?;

@@ -12,7 +12,7 @@ use crate::{
     Options, Report,
     importing::{Failed, Importing, Killed},
     installation::{Installation, PATIENCE},
-    probe::Probe,
+    probe::SqliteProbe,
     process::Met,
     report::milliseconds,
 };
@@ -44,7 +44,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let installation = Installation::new(options)?;
     let import = Importing::of(&installation, plan.jobs, plan.lists)?;
     installation.run_well(&["db", "migrate"])?;
-    let mut watch = Probe::writing(&installation.database()).await?;
+    let mut watch = SqliteProbe::writing(&installation.database()).await?;
     watch.watch_effects().await?;
     watch.close().await?;
 
@@ -126,7 +126,7 @@ impl Killing {
     }
 
     async fn kill_worker(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = SqliteProbe::reading(&self.installation.database()).await?;
         let done = u64::try_from(probe.completed().await?).unwrap_or(0);
         let waiting = wait_for_work(&mut probe).await?;
         let began = Instant::now();
@@ -162,9 +162,8 @@ impl Killing {
     }
 
     /// Lets the worker go on until a random number of jobs, so that those left suffice for the kills to come.
-    async fn let_it_work(&mut self, probe: &mut Probe, done: u64) -> anyhow::Result<()> {
-        let left =
-            u64::try_from(probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await?)?;
+    async fn let_it_work(&mut self, probe: &mut SqliteProbe, done: u64) -> anyhow::Result<()> {
+        let left = u64::try_from(probe.live().await?)?;
         let left = left.max(self.plan.jobs.saturating_sub(done) / u64::from(self.plan.kills));
         let kills = u64::from(self.plan.kills.saturating_sub(self.rounds)) + 1;
         let share = self.random.random_range(0..=2 * left / (kills + 1));
@@ -180,7 +179,7 @@ impl Killing {
 
     /// What has to hold after each kill, before anybody repairs anything.
     async fn check_file(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = SqliteProbe::reading(&self.installation.database()).await?;
         let found = probe.integrity().await?;
         report.require(found == "ok", || format!("round {}: integrity: {found}", self.rounds));
         let twice = probe.applied_twice().await?;
@@ -203,7 +202,7 @@ impl Killing {
     }
 
     async fn judge(&mut self, report: &mut Report) -> anyhow::Result<()> {
-        let mut probe = Probe::reading(&self.installation.database()).await?;
+        let mut probe = SqliteProbe::reading(&self.installation.database()).await?;
         let counted = probe.count().await?;
         probe.close().await?;
         let jobs = i64::try_from(self.plan.jobs)?;
@@ -246,10 +245,10 @@ fn judge_import(failed: &Failed, report: &mut Report) {
 }
 
 /// Whether there is something to do, as soon as there is.
-async fn wait_for_work(probe: &mut Probe) -> anyhow::Result<bool> {
+async fn wait_for_work(probe: &mut SqliteProbe) -> anyhow::Result<bool> {
     let began = Instant::now();
     while began.elapsed() < WAITS_FOR_WORK {
-        if probe.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state < 4").await? > 0 {
+        if probe.live().await? > 0 {
             return Ok(true);
         }
         tokio::time::sleep(LOOK).await;
@@ -258,7 +257,11 @@ async fn wait_for_work(probe: &mut Probe) -> anyhow::Result<bool> {
 }
 
 /// How long after `began` more than `done` jobs are done.
-async fn first_progress(probe: &mut Probe, done: u64, began: Instant) -> anyhow::Result<Option<Duration>> {
+async fn first_progress(
+    probe: &mut SqliteProbe,
+    done: u64,
+    began: Instant,
+) -> anyhow::Result<Option<Duration>> {
     while began.elapsed() < PATIENCE {
         if u64::try_from(probe.completed().await?).unwrap_or(0) > done {
             return Ok(Some(began.elapsed()));

@@ -22,10 +22,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use self::{orphans::Orphans, workers::Workers};
 use crate::{
-    Form, Options, Report,
-    cluster::{self, PostgresProbe},
+    Form, Options, Report, cluster,
     importing::{Failed, Importing, Killed},
     installation::Installation,
+    probe::PostgresProbe,
 };
 
 /// Lists that are imported before they are needed, so that there is work to disturb.
@@ -187,7 +187,7 @@ impl Killing {
     }
 
     /// Lets all events happen, each after its share of the work. What met nobody is put off, as often as there are
-    /// events.
+    /// events, and for as long as there is work: on a machine that is busy with something else it may end first.
     async fn disturb(&mut self, report: &mut Report) -> anyhow::Result<()> {
         let mut events = self.events();
         let (mut happened, most) = (0, u32::try_from(events.len())?);
@@ -207,7 +207,7 @@ impl Killing {
             };
             if met {
                 happened += 1;
-            } else if self.counts.repeated < most {
+            } else if self.counts.repeated < most && !self.is_all_done().await? {
                 self.counts.repeated += 1;
                 let later = self.random.random_range(0..=events.len());
                 events.insert(later, event);
@@ -215,6 +215,10 @@ impl Killing {
             self.revive(report).await?;
         }
         Ok(())
+    }
+
+    async fn is_all_done(&mut self) -> anyhow::Result<bool> {
+        Ok(self.import.is_over() && self.probe.completed().await? >= i64::try_from(self.plan.jobs)?)
     }
 
     /// Lets work go on until so many jobs are done, or for a while.

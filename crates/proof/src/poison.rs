@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use hostatlas_domain::{Address, Priority};
 use hostatlas_queue::Outcome;
-use hostatlas_store::ClaimedJob;
+use hostatlas_store::{ClaimMode, ClaimedJob};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,7 +34,8 @@ const LATER: Duration = Duration::from_mins(1);
 const EARLIER_VARIABLE: &str = "HOSTATLAS_PROOF_EARLIER_WORKERS";
 /// So many workers in a row may find nothing to do while jobs of a dead one are still to be taken back.
 const IDLE_WORKERS: u32 = 10;
-/// Each killer dies once in its batch, once in its group and three times alone; groups may be met more than once.
+/// Each killer dies once while it is only peeked at, where that is done, once in its batch, once in its group and three
+/// times alone; groups may be met more than once.
 const DEATHS_EACH: u32 = 8;
 
 struct Plan {
@@ -163,6 +164,11 @@ impl Work for Mortal {
             std::process::abort();
         }
         jobs.iter().map(|_| Outcome::Done("survived".to_owned())).collect()
+    }
+
+    /// As lookups in a database are claimed: a death then leaves no trace in the queue.
+    fn mode(&self) -> ClaimMode {
+        ClaimMode::Peek
     }
 }
 

@@ -79,11 +79,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::new("power-loss", options);
     let (steps, most) = options.form.pick((600, usize::MAX), (60, 200));
     let journey = Arc::new(record(steps, options.seed).await?);
-    report.number("acknowledged steps", steps);
-    report.number("recorded events", journey.events.len());
+    report.number("acknowledged_steps", steps);
+    report.number("recorded_events", journey.events.len());
     let opened = open_images(&journey, None, most, options.seed).await?;
     report.number("images", opened.images);
-    report.number("images opened by the store", opened.by_store);
+    report.number("images_opened_by_the_store", opened.by_store);
     report.require(opened.by_store > 0, || "the store opened none of them".to_owned());
     report.require(opened.images >= IMAGES_LEAST || options.form == Form::Short, || {
         format!("{} images are too few", opened.images)
@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             json!({ "fault": format!("{fault:?}"), "found": found, "in": opened.violations.len(), "of": opened.images })
         }));
     }
-    report.number("faults caught", caught);
+    report.number("faults_caught", caught);
     Ok(report)
 }
 

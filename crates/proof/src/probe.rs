@@ -1,119 +1,76 @@
-//! What a proof sees of an `SQLite` file behind the back of the program that owns it.
+//! What is seen of a database of either kind behind the back of who works in it.
 
-use std::{path::Path, time::Duration};
+mod postgres;
+mod sqlite;
 
-use anyhow::Context;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use std::collections::BTreeMap;
 
-/// Each job by the end that it came to, and how often; each host by how often something was written about it.
-/// The second end of a job, or the second write for one job about a host, is what must not happen.
-const EFFECTS: &str = "
-CREATE TABLE job_effect (job INTEGER PRIMARY KEY, times INTEGER NOT NULL) STRICT;
-CREATE TRIGGER job_effect_seen AFTER UPDATE OF state ON job WHEN NEW.state = 4
-BEGIN
-    INSERT INTO job_effect (job, times) VALUES (NEW.id, 1) ON CONFLICT (job) DO UPDATE SET times = times + 1;
-END;
-CREATE TABLE host_effect (host INTEGER PRIMARY KEY, times INTEGER NOT NULL) STRICT;
-CREATE TRIGGER host_effect_seen AFTER UPDATE OF attempted_at ON host WHEN NEW.attempted_at IS NOT NULL
-BEGIN
-    INSERT INTO host_effect (host, times) VALUES (NEW.id, 1) ON CONFLICT (host) DO UPDATE SET times = times + 1;
-END;
-";
+pub(crate) use postgres::PostgresProbe;
+pub(crate) use sqlite::SqliteProbe;
 
-/// What has to be true of every file at any time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) hosts: i64,
-    pub(crate) jobs: i64,
-    pub(crate) completed: i64,
-    /// Jobs that came to an end more than once.
-    pub(crate) jobs_twice: i64,
-    /// Hosts that were written about more than once.
-    pub(crate) hosts_twice: i64,
-    /// Jobs that are completed without an effect, or have one without being completed.
-    pub(crate) disagree: i64,
+/// The bytes that a database takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// The file, or all tables.
+    pub(crate) file: u64,
+    /// The log beside a file.
+    pub(crate) log: u64,
+    /// Each table of a server, with its indexes.
+    pub(crate) tables: BTreeMap<String, u64>,
 }
 
-/// A connection of one's own.
-pub(crate) struct Probe(pub(crate) SqliteConnection);
+/// A connection of one's own, to look at what others do.
+pub(crate) enum Probe {
+    Sqlite(SqliteProbe),
+    Postgres(PostgresProbe),
+}
 
 impl Probe {
-    /// To read.
-    pub(crate) async fn reading(path: &Path) -> anyhow::Result<Self> {
-        Self::open(path, true).await
-    }
-
-    /// To write, only while nobody else does.
-    pub(crate) async fn writing(path: &Path) -> anyhow::Result<Self> {
-        Self::open(path, false).await
-    }
-
-    async fn open(path: &Path, read_only: bool) -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(read_only)
-            .busy_timeout(Duration::from_secs(10))
-            // A file without its log would be copied and removed by whoever closes it last; the owner does that.
-            .pragma("wal_autocheckpoint", "0")
-            .disable_statement_logging();
-        Ok(Self(options.connect().await.with_context(|| path.display().to_string())?))
-    }
-
-    /// Makes the tables that show what is applied twice.
-    pub(crate) async fn watch_effects(&mut self) -> anyhow::Result<()> {
-        sqlx::raw_sql(EFFECTS).execute(&mut self.0).await?;
-        Ok(())
-    }
-
-    /// What the engine finds wrong with the whole file; `ok` if nothing.
-    pub(crate) async fn integrity(&mut self) -> anyhow::Result<String> {
-        Ok(sqlx::query_scalar("PRAGMA integrity_check(5)").fetch_one(&mut self.0).await?)
-    }
-
-    /// Jobs of any kind that are done, by the counter that every finish moves.
-    pub(crate) async fn completed(&mut self) -> anyhow::Result<i64> {
-        self.number("SELECT coalesce(sum(n), 0) FROM job_count WHERE state = 4").await
-    }
-
-    /// Effects that were applied more than once.
-    pub(crate) async fn applied_twice(&mut self) -> anyhow::Result<i64> {
-        self.number(
-            "SELECT (SELECT count(*) FROM job_effect WHERE times > 1) \
-             + (SELECT count(*) FROM host_effect WHERE times > 1)",
-        )
-        .await
-    }
-
-    /// One number.
+    /// One number, by a statement that both understand.
     pub(crate) async fn number(&mut self, sql: &'static str) -> anyhow::Result<i64> {
-        Ok(sqlx::query_scalar(sql).fetch_one(&mut self.0).await?)
+        match self {
+            Self::Sqlite(probe) => probe.number(sql).await,
+            Self::Postgres(probe) => probe.number(sql).await,
+        }
     }
 
-    /// A column of numbers.
-    pub(crate) async fn list(&mut self, sql: &'static str) -> anyhow::Result<Vec<i64>> {
-        Ok(sqlx::query_scalar(sql).fetch_all(&mut self.0).await?)
+    /// Jobs that are done, by the counters.
+    pub(crate) async fn completed(&mut self) -> anyhow::Result<i64> {
+        match self {
+            Self::Sqlite(probe) => probe.completed().await,
+            Self::Postgres(probe) => probe.completed().await,
+        }
     }
 
-    /// Counts everything, in full.
-    pub(crate) async fn count(&mut self) -> anyhow::Result<Counted> {
-        Ok(Counted {
-            hosts: self.number("SELECT count(*) FROM host").await?,
-            jobs: self.number("SELECT count(*) FROM job").await?,
-            completed: self.number("SELECT count(*) FROM job WHERE state = 4").await?,
-            jobs_twice: self.number("SELECT count(*) FROM job_effect WHERE times > 1").await?,
-            hosts_twice: self.number("SELECT count(*) FROM host_effect WHERE times > 1").await?,
-            disagree: self
-                .number(
-                    "SELECT (SELECT count(*) FROM job WHERE state = 4 AND id NOT IN (SELECT job FROM job_effect)) \
-                     + (SELECT count(*) FROM job_effect WHERE job NOT IN (SELECT id FROM job WHERE state = 4)) \
-                     + (SELECT count(*) FROM host WHERE location_state = 1 AND id NOT IN (SELECT host FROM host_effect))",
-                )
-                .await?,
-        })
+    /// Jobs that wait or run, by the counters.
+    pub(crate) async fn live(&mut self) -> anyhow::Result<i64> {
+        match self {
+            Self::Sqlite(probe) => probe.live().await,
+            Self::Postgres(probe) => probe.live().await,
+        }
+    }
+
+    /// Jobs in the table, by the counters.
+    pub(crate) async fn jobs(&mut self) -> anyhow::Result<i64> {
+        match self {
+            Self::Sqlite(probe) => probe.jobs().await,
+            Self::Postgres(probe) => probe.jobs().await,
+        }
+    }
+
+    /// What it takes.
+    pub(crate) async fn space(&mut self) -> anyhow::Result<Space> {
+        match self {
+            Self::Sqlite(probe) => Ok(probe.space()),
+            Self::Postgres(probe) => probe.space().await,
+        }
     }
 
     /// Closes it.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
-        Ok(self.0.close().await?)
+        match self {
+            Self::Sqlite(probe) => probe.close().await,
+            Self::Postgres(probe) => probe.close().await,
+        }
     }
 }

@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     Options, Report,
-    database::{AnyProbe, Database, Server},
+    database::{Database, Server},
     installation::{Installation, PATIENCE},
+    probe::Probe,
 };
 
 /// Jobs in flight.
@@ -25,8 +26,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(8);
 const PROVIDER: ProviderName = ProviderName::IpApi;
 /// Far longer than the grace.
 const SLOW: Duration = Duration::from_mins(1);
-/// So many that none is ever waited for.
-const LIMITS: &str = "100000/min";
+/// None is ever waited for; a limit that is named would be that of single lookups, beside that of batches.
+const LIMITS: &str = "unlimited";
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs it.
@@ -157,7 +158,7 @@ impl Lane {
     }
 
     /// Waits until all of them run and the provider was asked about all of them, beyond the `before` of earlier rounds.
-    async fn all_in_flight(&self, probe: &mut AnyProbe, before: u64) -> anyhow::Result<bool> {
+    async fn all_in_flight(&self, probe: &mut Probe, before: u64) -> anyhow::Result<bool> {
         let expected = i64::try_from(IN_FLIGHT)?;
         let began = Instant::now();
         while began.elapsed() < PATIENCE {

@@ -1,12 +1,12 @@
 //! Nine minutes at seventy percent of what the machine can do: nothing may grow.
 //!
 //! The server runs jobs at a steady rate, which it has to hold. Finished jobs are deleted soon, as they are after a day,
-//! so that the tables have a size to stay at. Memory, descriptors and sizes of the last third are compared with those of the middle one: on
-//! `SQLite` of the file and its log, on `PostgreSQL` of each table with its indexes.
+//! so that the tables have a size to stay at. Memory, descriptors and sizes of the last third are compared with those of
+//! the middle one: on `SQLite` of the file and its log, on `PostgreSQL` of each table with its indexes. The short form
+//! judges the descriptors alone.
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,9 +15,10 @@ use hostatlas_store::{PrunePolicy, Store};
 
 use crate::{
     Form, Options, Report,
-    database::{AnyProbe, Database, Server},
+    database::Server,
     feed::Feed,
     installation::Installation,
+    probe::{Probe, Space},
     process::{open_descriptors, resident_bytes},
 };
 
@@ -27,7 +28,7 @@ const LOAD: f64 = 0.7;
 const HELD: f64 = 0.95;
 /// Requests in a second.
 const TICKS: u32 = 4;
-/// How much of a batch of deletes is done at once.
+/// Jobs deleted in one transaction.
 const PRUNED_AT_ONCE: u32 = 5_000;
 /// How much more may be there at the end before it is growth: as a share, and as a number below which a difference means
 /// nothing.
@@ -61,12 +62,8 @@ struct Plan {
 struct Sample {
     resident: u64,
     descriptors: u64,
-    /// The file, or all tables.
-    file: u64,
-    log: u64,
     jobs: u64,
-    /// Each table of a server, with its indexes.
-    tables: BTreeMap<String, u64>,
+    space: Space,
 }
 
 /// Runs it.
@@ -98,7 +95,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let capacity = capacity(&plan, &mut feed, &mut probe).await?;
 
     let queued_before = feed.queued;
-    let (samples, seconds) = soak(&plan, &mut feed, &mut probe, capacity, &database, server.id()).await?;
+    let (samples, seconds) = soak(&plan, &mut feed, &mut probe, capacity, server.id()).await?;
     let left = probe.live().await?;
     judge_load(capacity, feed.queued - queued_before, left, seconds, &mut report);
     judge(&samples, options.form, &mut report);
@@ -110,7 +107,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 }
 
 /// Jobs in a second, queueing included.
-async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut AnyProbe) -> anyhow::Result<f64> {
+async fn capacity(plan: &Plan, feed: &mut Feed, probe: &mut Probe) -> anyhow::Result<f64> {
     let began = Instant::now();
     let before = probe.completed().await?;
     feed.queue(plan.measured).await?;
@@ -148,9 +145,8 @@ fn judge_load(capacity: f64, queued: i64, left: i64, seconds: f64, report: &mut 
 async fn soak(
     plan: &Plan,
     feed: &mut Feed,
-    probe: &mut AnyProbe,
+    probe: &mut Probe,
     capacity: f64,
-    database: &Database,
     server: u32,
 ) -> anyhow::Result<(Vec<Sample>, f64)> {
     #[expect(
@@ -166,7 +162,7 @@ async fn soak(
         tick.tick().await;
         feed.queue(each).await?;
         prune(&feed.store(), plan.kept_for).await?;
-        samples.push(sample(probe, database, server).await?);
+        samples.push(sample(probe, server).await?);
     }
     Ok((samples, began.elapsed().as_secs_f64()))
 }
@@ -177,24 +173,12 @@ async fn prune(store: &Arc<dyn Store>, kept_for: Duration) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn sample(probe: &mut AnyProbe, database: &Database, server: u32) -> anyhow::Result<Sample> {
-    let bytes = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
-    let (mut file, mut log, mut tables) = (0, 0, BTreeMap::new());
-    match (database, &mut *probe) {
-        (Database::Sqlite(path), _) => (file, log) = (bytes(path), bytes(&path.with_extension("db-wal"))),
-        (Database::Postgres(_), AnyProbe::Postgres(probe)) => {
-            tables = probe.table_sizes().await?.into_iter().collect();
-            file = tables.values().sum();
-        }
-        (Database::Postgres(_), AnyProbe::Sqlite(_)) => {}
-    }
+async fn sample(probe: &mut Probe, server: u32) -> anyhow::Result<Sample> {
     Ok(Sample {
         resident: resident_bytes(server).unwrap_or(0),
         descriptors: open_descriptors(server).unwrap_or(0) as u64,
-        file,
-        log,
         jobs: u64::try_from(probe.jobs().await?)?,
-        tables,
+        space: probe.space().await?,
     })
 }
 
@@ -209,8 +193,8 @@ fn judge(samples: &[Sample], form: Form, report: &mut Report) {
     let measures: [(&str, Measure, Tolerance); 5] = [
         ("resident_bytes", |sample| sample.resident, OF_MEMORY),
         ("descriptors", |sample| sample.descriptors, OF_DESCRIPTORS),
-        ("file_bytes", |sample| sample.file, OF_FILES),
-        ("log_bytes", |sample| sample.log, OF_FILES),
+        ("file_bytes", |sample| sample.space.file, OF_FILES),
+        ("log_bytes", |sample| sample.space.log, OF_FILES),
         ("jobs_in_the_table", |sample| sample.jobs, OF_JOBS),
     ];
     for (name, of, tolerance) in measures {
@@ -229,10 +213,10 @@ fn judge(samples: &[Sample], form: Form, report: &mut Report) {
 /// Each table: one that grows beside others that shrink is not flat.
 fn judge_tables(middle: &[Sample], end: &[Sample], form: Form, report: &mut Report) {
     let most = |samples: &[Sample], table: &str| {
-        samples.iter().filter_map(|sample| sample.tables.get(table)).copied().max().unwrap_or(0)
+        samples.iter().filter_map(|sample| sample.space.tables.get(table)).copied().max().unwrap_or(0)
     };
     let mut sizes = BTreeMap::new();
-    for table in end.last().into_iter().flat_map(|sample| sample.tables.keys()) {
+    for table in end.last().into_iter().flat_map(|sample| sample.space.tables.keys()) {
         let (before, after) = (most(middle, table), most(end, table));
         let grew = form == Form::Full && OF_FILES.is_exceeded(before, after);
         report.require(!grew, || format!("table {table} grew from {before} to {after} bytes"));

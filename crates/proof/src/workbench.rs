@@ -15,7 +15,7 @@ use hostatlas_queue::{Handler, Outcome, QueueWorker, QueueWorkerOptions, WorkSum
 use hostatlas_store::{
     Attempt, ClaimMode, ClaimedJob, EnqueueJob, Observation, RecordSightings, StartImport, Store,
 };
-use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{ClockOffset, OpenMode, OpenOptions, SqliteStore};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ pub(crate) async fn open(path: &Path) -> anyhow::Result<Arc<dyn Store>> {
 
 /// The same, by a clock that the proof moves.
 pub(crate) async fn open_by(path: &Path, clock_offset: ClockOffset) -> anyhow::Result<Arc<dyn Store>> {
-    let options = OpenOptions { clock_offset, ..OpenOptions::new(path.to_string_lossy(), Mode::Create) };
+    let options = OpenOptions { clock_offset, ..OpenOptions::new(path.to_string_lossy(), OpenMode::Create) };
     Ok(Arc::new(SqliteStore::open(options).await?))
 }
 
@@ -92,6 +92,11 @@ pub(crate) async fn enqueue(
 pub(crate) trait Work: Send + Sync + 'static {
     /// Works on a batch, in its order.
     async fn work(&self, jobs: &[ClaimedJob], cancel: CancellationToken) -> Vec<Outcome>;
+
+    /// How jobs are claimed by a worker that is alone.
+    fn mode(&self) -> ClaimMode {
+        ClaimMode::Lease
+    }
 }
 
 struct WorkHandler<W> {
@@ -114,7 +119,7 @@ impl<W: Work> Handler for WorkHandler<W> {
     }
 
     fn mode(&self) -> ClaimMode {
-        ClaimMode::Lease
+        self.work.mode()
     }
 
     async fn run(&self, jobs: &[ClaimedJob], cancel: CancellationToken) -> Vec<(Outcome, Option<Attempt>)> {
@@ -138,7 +143,6 @@ pub(crate) async fn work(
     };
     let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(WorkHandler { work, batch })];
     let (wake, on_finish) = (Arc::new(Notify::new()), Arc::new(|| {}));
-    let worker =
-        QueueWorker::new(store.clone(), store.clone(), store.clone(), handlers, options, wake, on_finish);
+    let worker = QueueWorker::new(store.clone(), handlers, options, wake, on_finish);
     Ok(worker.run(role.as_ref(), shutdown).await?)
 }

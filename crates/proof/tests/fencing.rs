@@ -23,15 +23,14 @@ fn no_interleaving_of_the_model_breaks_a_law_and_every_fault_does() {
 }
 
 async fn agrees(backend: Backend) {
-    let replayed = fencing::replayed(backend, None, None, SCHEDULES, SEED).await.expect("a replay");
+    let replayed = fencing::replayed(backend, None, SCHEDULES, SEED).await.expect("a replay");
     assert!(replayed.mismatch.is_none(), "{replayed:?}");
     assert_eq!(replayed.schedules, SCHEDULES);
 }
 
 async fn shows_every_fault(backend: Backend) {
     for fault in Fault::of(backend) {
-        let replayed =
-            fencing::replayed(backend, None, Some(fault), SCHEDULES, SEED).await.expect("a replay");
+        let replayed = fencing::replayed(backend, Some(fault), SCHEDULES, SEED).await.expect("a replay");
         assert!(replayed.mismatch.is_some(), "{fault:?} was not caught");
     }
 }

@@ -24,8 +24,10 @@ use crate::{
 
 /// How long a cancelled handler may take to come back before its future is dropped.
 const CANCEL_GRACE: Duration = Duration::from_millis(500);
-/// Between two tries to write a finish.
+/// Between two tries to write a finish, or to give jobs back.
 const FINISH_RETRY: Duration = Duration::from_millis(500);
+/// For how long jobs that a stop interrupted are tried to be given back: whoever stops a worker waits for it.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many jobs ended how.
 #[derive(Default)]
@@ -100,7 +102,7 @@ pub(crate) async fn run(
         Some(outcomes) => finish(&context, &jobs, outcomes, mode, worked).await,
         None => release(&context, &jobs, mode).await,
     };
-    context.leases.drop_all(jobs.iter().map(|job| job.id));
+    context.leases.drop_all(jobs.iter().map(|job| (job.id, job.token)));
     result
 }
 
@@ -146,7 +148,7 @@ async fn finish(
     worked: Instant,
 ) -> Result<(), StoreError> {
     let ended = jobs.iter().zip(outcomes);
-    let held = |job: &ClaimedJob| mode == ClaimMode::Peek || context.leases.holds(job.id);
+    let held = |job: &ClaimedJob| mode == ClaimMode::Peek || context.leases.holds(job.id, job.token);
     let finished: Vec<Finished> = ended
         .filter(|(job, _)| held(job))
         .map(|(job, (outcome, effect))| Finished {
@@ -214,13 +216,27 @@ async fn write(
     }
 }
 
+/// Gives jobs back, again and again for a while: what is not given back has burned its attempt, and counts as a death.
 async fn release(context: &BatchContext, jobs: &[ClaimedJob], mode: ClaimMode) -> Result<(), StoreError> {
     if mode == ClaimMode::Peek {
         return Ok(());
     }
-    let held =
-        jobs.iter().filter(|job| context.leases.holds(job.id)).map(|job| (job.id, job.token)).collect();
-    context.store.jobs_release(held).await
+    let began = Instant::now();
+    loop {
+        let held = jobs.iter().map(|job| (job.id, job.token));
+        let held = held.filter(|(id, token)| context.leases.holds(*id, *token)).collect();
+        match context.store.jobs_release(held).await {
+            Err(error) if began.elapsed() < RELEASE_PATIENCE => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "{} jobs could not be given back yet",
+                    jobs.len()
+                );
+                tokio::time::sleep(FINISH_RETRY).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{JobKind, UnlocatedReason, truncate_bytes};
-use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, Settled};
+use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, ERROR_BYTES, RESULT_BYTES, Settled};
 use tokio_util::sync::CancellationToken;
 
 use crate::{backoff, jittered};
 
-/// Bytes of a result that are kept.
-const LONGEST_RESULT: usize = 256;
-/// Bytes of an error that are kept.
-const LONGEST_ERROR: usize = 1024;
 /// A snooze is bounded, so that a provider's absurd "come back later" cannot hide a job for good.
 const LONGEST_SNOOZE: Duration = Duration::from_hours(24);
 
@@ -70,13 +66,13 @@ impl JobError {
 /// `random` is from 0 to 1.
 pub fn settle(outcome: Outcome, job: &ClaimedJob, random: f64) -> Settled {
     match outcome {
-        Outcome::Done(result) => Settled::Completed(cut(result, LONGEST_RESULT)),
-        Outcome::Snooze(delay, why) => Settled::Snoozed(delay.min(LONGEST_SNOOZE), cut(why, LONGEST_ERROR)),
+        Outcome::Done(result) => Settled::Completed(cut(result, RESULT_BYTES)),
+        Outcome::Snooze(delay, why) => Settled::Snoozed(delay.min(LONGEST_SNOOZE), cut(why, RESULT_BYTES)),
         Outcome::Retry(error) if job.attempt < job.max_attempts => {
-            Settled::Retryable(jittered(backoff(job.attempt), random), cut(error.message, LONGEST_ERROR))
+            Settled::Retryable(jittered(backoff(job.attempt), random), cut(error.message, ERROR_BYTES))
         }
         Outcome::Retry(error) | Outcome::Discard(error) => {
-            Settled::Discarded(cut(error.message, LONGEST_ERROR), error.reason)
+            Settled::Discarded(cut(error.message, ERROR_BYTES), error.reason)
         }
     }
 }
@@ -131,5 +127,7 @@ mod tests {
     fn texts_are_cut_between_characters() {
         let settled = settle(Outcome::Done("é".repeat(200)), &job(1), 0.5);
         assert_eq!(settled, Settled::Completed("é".repeat(128)));
+        let settled = settle(Outcome::Snooze(Duration::ZERO, "é".repeat(200)), &job(1), 0.5);
+        assert_eq!(settled, Settled::Snoozed(Duration::ZERO, "é".repeat(128)));
     }
 }

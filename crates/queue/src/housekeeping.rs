@@ -23,11 +23,11 @@ use crate::{
 /// How often leases that ran out are looked for, and a duty that nobody has is asked for. With a lease of 25 seconds the
 /// jobs of a dead worker run again within 35, even if the one that looked died too: see [`OVERDUE`].
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// The same for a worker that is alone: all of the dead were found when it started.
+const MAINTENANCE_INTERVAL_ALONE: Duration = Duration::from_secs(5);
 /// A lease that ran out so long ago is taken back by whoever sees it. Who has the duty may have died with it, and the
 /// duty is free only half a minute later: the jobs of those that died shortly before would wait up to a minute.
 const OVERDUE: Duration = Duration::from_secs(1);
-/// The same for a worker that is alone: all of the dead were found when it started.
-const MAINTENANCE_INTERVAL_ALONE: Duration = Duration::from_secs(5);
 /// A store that hangs must not keep the next report from coming.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,6 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn heartbeat(store: Arc<dyn JobStore>, leases: Arc<Leases>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(HEARTBEAT)).await.is_some() {
         leases.renew(store.as_ref()).await;
+    }
+}
+
+/// Stops work whose lease can no longer be trusted, until `stop`. Beside the heartbeat, which may be waiting for a store
+/// that hangs.
+pub(crate) async fn watch_leases(leases: Arc<Leases>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(MAINTENANCE_INTERVAL)).await.is_some() {
+        leases.drop_untrusted();
     }
 }
 

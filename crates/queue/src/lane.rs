@@ -1,27 +1,21 @@
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+mod progress;
+
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
     future::{self, BoxFuture},
 };
-use hostatlas_domain::JobId;
 use hostatlas_store::{ClaimJobs, ClaimMode, ClaimedJob, StoreError, WorkerId};
-use tokio::{
-    sync::Notify,
-    task::{Id, JoinError, JoinSet},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use self::progress::Progress;
 use crate::{
     backoff::spread,
     batch::{self, BatchContext},
-    company::{Company, Place},
+    exclusion::{Exclusion, Slot},
     leases::LEASE,
     worker::Tidy,
 };
@@ -44,7 +38,7 @@ const PROVEN_JOBS: u64 = 10_000;
 const PROVEN_AFTER: Duration = Duration::from_mins(1);
 /// In poll intervals: work goes on within five seconds after a full disk has room again.
 const LONGEST_ERROR_PAUSE: u32 = 3;
-/// A drain that meets so many errors one after the other is given up.
+/// A drain that cannot claim, or write what it did, so often one after the other is given up.
 const DRAIN_ERRORS: u32 = 5;
 
 /// Claims and runs the jobs of one handler.
@@ -56,46 +50,22 @@ pub(crate) struct Lane {
     /// Whether no other process runs jobs. Only then may jobs be read without being marked as running.
     pub(crate) exclusive: bool,
     pub(crate) after_crash: bool,
-    /// What all lanes of this process work on.
-    pub(crate) company: Company,
+    /// Shared by all lanes of this process.
+    pub(crate) exclusion: Exclusion,
     pub(crate) wake: Arc<Notify>,
     /// Fires when claiming has to stop.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tidy: Arc<dyn Tidy>,
 }
 
-/// What changes while a lane runs.
-struct Progress {
-    running: JoinSet<Result<(), StoreError>>,
-    /// With [`ClaimMode::Peek`]: what is in flight, and must not be claimed again.
-    in_flight: HashMap<Id, Vec<JobId>>,
-    claims: u64,
-    errors: u32,
-    started: Instant,
-    claimed_last: Instant,
-    claimed_jobs: u64,
-    /// Whether the next job is one that has to run alone, as far as is known.
-    next_alone: bool,
-    warned: bool,
-}
-
 impl Lane {
     /// Runs until `shutdown`, or, when draining, until nothing is due; then waits for what is in flight.
     pub(crate) async fn run(self) -> Result<(), StoreError> {
-        let mut progress = Progress {
-            running: JoinSet::new(),
-            in_flight: HashMap::new(),
-            claims: 0,
-            errors: 0,
-            started: Instant::now(),
-            claimed_last: Instant::now(),
-            claimed_jobs: 0,
-            next_alone: false,
-            warned: false,
-        };
+        let mut progress = Progress::new();
         let ended = self.claim_and_run(&mut progress).await;
         while let Some(done) = progress.running.join_next_with_id().await {
-            progress.note_end(done);
+            // It has said so.
+            let _ = progress.note_end(done);
         }
         ended
     }
@@ -103,32 +73,31 @@ impl Lane {
     async fn claim_and_run(&self, progress: &mut Progress) -> Result<(), StoreError> {
         while !self.shutdown.is_cancelled() {
             let mode = self.mode(progress);
-            if progress.running.len() >= self.depth(mode)
-                || progress.next_alone && !progress.running.is_empty()
-            {
-                self.wait_for_slot(progress).await;
+            let full = progress.running.len() >= self.depth(mode);
+            if full || progress.next_alone && !progress.running.is_empty() {
+                self.wait(progress, future::pending()).await?;
                 continue;
             }
-            let Some(place) = self.place(progress).await else { break };
+            let Some(slot) = self.slot(progress).await else { break };
             // Listen before looking: a job queued between an empty claim and the wait would sleep until the next poll.
             let woken = self.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let heard = self.listen().await;
-            match self.claim(progress, mode, &place).await {
-                Ok(jobs) if jobs.is_empty() => {
-                    drop(place);
+            let asked = Instant::now();
+            match self.claim(progress, mode, &slot).await {
+                Ok((_, jobs)) if jobs.is_empty() => {
+                    drop(slot);
+                    let news = future::select(woken, heard).map(drop);
                     if !progress.running.is_empty() {
-                        self.wait_for_slot(progress).await;
-                        continue;
-                    }
-                    if self.idle(progress, mode, woken, heard).await? {
+                        self.wait(progress, soon(poll_pause(), news)).await?;
+                    } else if self.idle(progress, mode, news).await? {
                         return Ok(());
                     }
                 }
-                Ok(jobs) => self.start(progress, jobs, mode, place),
+                Ok((mode, jobs)) => self.start(progress, jobs, mode, asked, slot),
                 Err(error) => {
-                    drop(place);
+                    drop(slot);
                     self.claim_failed(progress, error).await?;
                 }
             }
@@ -145,17 +114,17 @@ impl Lane {
     }
 
     fn mode(&self, progress: &Progress) -> ClaimMode {
-        let proven = progress.claimed_jobs >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
+        let proven = progress.survived >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
         let leases = !self.exclusive || self.after_crash && !proven;
         if leases { ClaimMode::Lease } else { self.context.handler.mode() }
     }
 
     /// Where the next batch is claimed and run; none if claiming has to stop before there is one.
-    async fn place(&self, progress: &Progress) -> Option<Place> {
-        let place = async {
-            if progress.next_alone { self.company.alone().await } else { self.company.join().await }
+    async fn slot(&self, progress: &Progress) -> Option<Slot> {
+        let slot = async {
+            if progress.next_alone { self.exclusion.exclusive().await } else { self.exclusion.shared().await }
         };
-        self.shutdown.run_until_cancelled(place).await
+        self.shutdown.run_until_cancelled(slot).await
     }
 
     /// Begins to listen for jobs that other processes queue. A hint that came before is spent: the claim that follows
@@ -171,17 +140,21 @@ impl Lane {
         heard
     }
 
+    /// The next jobs, and whether they are marked as running: those with which a worker died always are.
     async fn claim(
         &self,
         progress: &mut Progress,
         mode: ClaimMode,
-        place: &Place,
-    ) -> Result<Vec<ClaimedJob>, StoreError> {
-        progress.claims += 1;
-        let params = self.params(progress, mode, place.is_alone());
-        let jobs = self.context.store.jobs_claim(params).await?;
-        progress.errors = 0;
-        Ok(jobs)
+        slot: &Slot,
+    ) -> Result<(ClaimMode, Vec<ClaimedJob>), StoreError> {
+        let params = self.params(progress, mode, slot.is_exclusive());
+        let mut claimed = (mode, self.context.store.jobs_claim(params.clone()).await?);
+        if mode == ClaimMode::Peek && claimed.1.iter().any(|job| job.crash_count > 0) {
+            let params = ClaimJobs { mode: ClaimMode::Lease, ..params };
+            claimed = (params.mode, self.context.store.jobs_claim(params).await?);
+        }
+        progress.failed_claims = 0;
+        Ok(claimed)
     }
 
     fn params(&self, progress: &Progress, mode: ClaimMode, alone: bool) -> ClaimJobs {
@@ -191,55 +164,68 @@ impl Lane {
             lease: LEASE,
             worker: self.worker,
             mode,
-            oldest_first: progress.claims.is_multiple_of(OLDEST_FIRST_SHARE),
+            oldest_first: (progress.claims + 1).is_multiple_of(OLDEST_FIRST_SHARE),
             crashed_limit: CRASHED_LIMIT,
             alone,
             except: progress.in_flight.values().flatten().copied().collect(),
         }
     }
 
-    fn start(&self, progress: &mut Progress, jobs: Vec<ClaimedJob>, mode: ClaimMode, place: Place) {
-        let claimed = Instant::now();
-        progress.claimed_last = claimed;
+    /// Runs jobs that were asked for at `asked`: their leases may be as old as that.
+    fn start(
+        &self,
+        progress: &mut Progress,
+        jobs: Vec<ClaimedJob>,
+        mode: ClaimMode,
+        asked: Instant,
+        slot: Slot,
+    ) {
+        progress.claims += 1;
+        progress.claimed_last = asked;
         progress.warned = false;
-        progress.claimed_jobs += jobs.len() as u64;
-        let ids = jobs.iter().map(|job| job.id).collect();
+        let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
         // After one that has to run alone comes the next.
         progress.next_alone = jobs.iter().any(|job| job.crash_count > 1);
-        let place = if progress.next_alone { place } else { place.shared() };
-        let batch = batch::run(self.context.clone(), jobs, mode, claimed);
+        let slot = if progress.next_alone { slot } else { slot.into_shared() };
+        let count = jobs.len() as u64;
+        let batch = batch::run(self.context.clone(), jobs, mode, asked);
         let task = progress.running.spawn(async move {
-            let _place = place;
-            batch.await
+            let _slot = slot;
+            batch.await.map(|()| count)
         });
         if mode == ClaimMode::Peek {
             progress.in_flight.insert(task.id(), ids);
         }
     }
 
-    async fn wait_for_slot(&self, progress: &mut Progress) {
+    /// Waits until a batch ends, for `news`, or for the end of claiming.
+    async fn wait(&self, progress: &mut Progress, news: impl Future<Output = ()>) -> Result<(), StoreError> {
         tokio::select! {
-            done = progress.running.join_next_with_id() => {
-                if let Some(done) = done {
-                    progress.note_end(done);
+            done = progress.running.join_next_with_id(), if !progress.running.is_empty() => {
+                if let Some(Err(error)) = done.map(|done| progress.note_end(done))
+                    && self.drain && progress.failed_batches >= DRAIN_ERRORS
+                {
+                    return Err(error);
                 }
             }
+            () = news => {}
             () = self.shutdown.cancelled() => {}
         }
+        Ok(())
     }
 
     async fn claim_failed(&self, progress: &mut Progress, error: StoreError) -> Result<(), StoreError> {
-        progress.errors += 1;
-        if self.drain && progress.errors >= DRAIN_ERRORS {
+        progress.failed_claims += 1;
+        if self.drain && progress.failed_claims >= DRAIN_ERRORS {
             return Err(error);
         }
-        if progress.errors == 1 {
+        if progress.failed_claims == 1 {
             error!(
                 error = &error as &dyn std::error::Error,
                 "Jobs cannot be claimed; trying again every few seconds"
             );
         }
-        let pause = POLL_INTERVAL.saturating_mul(progress.errors.min(LONGEST_ERROR_PAUSE));
+        let pause = POLL_INTERVAL.saturating_mul(progress.failed_claims.min(LONGEST_ERROR_PAUSE));
         self.shutdown.run_until_cancelled(tokio::time::sleep(spread(pause, rand::random()))).await;
         Ok(())
     }
@@ -249,20 +235,18 @@ impl Lane {
         &self,
         progress: &mut Progress,
         mode: ClaimMode,
-        woken: impl Future<Output = ()>,
-        heard: impl Future<Output = ()>,
+        news: impl Future<Output = ()>,
     ) -> Result<bool, StoreError> {
         let was_alone = std::mem::take(&mut progress.next_alone);
-        let kinds = [self.context.handler.kind()];
-        let next = match self.context.store.jobs_next_due(&kinds).await {
-            Ok(next) => next,
+        let (next, running) = match self.ahead().await {
+            Ok(ahead) => ahead,
             Err(error) => {
                 self.claim_failed(progress, error).await?;
                 return Ok(false);
             }
         };
         let due_now = next == Some(Duration::ZERO);
-        if self.drain && !due_now {
+        if self.drain && !due_now && !running {
             return Ok(true);
         }
         // Who was alone and found nothing need not ask.
@@ -277,15 +261,20 @@ impl Lane {
                 return Ok(false);
             }
         }
-        let poll = spread(POLL_INTERVAL, rand::random());
+        let poll = poll_pause();
         let pause = next.filter(|next| !next.is_zero()).map_or(poll, |next| next.min(poll));
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = woken => {}
-            () = heard => {}
-            () = self.shutdown.cancelled() => {}
-        }
+        self.wait(progress, soon(pause, news)).await?;
         Ok(false)
+    }
+
+    /// How long until the next job is due, and, where a drain has to know, whether another process runs one: it may come
+    /// back.
+    async fn ahead(&self) -> Result<(Option<Duration>, bool), StoreError> {
+        let kind = self.context.handler.kind();
+        let next = self.context.store.jobs_next_due(&[kind]).await?;
+        let running =
+            self.drain && !self.exclusive && self.context.store.jobs_stats().await?.of(kind).running > 0;
+        Ok((next, running))
     }
 
     /// Whether nothing was claimed since the first job has to run alone; the next claim is made for it.
@@ -320,29 +309,12 @@ impl Lane {
     }
 }
 
-impl Progress {
-    /// Takes a batch that ended off the list of those that run.
-    fn note_end(&mut self, done: Result<(Id, Result<(), StoreError>), JoinError>) {
-        let id = match &done {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        self.in_flight.remove(&id);
-        match done {
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(error))) => {
-                self.errors += 1;
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "A batch of finished jobs could not be written; it will run again"
-                );
-            }
-            Err(error) => error!(error = &error as &dyn std::error::Error, "A batch broke down"),
-        }
-    }
+/// How long until the next look.
+fn poll_pause() -> Duration {
+    spread(POLL_INTERVAL, rand::random())
 }
 
-/// The order in which lanes end does not matter; their first error does.
-pub(crate) fn first_error(results: VecDeque<Result<(), StoreError>>) -> Result<(), StoreError> {
-    results.into_iter().collect()
+/// Ends with `news`, or after `pause` without any.
+async fn soon(pause: Duration, news: impl Future<Output = ()>) {
+    let _ = tokio::time::timeout(pause, news).await;
 }

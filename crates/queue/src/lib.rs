@@ -11,7 +11,7 @@
 
 mod backoff;
 mod batch;
-mod company;
+mod exclusion;
 mod handler;
 mod housekeeping;
 mod lane;
@@ -20,4 +20,5 @@ mod worker;
 
 pub use backoff::{BACKOFF_BASE, BACKOFF_CAP, backoff, jittered};
 pub use handler::{Handler, JobError, Outcome, settle};
-pub use worker::{QueueWorker, QueueWorkerOptions, RunError, WorkSummary, WorkerIdentity};
+pub use leases::HEARTBEAT;
+pub use worker::{QueueWorker, QueueWorkerOptions, WorkSummary, WorkerIdentity};

@@ -8,7 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use hostatlas_domain::truncate_bytes;
-use hostatlas_store::{AdminStore, JobStore, Rescue, StoreError, WorkerId, WorkerRole, WorkerStore};
+use hostatlas_store::{
+    AdminStore, HOST_NAME_BYTES, JobStore, Rescue, Store, StoreError, WorkerId, WorkerRole, WorkerStore,
+};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,16 +18,14 @@ use tracing::{info, warn};
 use crate::{
     Handler,
     batch::{BatchContext, Tally},
-    company::Company,
+    exclusion::Exclusion,
     housekeeping::{self, Maintenance, Registry},
-    lane::{Lane, first_error},
+    lane::Lane,
     leases::Leases,
 };
 
 /// How long what is in flight may take to end after a stop; then it is given back.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// Bytes of a machine's name that are kept.
-const LONGEST_HOST_NAME: usize = 255;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct WorkerIdentity {
     pub id: WorkerId,
     /// The command that it was started with.
     pub command: String,
-    /// The machine that it runs on, at most 255 bytes.
+    /// The machine that it runs on, at most [`HOST_NAME_BYTES`].
     pub host_name: String,
     /// Its process id there.
     pub process_id: u32,
@@ -59,7 +59,7 @@ impl WorkerIdentity {
         Self {
             id: WorkerId(rand::random::<i64>() & i64::MAX),
             command: command.to_owned(),
-            host_name: truncate_bytes(host_name, LONGEST_HOST_NAME).to_owned(),
+            host_name: truncate_bytes(host_name, HOST_NAME_BYTES).to_owned(),
             process_id: std::process::id(),
             version: version.to_owned(),
         }
@@ -77,15 +77,6 @@ pub struct WorkSummary {
     pub discarded: u64,
     /// Jobs put off.
     pub snoozed: u64,
-}
-
-/// Why a worker ended other than by being told to.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database failed again and again, or has become that of a newer version
-    /// ([`StoreError::SchemaNewer`]): then what was in flight has ended, and nothing more was claimed.
-    #[error("the queue cannot be worked on")]
-    Store(#[source] StoreError),
 }
 
 /// Housekeeping of the database between batches.
@@ -118,7 +109,7 @@ pub struct QueueWorker {
 struct Shared {
     leases: Arc<Leases>,
     tally: Arc<Tally>,
-    company: Company,
+    exclusion: Exclusion,
     /// Fires when claiming has to stop.
     stop: CancellationToken,
     /// Fires when what is in flight has to be given back.
@@ -128,15 +119,21 @@ struct Shared {
 impl QueueWorker {
     /// A worker; `wake` is notified when this process has queued jobs, `on_finish` is called whenever jobs ended.
     pub fn new(
-        store: Arc<dyn JobStore>,
-        workers: Arc<dyn WorkerStore>,
-        admin: Arc<dyn AdminStore>,
+        store: Arc<dyn Store>,
         handlers: Vec<Arc<dyn Handler>>,
         options: QueueWorkerOptions,
         wake: Arc<Notify>,
         on_finish: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { store, workers, tidy: Arc::new(AdminTidy(admin)), handlers, options, wake, on_finish }
+        Self {
+            store: store.clone(),
+            workers: store.clone(),
+            tidy: Arc::new(AdminTidy(store)),
+            handlers,
+            options,
+            wake,
+            on_finish,
+        }
     }
 
     /// Works until `shutdown` fires or, when draining, until nothing is due; or until the database has become that of a
@@ -145,16 +142,19 @@ impl QueueWorker {
     /// An exclusive `role` proves that nobody works on the running jobs, so they are all taken back first; with a shared
     /// one they are taken back as their leases run out, by whichever process has the duty. After `shutdown` nothing is
     /// claimed; what is in flight has five seconds, and is then given back without burning the attempt.
+    ///
+    /// It fails if the database does again and again while it drains, or has become that of a newer version
+    /// ([`StoreError::SchemaNewer`]): then what was in flight has ended, and nothing more was claimed.
     pub async fn run(
         self,
         role: &dyn WorkerRole,
         shutdown: CancellationToken,
-    ) -> Result<WorkSummary, RunError> {
+    ) -> Result<WorkSummary, StoreError> {
         let exclusive = role.is_exclusive();
         let shared = Shared {
             leases: Arc::new(Leases::default()),
             tally: Arc::new(Tally::default()),
-            company: Company::default(),
+            exclusion: Exclusion::default(),
             stop: shutdown.child_token(),
             abort: CancellationToken::new(),
         };
@@ -169,9 +169,11 @@ impl QueueWorker {
             stop: shared.stop.clone(),
             stopped_by: OnceLock::new(),
         });
-        // Before anything else: a worker of an older version must not touch what a newer one has changed.
-        registry.report().await.map_err(RunError::Store)?;
-        let after_crash = exclusive && self.take_all_back().await?;
+        // What is only peeked at leaves no trace in the queue when its worker dies, but the worker is still on the list.
+        let died = exclusive && !self.workers.workers_list().await?.is_empty();
+        // Before anything is changed: a worker of an older version must not touch what a newer one has changed.
+        registry.report().await?;
+        let after_crash = exclusive && (self.take_all_back().await? || died);
         let over = CancellationToken::new();
         let background = self.background(&shared, &registry, exclusive, &over);
         let mut lanes = JoinSet::new();
@@ -182,9 +184,9 @@ impl QueueWorker {
         over.cancel();
         background.join_all().await;
         registry.leave().await;
-        first_error(ended.into()).map_err(RunError::Store)?;
+        ended.into_iter().collect::<Result<(), _>>()?;
         if let Some(error) = Arc::into_inner(registry).and_then(|registry| registry.stopped_by.into_inner()) {
-            return Err(RunError::Store(error));
+            return Err(error);
         }
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let tally = &shared.tally;
@@ -199,8 +201,8 @@ impl QueueWorker {
     }
 
     /// Takes back what the worker before this one left running; answers whether there was anything.
-    async fn take_all_back(&self) -> Result<bool, RunError> {
-        let rescued = self.store.jobs_rescue(Rescue::All).await.map_err(RunError::Store)?;
+    async fn take_all_back(&self) -> Result<bool, StoreError> {
+        let rescued = self.store.jobs_rescue(Rescue::All).await?;
         let after_crash = rescued.rescued + rescued.discarded > 0;
         if after_crash {
             warn!(
@@ -228,6 +230,7 @@ impl QueueWorker {
         };
         let mut background = JoinSet::new();
         background.spawn(housekeeping::heartbeat(self.store.clone(), shared.leases.clone(), over.clone()));
+        background.spawn(housekeeping::watch_leases(shared.leases.clone(), over.clone()));
         background.spawn(registry.clone().keep(over.clone()));
         background.spawn(maintenance.keep(over.clone()));
         background.spawn(abort_after_grace(shared.stop.clone(), shared.abort.clone(), over.clone()));
@@ -257,7 +260,7 @@ impl QueueWorker {
             drain: self.options.drain,
             exclusive,
             after_crash,
-            company: shared.company.clone(),
+            exclusion: shared.exclusion.clone(),
             wake: self.wake.clone(),
             shutdown: shared.stop.clone(),
             tidy: self.tidy.clone(),

@@ -100,12 +100,16 @@ impl Error {
             Self::Database(StoreError::NotWritable { .. }) => {
                 "The database cannot be written: its disk is full, or it may only be read.".to_owned()
             }
-            Self::Database(StoreError::Busy) => "The database was busy for too long.".to_owned(),
+            Self::Database(StoreError::Busy | StoreError::TookTooLong { .. }) => {
+                "The database was busy for too long.".to_owned()
+            }
             Self::Database(_) => "The database cannot be used.".to_owned(),
             other => other.to_string(),
         };
         let hint = match self {
-            Self::Database(StoreError::Busy) => Some("try again in a moment".to_owned()),
+            Self::Database(StoreError::Busy | StoreError::TookTooLong { .. }) => {
+                Some("try again in a moment".to_owned())
+            }
             Self::Database(_) => Some("run `hostatlas doctor` on the server".to_owned()),
             other => other.hint(),
         };
@@ -193,7 +197,10 @@ fn database_hint(error: &StoreError) -> Option<String> {
             "install one that is new enough; the SQLite that hostatlas brings along always is"
         }
         StoreError::NotWritable { remedy, .. } => remedy.as_str(),
-        StoreError::Busy => "another process writes without a pause: try again in a moment",
+        StoreError::Busy => "another process holds a lock, or writes without a pause: try again in a moment",
+        StoreError::TookTooLong { .. } => {
+            "much goes on at once, or the server is slow: try again in a moment; `pg_stat_activity` shows what it does"
+        }
         _ => return None,
     };
     Some(hint.to_owned())
@@ -286,6 +293,7 @@ mod tests {
             (Error::from(StoreError::UnknownJob(hostatlas_domain::JobId(7))), 404, 1),
             (Error::from(StoreError::RunInProgress(hostatlas_domain::RunId(7))), 409, 1),
             (Error::from(StoreError::Busy), 503, 1),
+            (Error::from(StoreError::TookTooLong { what: "an index was not made in its time" }), 503, 1),
             (Error::from(unreachable()), 503, 1),
             (Error::from(not_writable()), 503, 1),
             (Error::Interrupted { detail: "stopped".to_owned(), hint: None }, 503, 130),

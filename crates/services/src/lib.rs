@@ -46,7 +46,7 @@ pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};
 pub use runs::{RunRequest, RunSelection, Runs};
-pub use schedules::Schedules;
+pub use schedules::{BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR, Schedules};
 pub use services::{ProviderProblem, Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 pub use workers::Workers;
@@ -55,6 +55,8 @@ pub use hostatlas_geolocation::online::{CustomConfig, Ledger, ProviderConfig};
 pub use hostatlas_geolocation::{
     AddressFamilies, DatabaseStatus, Locator, MmdbConfig, MmdbSet, Role as DatabaseRole, Site,
 };
+pub use hostatlas_queue::HEARTBEAT;
 pub use hostatlas_store::{
-    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, SchemaStatus, Store, StoreError,
+    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, OpenMode, SchemaStatus, Store, StoreError,
+    WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
 };

@@ -8,6 +8,7 @@ use hostatlas_domain::{Schedule, ScheduleRule, ScheduleTask};
 
 pub(crate) use runner::run;
 pub(crate) use tasks::PRUNE_BATCH;
+pub use tasks::{BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR};
 
 use crate::{Error, Permission, Services};
 

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use hostatlas_domain::{JobKind, Priority, UnlocatedReason};
 use hostatlas_geolocation::ReloadOutcome;
-use hostatlas_queue::{Handler, QueueWorker, QueueWorkerOptions, RunError, WorkSummary, WorkerIdentity};
+use hostatlas_queue::{Handler, QueueWorker, QueueWorkerOptions, WorkSummary, WorkerIdentity};
 use hostatlas_store::{HostSelection, Store, StoreError, WorkerRole};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -121,7 +121,7 @@ impl Worker {
         let worker = identity.id;
         let (concurrency, drain) = (self.options.concurrency.get(), self.options.drain);
         let options = QueueWorkerOptions { identity, concurrency, drain };
-        queue_what_had_no_database(&self.services).await;
+        queue_what_had_no_database(&self.services, &shutdown).await;
         place_sites(&self.services, Which::All).await;
         let over = shutdown.child_token();
         let mut beside = JoinSet::new();
@@ -132,7 +132,7 @@ impl Worker {
         let wake = self.services.jobs_waiting().clone();
         let told = self.services.clone();
         let on_finish = Arc::new(move || told.changed());
-        let queue = QueueWorker::new(store.clone(), store.clone(), store, handlers, options, wake, on_finish);
+        let queue = QueueWorker::new(store, handlers, options, wake, on_finish);
         let worked = queue.run(role.as_ref(), shutdown).await;
         over.cancel();
         while let Some(ended) = beside.join_next().await {
@@ -141,7 +141,7 @@ impl Worker {
             }
         }
         drop(role);
-        let summary = worked.map_err(|RunError::Store(error)| Error::from(error))?;
+        let summary = worked?;
         self.report(summary).await
     }
 
@@ -175,7 +175,7 @@ impl Worker {
 async fn keep_databases_fresh(services: Services, over: CancellationToken) {
     while over.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
         if reload_databases(&services).await {
-            queue_what_had_no_database(&services).await;
+            queue_what_had_no_database(&services, &over).await;
         }
     }
 }
@@ -204,8 +204,8 @@ pub(crate) async fn reload_databases(services: &Services) -> bool {
 }
 
 /// Hosts that were looked up while no database was there get a job as soon as one is, or an online provider is
-/// configured: nobody should have to ask again.
-async fn queue_what_had_no_database(services: &Services) {
+/// configured: nobody should have to ask again. What `over` leaves is queued when the next worker starts.
+async fn queue_what_had_no_database(services: &Services, over: &CancellationToken) {
     let locator = services.locator();
     if locator.database_build().is_none() && !locator.has_online() {
         return;
@@ -221,7 +221,7 @@ async fn queue_what_had_no_database(services: &Services) {
         Ok(_) => {
             let selection = HostSelection::Filter { filter, max_age: services.config().max_age };
             let priority = JobKind::Geolocation.default_priority();
-            services.jobs().enqueue_all(selection, priority, false, 5_000, |_| true).await
+            services.jobs().enqueue_all(selection, priority, false, 5_000, |_| !over.is_cancelled()).await
         }
         Err(error) => Err(error),
     };

@@ -12,7 +12,7 @@ use hostatlas_domain::{Address, DuePolicy, ImportId, PortNumber, Protocol, ScanF
 use hostatlas_store::{
     AdminStore, ImportStore, Observation, ObservedPort, RecordSightings, StartImport, StoreError,
 };
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 
 #[tokio::main]
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch: u32 = arguments.next().map_or(Ok(5_000), |text| text.parse())?;
     let passes: usize = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let database = TestDatabase::empty()?;
-    let store = Arc::new(PostgresStore::open(OpenOptions::new(database.url(), Mode::Create)).await?);
+    let store = Arc::new(PostgresStore::open(OpenOptions::new(database.url(), OpenMode::Create)).await?);
     for pass in ["new", "again"].into_iter().take(passes) {
         let (took, slowest) = pass_over(&store, total, writers.max(1), batch.clamp(1, 10_000)).await?;
         let rate = f64::from(total) / took.as_secs_f64();

@@ -18,7 +18,7 @@ use hostatlas_store::{
     AdminStore, Attempt, ClaimJobs, ClaimMode, ClaimedJob, Fence, FinishJobs, Finished, ImportStore,
     JobStore, LocationStore, Observation, RecordSightings, Settled, StartImport, WorkerId,
 };
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn main() {
     let lanes = numbers.next().unwrap_or(2);
     let batch = numbers.next().unwrap_or(5_000);
     let database = TestDatabase::empty().expect("a database");
-    let options = OpenOptions::new(database.url(), Mode::Create);
+    let options = OpenOptions::new(database.url(), OpenMode::Create);
     let store = Arc::new(PostgresStore::open(options).await.expect("a store"));
     let answers: Arc<[_]> = (0..PLACES).map(answer).collect();
 

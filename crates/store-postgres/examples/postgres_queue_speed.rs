@@ -20,7 +20,7 @@ use hostatlas_store::{
     Finished, HostSelection, HostStore, ImportStore, JobStore, LocationStore, Observation, RecordSightings,
     SelectHosts, Settled, StartImport, WorkerId,
 };
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinSet;
@@ -68,7 +68,7 @@ async fn command(connection: &mut PgConnection, statement: &str) {
 }
 
 async fn run(url: &str, hosts: u32, batch: u32) -> Value {
-    let store = Arc::new(open(url, Mode::Create).await);
+    let store = Arc::new(open(url, OpenMode::Create).await);
     let import = measure(hosts, import(&store, hosts)).await;
     let waiting_latency = claim_latency(&store).await;
     let answers: Arc<[Arc<Located>]> = (0..PLACES).map(answer).collect();
@@ -110,7 +110,7 @@ async fn run(url: &str, hosts: u32, batch: u32) -> Value {
 
 /// Claims of 1 and of 10 behind `hosts` jobs that wait, of every priority, and as many that are finished.
 async fn claims(url: &str, hosts: u32, batch: u32) -> Value {
-    let store = Arc::new(open(url, Mode::Create).await);
+    let store = Arc::new(open(url, OpenMode::Create).await);
     let all = hosts + CLAIMS * (1 + 10);
     import(&store, all).await;
     drain(url, 2, batch, None).await;
@@ -147,7 +147,7 @@ async fn claims_of(store: &PostgresStore, limit: u32) -> Value {
     json!({ "claim": percentiles(claims), "smallest write": percentiles(commits) })
 }
 
-async fn open(url: &str, mode: Mode) -> PostgresStore {
+async fn open(url: &str, mode: OpenMode) -> PostgresStore {
     PostgresStore::open(OpenOptions::new(url, mode)).await.expect("a database")
 }
 
@@ -278,7 +278,7 @@ fn ends(jobs: Vec<ClaimedJob>, answers: Option<&[Arc<Located>]>) -> Vec<Finished
 async fn drain(url: &str, connections: usize, batch: u32, answers: Option<Arc<[Arc<Located>]>>) {
     let mut workers = JoinSet::new();
     for _ in 0..connections {
-        let (store, answers) = (open(url, Mode::Existing).await, answers.clone());
+        let (store, answers) = (open(url, OpenMode::Existing).await, answers.clone());
         workers.spawn(async move {
             loop {
                 let jobs = store.jobs_claim(claim(batch)).await.expect("a claim");

@@ -5,7 +5,11 @@ use std::time::Duration;
 use hostatlas_store::{CheckReport, Finding, StoreError};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{database::Database, error::engine};
+use crate::{
+    database::Database,
+    error::{code, code_of, engine},
+    indexes::{Index, indexes},
+};
 
 /// A check reads everything.
 const TIMEOUT: Duration = Duration::from_hours(1);
@@ -138,9 +142,6 @@ pub(crate) async fn check(database: &Database) -> Result<CheckReport, StoreError
     Ok(report)
 }
 
-/// An index: its number, its name, whether it is complete, and whether it is being made.
-type Index = (i64, String, bool, bool);
-
 /// What the server itself knows of damage: pages that it read with a wrong checksum, and indexes that were not
 /// finished or that it finds out of order.
 async fn integrity(database: &Database, report: &mut CheckReport) -> Result<(), StoreError> {
@@ -152,15 +153,14 @@ async fn integrity(database: &Database, report: &mut CheckReport) -> Result<(), 
     if let Some(pages) = damaged.filter(|pages| *pages > 0) {
         find(format!("the server read {pages} pages with a wrong checksum"));
     }
-    let broken = indexes.iter().filter(|(_, _, is_valid, is_being_built)| !is_valid && !is_being_built);
-    for (_, name, _, _) in broken {
+    for Index { name, .. } in indexes.iter().filter(|index| index.is_torso()) {
         find(format!("the index `{name}` is not complete: housekeeping makes it again"));
     }
     report.checked += 1 + indexes.len() as u64;
     if !may_verify {
         return Ok(());
     }
-    for (id, name, _, _) in indexes.into_iter().filter(|(_, _, is_valid, _)| *is_valid) {
+    for Index { id, name, .. } in indexes.into_iter().filter(|index| index.is_valid) {
         let damage =
             database.read_within(TIMEOUT, move |connection, _| Box::pin(verify_tree(connection, id)));
         report.checked += 1;
@@ -180,15 +180,7 @@ async fn known_damage(connection: &mut PgConnection) -> Result<(Option<i64>, Vec
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;
-    let indexes: Vec<Index> = sqlx::query_as(
-        "SELECT index.indexrelid::bigint, class.relname::text, index.indisvalid, \
-                EXISTS (SELECT 1 FROM pg_stat_progress_create_index WHERE index_relid = index.indexrelid)
-         FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid
-         WHERE class.relnamespace = current_schema()::regnamespace ORDER BY class.relname",
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(engine)?;
+    let indexes = indexes(connection).await?;
     Ok((damaged, indexes, may_verify_trees(connection).await?))
 }
 
@@ -207,11 +199,7 @@ async fn may_verify_trees(connection: &mut PgConnection) -> Result<bool, StoreEr
 async fn verify_tree(connection: &mut PgConnection, id: i64) -> Result<Option<String>, StoreError> {
     match sqlx::query("SELECT bt_index_check($1::oid::regclass)").bind(id).execute(connection).await {
         Ok(_) => Ok(None),
-        Err(error)
-            if error.as_database_error().is_some_and(|said| said.code().as_deref() == Some("XX002")) =>
-        {
-            Ok(Some(error.to_string()))
-        }
+        Err(error) if code_of(&error) == Some(code::INDEX_CORRUPTED) => Ok(Some(error.to_string())),
         Err(error) => Err(engine(error)),
     }
 }

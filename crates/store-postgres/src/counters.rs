@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use hostatlas_domain::{
-    AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, UnlocatedReason,
+    AddressClass, JobKind, JobState, LocationState, Precision, ProviderName, Topic, UnlocatedReason,
 };
 use hostatlas_store::StoreError;
 pub(crate) use hostatlas_store::backend::hour_of;
@@ -136,4 +136,15 @@ impl JobDelta {
         .map_err(engine)?;
         Ok(())
     }
+}
+
+/// Moves the change numbers of `topics`; the last statement of whatever changes what they show.
+pub(crate) async fn touch(connection: &mut PgConnection, topics: &[Topic]) -> Result<(), StoreError> {
+    let topics: Vec<i16> = topics.iter().map(|topic| i16::from(topic.number())).collect();
+    sqlx::query("INSERT INTO change_delta (topic) SELECT DISTINCT unnest($1::smallint[])")
+        .bind(topics)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
 }

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use hostatlas_domain::Topic;
 use hostatlas_store::StoreError;
 use rand::Rng;
 use sqlx::{
@@ -14,16 +13,14 @@ use sqlx::{
 
 use crate::{
     clock::ClockOffset,
-    error::{MAY_BE_WRITTEN, SILENT, beginning, engine, is_passing, may_run_again, opening, since_connected},
+    error::{
+        MAY_BE_WRITTEN, NO_CONNECTION_LEFT, SILENT, beginning, engine, is_passing, may_run_again, opening,
+        since_connected, unreachable,
+    },
     location::Location,
+    session::{FORGET_STATEMENTS, millis, session_settings, settings},
 };
 
-/// How long one statement may take before the server ends it.
-pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a row that another transaction holds.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a transaction may wait for us before the server ends it and frees what it holds.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a transaction may take before we give up on the server: a little more than one slow statement, since a
 /// server that is cut off says nothing.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,22 +32,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECTIONS: u32 = 8;
 /// A connection that rested longer is asked whether it still lives.
 const RESTED: Duration = Duration::from_secs(1);
-/// Statements that a session keeps prepared.
-const STATEMENTS_KEPT: usize = 256;
 /// How often a transaction that lost a race is run, all in all.
 const ATTEMPTS: u32 = 4;
 
-const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(crate) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-
-/// Forgets the statements that somebody prepared in this session under the names that our client gives them, as a pooler
-/// of sessions leaves them. `DEALLOCATE ALL` alone would take those away, too, that a pooler from 1.21 on prepares under
-/// names of its own and believes to be there.
-pub(crate) const FORGET_STATEMENTS: &str = "DO $$ BEGIN
-    IF EXISTS (SELECT FROM pg_prepared_statements WHERE starts_with(name, 'sqlx_s_')) THEN
-        DEALLOCATE ALL;
-    END IF;
-END $$";
 
 /// One database: a pool of connections and how to make another.
 #[derive(Clone)]
@@ -84,7 +70,7 @@ impl Drop for Lent {
 }
 
 impl Database {
-    /// Connects when first asked. `translates` is what [`translates_statements`] found.
+    /// Connects when first asked; for `translates` see [`settings`].
     pub(crate) fn new(
         location: &Location,
         direct: Option<&Location>,
@@ -126,14 +112,38 @@ impl Database {
         self.write_within(TRANSACTION_TIMEOUT, operation).await
     }
 
+    /// As [`Database::write`], of what `params` say; each run of the operation is lent them.
+    pub(crate) async fn write_with<P, T, F>(&self, params: P, operation: F) -> Result<T, StoreError>
+    where
+        P: Send + Sync,
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.write_repeatedly(TRANSACTION_TIMEOUT, params, operation).await
+    }
+
     /// As [`Database::write`], for what may take long.
     pub(crate) async fn write_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
     where
         T: Send,
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
+        self.write_repeatedly(timeout, (), move |connection, now, ()| operation(connection, now)).await
+    }
+
+    async fn write_repeatedly<P, T, F>(
+        &self,
+        timeout: Duration,
+        params: P,
+        operation: F,
+    ) -> Result<T, StoreError>
+    where
+        P: Send + Sync,
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
         for attempt in 1..ATTEMPTS {
-            match self.transact(WRITE, timeout, &operation).await {
+            match self.transact(WRITE, timeout, &params, &operation).await {
                 Err(error) if may_run_again(&error) => {
                     tracing::debug!(attempt, "A transaction lost a race and is run again");
                     let wait = rand::rng().random_range(0..u64::from(attempt) * 20);
@@ -142,8 +152,10 @@ impl Database {
                 answer => return answer,
             }
         }
-        match self.transact(WRITE, timeout, &operation).await {
-            Err(error) if may_run_again(&error) => Err(StoreError::Busy),
+        match self.transact(WRITE, timeout, &params, &operation).await {
+            Err(error) if may_run_again(&error) => {
+                Err(StoreError::TookTooLong { what: "a transaction lost race after race against others" })
+            }
             answer => answer,
         }
     }
@@ -157,24 +169,36 @@ impl Database {
         self.read_within(TRANSACTION_TIMEOUT, operation).await
     }
 
+    /// As [`Database::read`], of what `params` say.
+    pub(crate) async fn read_with<P, T, F>(&self, params: P, operation: F) -> Result<T, StoreError>
+    where
+        P: Send + Sync,
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.transact(READ, TRANSACTION_TIMEOUT, &params, &operation).await
+    }
+
     /// As [`Database::read`], for what may take long.
     pub(crate) async fn read_within<T, F>(&self, timeout: Duration, operation: F) -> Result<T, StoreError>
     where
         T: Send,
         F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
-        self.transact(READ, timeout, &operation).await
+        self.transact(READ, timeout, &(), &|connection, now, ()| operation(connection, now)).await
     }
 
-    async fn transact<T, F>(
+    async fn transact<P, T, F>(
         &self,
         begin: &'static str,
         timeout: Duration,
+        params: &P,
         operation: &F,
     ) -> Result<T, StoreError>
     where
+        P: Send + Sync,
         T: Send,
-        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
         let writes = begin == WRITE;
         let begin = self.begin(begin, timeout);
@@ -182,7 +206,7 @@ impl Database {
         let mut is_ending = false;
         let running = async {
             self.forget_statements(&mut lent.connection).await?;
-            self.run(&mut lent.connection, operation, &mut is_ending).await
+            self.run(&mut lent.connection, params, operation, &mut is_ending).await
         };
         let answer = match tokio::time::timeout(timeout, running).await {
             Ok(answer) => {
@@ -199,7 +223,7 @@ impl Database {
     /// What an error means once the server had let us in: where it was lost, whoever asked is told, and whether what they
     /// asked for may have been done.
     fn lost(&self, error: StoreError, may_be_written: bool) -> StoreError {
-        match since_connected(&self.location, error).0 {
+        match since_connected(&self.location, error).error {
             StoreError::Unreachable { location, reason } if may_be_written => {
                 StoreError::Unreachable { location, reason: format!("{reason}; {MAY_BE_WRITTEN}") }
             }
@@ -209,28 +233,29 @@ impl Database {
 
     /// A connection in a transaction that was just begun. A dead one is thrown away, since nothing was asked of it yet.
     async fn connection(&self, begin: &str) -> Result<Lent, StoreError> {
-        let mut dead = sqlx::Error::WorkerCrashed;
-        for _ in 0..=CONNECTIONS {
+        let mut dead = 0;
+        loop {
             let mut lent = Lent { connection: self.acquire().await?, is_settled: false };
             let asked = sqlx::raw_sql(AssertSqlSafe(begin.to_owned())).execute(&mut *lent.connection);
             match tokio::time::timeout(ACQUIRE_TIMEOUT, asked).await {
                 Ok(Ok(_)) => return Ok(lent),
-                Ok(Err(error)) if error.as_database_error().is_some() && !is_passing(&error) => {
-                    return Err(beginning(&self.location, error));
+                Ok(Err(error)) => {
+                    let is_refused = error.as_database_error().is_some() && !is_passing(&error);
+                    if is_refused || dead == CONNECTIONS {
+                        return Err(beginning(&self.location, error));
+                    }
+                    dead += 1;
                 }
-                Ok(Err(error)) => dead = error,
                 // It lived a moment ago: another one would say nothing, too.
                 Err(_) => return Err(self.unreachable(SILENT)),
             }
         }
-        Err(beginning(&self.location, dead))
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         match self.pool.acquire().await {
             Err(sqlx::Error::PoolTimedOut) if self.pool.size() < CONNECTIONS => Err(self.why_none().await),
-            // All are at work for others in this process.
-            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Busy),
+            Err(sqlx::Error::PoolTimedOut) => Err(NO_CONNECTION_LEFT),
             Err(error) => Err(opening(&self.location, error)),
             Ok(connection) => Ok(connection),
         }
@@ -245,21 +270,22 @@ impl Database {
     }
 
     pub(crate) fn unreachable(&self, reason: &str) -> StoreError {
-        StoreError::Unreachable { location: self.location.to_string(), reason: reason.to_owned() }
+        unreachable(&self.location, reason)
     }
 
     /// `is_ending` says afterwards whether the server was asked to commit.
-    async fn run<T, F>(
+    async fn run<P, T, F>(
         &self,
         connection: &mut PgConnection,
+        params: &P,
         operation: &F,
         is_ending: &mut bool,
     ) -> Result<T, StoreError>
     where
-        F: for<'c> Fn(&'c mut PgConnection, i64) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
         let now = now(connection).await?.saturating_add(self.clock.millis());
-        match operation(connection, now).await {
+        match operation(connection, now, params).await {
             Ok(answer) => {
                 *is_ending = true;
                 sqlx::raw_sql("COMMIT").execute(connection).await.map_err(engine)?;
@@ -303,48 +329,6 @@ impl Database {
     }
 }
 
-/// How to connect. A pooler refuses to be told settings at the start, and what is prepared in one of its sessions is
-/// not there in the next, unless it `translates` (see [`translates_statements`]).
-pub(crate) fn settings(location: &Location, translates: bool) -> PgConnectOptions {
-    let options = location.options.clone().application_name("hostatlas").disable_statement_logging();
-    if !location.is_pooled {
-        return options.statement_cache_capacity(STATEMENTS_KEPT).options(session_settings());
-    }
-    // Without a cache each statement would stay in such a pooler under a name of its own for as long as we are connected.
-    options.statement_cache_capacity(if translates { STATEMENTS_KEPT } else { 0 }).extra_float_digits(None)
-}
-
-/// Whether a pooler keeps the statements of its clients apart, as `PgBouncer` from 1.21 on does with
-/// `max_prepared_statements`: in the session a statement of ours then has a name that the pooler gave it.
-pub(crate) async fn translates_statements(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    sqlx::raw_sql(READ).execute(&mut *connection).await.map_err(engine)?;
-    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *connection).await.map_err(engine)?;
-    // It is prepared, and so it sees itself.
-    let translates: bool = sqlx::query_scalar(
-        "SELECT NOT EXISTS (SELECT FROM pg_prepared_statements WHERE starts_with(name, 'sqlx_s_'))",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(engine)?;
-    sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
-    Ok(translates)
-}
-
-/// What each of our sessions is told.
-pub(crate) fn session_settings() -> [(&'static str, String); 4] {
-    [
-        ("statement_timeout", millis(STATEMENT_TIMEOUT)),
-        ("lock_timeout", millis(LOCK_TIMEOUT)),
-        ("idle_in_transaction_session_timeout", millis(IDLE_TIMEOUT)),
-        // The queue's indexes are in memory; by the default the planner reads whole tables instead.
-        ("random_page_cost", "1.1".to_owned()),
-    ]
-}
-
-fn millis(duration: Duration) -> String {
-    duration.as_millis().to_string()
-}
-
 /// The server's time in milliseconds since 1970.
 async fn now(connection: &mut PgConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
@@ -353,110 +337,5 @@ async fn now(connection: &mut PgConnection) -> Result<i64, StoreError> {
         .map_err(engine)
 }
 
-/// Moves the change numbers of `topics`; the last statement of whatever changes what they show.
-pub(crate) async fn touch(connection: &mut PgConnection, topics: &[Topic]) -> Result<(), StoreError> {
-    let topics: Vec<i16> = topics.iter().map(|topic| i16::from(topic.number())).collect();
-    sqlx::query("INSERT INTO change_delta (topic) SELECT DISTINCT unnest($1::smallint[])")
-        .bind(topics)
-        .execute(connection)
-        .await
-        .map_err(engine)?;
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use hostatlas_test_postgres::TestDatabase;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn what_a_pooler_prepared_is_left_to_it_and_ours_is_forgotten() {
-        let database = TestDatabase::empty().expect("a database");
-        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
-        let names = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM pg_prepared_statements";
-        for (prepared, left) in [
-            ("PREPARE \"PGBOUNCER_1\" AS SELECT 1", "PGBOUNCER_1"),
-            ("PREPARE \"PGBOUNCER_2\" AS SELECT 1", "PGBOUNCER_1 PGBOUNCER_2"),
-            ("PREPARE sqlx_s_1 AS SELECT 1", ""),
-        ] {
-            sqlx::raw_sql(AssertSqlSafe(format!("{READ}; {prepared}")))
-                .execute(&mut connection)
-                .await
-                .expect("prepared");
-            sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut connection).await.expect("forgotten");
-            let found: String =
-                sqlx::query_scalar(names).persistent(false).fetch_one(&mut connection).await.expect("names");
-            sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("an end");
-            assert_eq!(found, left, "after {prepared}");
-        }
-    }
-
-    /// Waits until the server has ended a session.
-    async fn gone(beside: &mut PgConnection, session: i32) {
-        let lives = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
-        while sqlx::query_scalar::<_, bool>(lives)
-            .bind(session)
-            .fetch_one(&mut *beside)
-            .await
-            .expect("an answer")
-        {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_transaction_that_is_left_idle_is_ended_by_the_server_and_nothing_of_it_is_written() {
-        let test = TestDatabase::empty().expect("a database");
-        let location: Location = test.url().parse().expect("a URL");
-        let database = Database::new(&location, None, false, ClockOffset::default());
-        let told = database.read(|connection, _| {
-            Box::pin(async move {
-                let shown = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout");
-                shown.fetch_one(connection).await.map_err(engine)
-            })
-        });
-        let told: String = told.await.expect("a setting");
-        assert_eq!(told, "10s");
-
-        let url = test.url();
-        let left = database.write(|connection, _| {
-            let url = url.clone();
-            Box::pin(async move {
-                // The same, sooner.
-                let begun =
-                    "CREATE TABLE begun (n integer); SET LOCAL idle_in_transaction_session_timeout = 50";
-                sqlx::raw_sql(begun).execute(&mut *connection).await.map_err(engine)?;
-                let session: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
-                    .fetch_one(&mut *connection)
-                    .await
-                    .map_err(engine)?;
-                gone(&mut PgConnection::connect(&url).await.expect("a connection"), session).await;
-                Ok(())
-            })
-        });
-        let left = left.await;
-        assert!(matches!(left, Err(StoreError::Unreachable { .. })), "{left:?}");
-
-        let there = database.read(|connection, _| {
-            Box::pin(async move {
-                let there = sqlx::query_scalar("SELECT to_regclass('begun') IS NOT NULL");
-                there.fetch_one(connection).await.map_err(engine)
-            })
-        });
-        let there: bool = there.await.expect("it goes on");
-        assert!(!there, "it was written");
-        database.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_session_in_which_our_names_are_seen_is_not_translated() {
-        let database = TestDatabase::empty().expect("a database");
-        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
-        sqlx::raw_sql("PREPARE sqlx_s_1 AS SELECT 1")
-            .execute(&mut connection)
-            .await
-            .expect("somebody else's");
-        assert!(!translates_statements(&mut connection).await.expect("an answer"));
-    }
-}
+mod tests;

@@ -30,6 +30,7 @@ pub(crate) mod code {
     /// How the codes of lost connections begin; [`PROTOCOL_VIOLATION`] is one that means something else.
     pub(crate) const CONNECTION: &str = "08";
     pub(crate) const IO_ERROR: &str = "58030";
+    pub(crate) const INDEX_CORRUPTED: &str = "XX002";
 }
 
 /// What a user does about a pooler that hands each transaction to another session.
@@ -51,7 +52,11 @@ pub(crate) const MAY_BE_WRITTEN: &str =
     "what it was asked to write may be written or not: look before it is asked again";
 const LOST: &str = "the connection was cut: the server may be starting, stopping or recovering from a crash, so try \
     again in a moment; if it stays so, what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
-const UNANSWERED: &str = "the server does not answer: start it, or correct the URL";
+pub(crate) const UNANSWERED: &str = "the server does not answer: start it, or correct the URL";
+
+/// All connections of this process are at work for others in it.
+pub(crate) const NO_CONNECTION_LEFT: StoreError =
+    StoreError::TookTooLong { what: "no connection of this process became free" };
 
 /// What poolers say, with the code of a broken protocol, while the server behind them is away.
 const SERVER_BEHIND_IS_AWAY: [&str; 6] = [
@@ -66,7 +71,10 @@ const SERVER_BEHIND_IS_AWAY: [&str; 6] = [
 /// What an error of the engine means to callers.
 pub(crate) fn engine(error: sqlx::Error) -> StoreError {
     match code_of(&error) {
-        Some(code::STATEMENT_TIMEOUT | code::LOCK_TIMEOUT) => StoreError::Busy,
+        Some(code::LOCK_TIMEOUT) => StoreError::Busy,
+        Some(code::STATEMENT_TIMEOUT) => {
+            StoreError::TookTooLong { what: "a statement was ended before it was done" }
+        }
         Some(code::READ_ONLY) => only_read(&error),
         Some(code::DISK_FULL | code::IO_ERROR) => StoreError::NotWritable {
             reason: said(&error),
@@ -78,7 +86,7 @@ pub(crate) fn engine(error: sqlx::Error) -> StoreError {
         Some(code::STATEMENT_MISSING | code::STATEMENT_TWICE) => {
             other(format!("{}: {POOLER_REMEDY}", said(&error)))
         }
-        _ if matches!(error, sqlx::Error::PoolTimedOut) => StoreError::Busy,
+        _ if matches!(error, sqlx::Error::PoolTimedOut) => NO_CONNECTION_LEFT,
         _ if matches!(error, sqlx::Error::PoolClosed) => other("the database is closed"),
         _ => StoreError::Engine(Box::new(error)),
     }
@@ -98,7 +106,7 @@ pub(crate) fn beginning(location: &str, error: sqlx::Error) -> StoreError {
     match code_of(&error) {
         // How a standby answers to `READ WRITE`.
         Some(code::NOT_SUPPORTED) => only_read(&error),
-        _ => since_connected(location, engine(error)).0,
+        _ => since_connected(location, engine(error)).error,
     }
 }
 
@@ -131,7 +139,7 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
             ),
             _,
         )
-        | (None, sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
+        | (None, sqlx::Error::PoolTimedOut) => true,
         (Some(code), _) => code.starts_with(code::CONNECTION),
         (None, sqlx::Error::Io(source)) => {
             is_cut(source.kind())
@@ -194,35 +202,55 @@ pub(crate) fn opening(location: &str, error: sqlx::Error) -> StoreError {
             format!("{source}: no server answers there; start it, or correct the URL's host and port")
         }
         (_, sqlx::Error::Protocol(_)) => NO_SERVER.to_owned(),
-        (_, sqlx::Error::WorkerCrashed) => LOST.to_owned(),
-        (_, sqlx::Error::PoolTimedOut) => UNANSWERED.to_owned(),
         _ => return engine(error),
     };
-    StoreError::Unreachable { location: location.to_owned(), reason }
+    unreachable(location, reason)
 }
 
-/// What an error means after the server had let us in: that it was lost is no matter of the URL. Answers, too, whether
-/// the same may succeed in a moment.
-pub(crate) fn since_connected(location: &str, error: StoreError) -> (StoreError, bool) {
+/// That a server is of no use at the moment, and why. `location` has no password.
+pub(crate) fn unreachable(location: &str, reason: impl Into<String>) -> StoreError {
+    StoreError::Unreachable { location: location.to_owned(), reason: reason.into() }
+}
+
+/// Why something failed.
+pub(crate) struct Failed {
+    pub(crate) error: StoreError,
+    /// Whether the same may succeed in a moment.
+    pub(crate) passes: bool,
+}
+
+impl Failed {
+    fn for_now(error: StoreError) -> Self {
+        Self { error, passes: true }
+    }
+}
+
+/// What lasts until somebody does something about it.
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self { error, passes: false }
+    }
+}
+
+/// What an error means after the server had let us in: that it was lost is no matter of the URL.
+pub(crate) fn since_connected(location: &str, error: StoreError) -> Failed {
     let source = match error {
         StoreError::Engine(source) => source,
         // Whoever was let in once meets nothing else.
-        unreachable @ StoreError::Unreachable { .. } => return (unreachable, true),
-        error => return (error, false),
+        unreachable @ StoreError::Unreachable { .. } => return Failed::for_now(unreachable),
+        error => return error.into(),
     };
-    let unreachable = |reason: String| StoreError::Unreachable { location: location.to_owned(), reason };
     match source.downcast::<sqlx::Error>() {
         // An answer that was cut off in the middle reads as one that makes no sense.
-        Ok(error) if matches!(*error, sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => {
-            (unreachable(CUT.to_owned()), true)
+        Ok(error) if matches!(*error, sqlx::Error::Protocol(_)) => {
+            Failed::for_now(unreachable(location, CUT))
         }
         Ok(error) if matches!(&*error, sqlx::Error::Io(source) if is_cut(source.kind())) => {
-            (unreachable(CUT.to_owned()), true)
+            Failed::for_now(unreachable(location, CUT))
         }
-        Ok(error) if matches!(*error, sqlx::Error::PoolTimedOut) => (unreachable(SILENT.to_owned()), true),
-        Ok(error) if is_passing(&error) => (opening(location, *error), true),
-        Ok(error) => (StoreError::Engine(error), false),
-        Err(source) => (StoreError::Engine(source), false),
+        Ok(error) if is_passing(&error) => Failed::for_now(opening(location, *error)),
+        Ok(error) => StoreError::Engine(error).into(),
+        Err(source) => StoreError::Engine(source).into(),
     }
 }
 
@@ -279,11 +307,11 @@ mod tests {
         let cut = || io(io::ErrorKind::ConnectionReset);
         assert!(opening("here", cut()).to_string().contains("try again in a moment"));
         for error in [cut(), sqlx::Error::Protocol("expected BindComplete".to_owned())] {
-            let (error, passes) = since_connected("here", engine(error));
+            let Failed { error, passes } = since_connected("here", engine(error));
             assert!(matches!(&error, StoreError::Unreachable { reason, .. } if reason == CUT), "{error:?}");
             assert!(passes);
         }
-        let (error, passes) = since_connected("here", corrupt("a riddle"));
+        let Failed { error, passes } = since_connected("here", corrupt("a riddle"));
         assert!(matches!(error, StoreError::Engine(_)) && !passes);
     }
 }

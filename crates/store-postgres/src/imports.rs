@@ -1,8 +1,6 @@
 //! Imports as rows: begun, noted, listed. What they record is in [`crate::observations`], undoing them in
 //! [`crate::undo`].
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use hostatlas_domain::{
     Cursor, Import, ImportId, ImportReport, ImportState, LineCounts, Page, Timestamp, Topic, Undone,
@@ -12,7 +10,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
     PostgresStore, copy,
-    database::touch,
+    counters::touch,
     error::{corrupt, engine, other},
     observations,
     rows::{byte, small, storable},
@@ -27,21 +25,15 @@ const MOST_ROWS: u32 = 1000;
 #[async_trait]
 impl ImportStore for PostgresStore {
     async fn import_start(&self, params: StartImport) -> Result<ImportId, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { start(connection, now, &params).await })
-            })
+            .write_with(params, |connection, now, params| Box::pin(start(connection, now, params)))
             .await
     }
 
     async fn sightings_record(&self, params: RecordSightings) -> Result<Recorded, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { observations::record(connection, now, &params).await })
+            .write_with(params, |connection, now, params| {
+                Box::pin(observations::record(connection, now, params))
             })
             .await
     }
@@ -51,12 +43,8 @@ impl ImportStore for PostgresStore {
     }
 
     async fn import_finish(&self, params: FinishImport) -> Result<Import, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { finish(connection, now, &params).await })
-            })
+            .write_with(params, |connection, now, params| Box::pin(finish(connection, now, params)))
             .await
     }
 

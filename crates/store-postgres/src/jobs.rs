@@ -7,13 +7,18 @@ mod candidates;
 mod claim;
 mod enqueue;
 mod finish;
+mod frontier;
 mod leases;
 mod list;
 mod manage;
 mod rooms;
 mod view;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
@@ -24,6 +29,7 @@ use hostatlas_store::{
     JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, StoreError,
 };
 
+pub(crate) use self::frontier::Frontier;
 use crate::{PostgresStore, copy, error::corrupt};
 
 /// What this backend says where work is asked for that only a single process may do.
@@ -38,24 +44,21 @@ fn not_alone(what: &str) -> StoreError {
 impl JobStore for PostgresStore {
     async fn job_enqueue(&self, params: EnqueueJob) -> Result<EnqueuedJob, StoreError> {
         self.database
-            .write(move |connection, now| {
-                let params = params.clone();
+            .write_with(params, |connection, now, params| {
                 Box::pin(async move {
                     copy::refuse_half(connection).await?;
-                    enqueue::one(connection, now, &params).await
+                    enqueue::one(connection, now, params).await
                 })
             })
             .await
     }
 
     async fn jobs_enqueue(&self, params: EnqueueJobs) -> Result<EnqueuedJobs, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
+            .write_with(params, |connection, now, params| {
                 Box::pin(async move {
                     copy::refuse_half(connection).await?;
-                    enqueue::many(connection, now, &params).await
+                    enqueue::many(connection, now, params).await
                 })
             })
             .await
@@ -65,22 +68,18 @@ impl JobStore for PostgresStore {
         if params.mode == ClaimMode::Peek {
             return Err(not_alone("jobs cannot be run without being marked as running"));
         }
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { claim::lease(connection, now, &params).await })
+            .write_with((params, Arc::clone(&self.frontier)), |connection, now, (params, frontier)| {
+                Box::pin(claim::lease(connection, now, params, frontier))
             })
             .await
     }
 
     async fn jobs_first_alone(&self, params: ClaimJobs) -> Result<bool, StoreError> {
-        let params = Arc::new(params);
         // What it finds it locks for a moment, as a claim does: what others hold is not the first.
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { claim::first_alone(connection, now, &params).await })
+            .write_with(params, |connection, now, params| {
+                Box::pin(claim::first_alone(connection, now, params))
             })
             .await
     }
@@ -92,73 +91,62 @@ impl JobStore for PostgresStore {
         if params.finished.is_empty() {
             return Ok(Vec::new());
         }
-        let (batch, caches) = (Arc::new(finish::Batch::new(params)), self.caches.clone());
         let (lost, learned) = self
             .database
-            .write(move |connection, now| {
-                let (batch, caches) = (Arc::clone(&batch), caches.clone());
-                Box::pin(async move { finish::finish(connection, now, &batch, &caches).await })
-            })
+            .write_with(
+                (finish::Batch::new(params), self.caches.clone()),
+                |connection, now, (batch, caches)| Box::pin(finish::finish(connection, now, batch, caches)),
+            )
             .await?;
         self.caches.learn(learned);
         Ok(lost)
     }
 
     async fn jobs_renew(&self, params: RenewJobs) -> Result<Vec<JobId>, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { leases::renew(connection, now, &params).await })
-            })
+            .write_with(params, |connection, now, params| Box::pin(leases::renew(connection, now, params)))
             .await
     }
 
     async fn jobs_release(&self, jobs: Vec<(JobId, LeaseToken)>) -> Result<(), StoreError> {
-        let jobs = Arc::new(jobs);
         self.database
-            .write(move |connection, _| {
-                let jobs = Arc::clone(&jobs);
-                Box::pin(async move { leases::release(connection, &jobs).await })
-            })
+            .write_with(jobs, |connection, _, jobs| Box::pin(leases::release(connection, jobs)))
             .await
     }
 
     async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
         let mut sum = Rescued::default();
+        let (began, after) = (Instant::now(), self.frontier.leased());
         loop {
-            let caches = self.caches.clone();
-            let (rescued, is_last) = self
+            let (rescued, expired, is_last) = self
                 .database
-                .write(move |connection, now| {
-                    let caches = caches.clone();
-                    Box::pin(async move { leases::rescue(connection, now, rescue, &caches).await })
+                .write_with(self.caches.clone(), move |connection, now, caches| {
+                    Box::pin(leases::rescue(connection, now, rescue, after, caches))
                 })
                 .await?;
             sum.rescued += rescued.rescued;
             sum.discarded += rescued.discarded;
             if is_last {
+                if after == i64::MIN && rescue != Rescue::All {
+                    self.frontier.note_leased(expired, began.elapsed());
+                }
                 return Ok(sum);
             }
         }
     }
 
     async fn jobs_retry(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
-        let selection = Arc::new(selection);
         self.database
-            .write(move |connection, now| {
-                let selection = Arc::clone(&selection);
-                Box::pin(async move { manage::retry(connection, now, &selection).await })
+            .write_with(selection, |connection, now, selection| {
+                Box::pin(manage::retry(connection, now, selection))
             })
             .await
     }
 
     async fn jobs_cancel(&self, selection: JobSelection) -> Result<ChangedJobs, StoreError> {
-        let selection = Arc::new(selection);
         self.database
-            .write(move |connection, now| {
-                let selection = Arc::clone(&selection);
-                Box::pin(async move { manage::cancel(connection, now, &selection).await })
+            .write_with(selection, |connection, now, selection| {
+                Box::pin(manage::cancel(connection, now, selection))
             })
             .await
     }
@@ -170,11 +158,9 @@ impl JobStore for PostgresStore {
         limit: u32,
     ) -> Result<Page<Job>, StoreError> {
         let before = cursor.map_or(Ok(i64::MAX), |cursor| cursor.number(0))?;
-        let filter = Arc::new(filter);
         self.database
-            .read(move |connection, now| {
-                let filter = Arc::clone(&filter);
-                Box::pin(async move { list::list(connection, now, &filter, before, limit).await })
+            .read_with(filter, move |connection, now, filter| {
+                Box::pin(list::list(connection, now, filter, before, limit))
             })
             .await
     }
@@ -206,11 +192,9 @@ impl JobStore for PostgresStore {
     }
 
     async fn jobs_next_due(&self, kinds: &[JobKind]) -> Result<Option<Duration>, StoreError> {
-        let kinds = Arc::new(kinds.to_vec());
         self.database
-            .read(move |connection, now| {
-                let kinds = Arc::clone(&kinds);
-                Box::pin(async move { claim::next_due(connection, now, &kinds).await })
+            .read_with(kinds.to_vec(), |connection, now, kinds| {
+                Box::pin(claim::next_due(connection, now, kinds))
             })
             .await
     }
@@ -235,7 +219,7 @@ fn kind_of(number: i16) -> Result<JobKind, StoreError> {
     known(number).ok_or_else(|| corrupt("a kind of job"))
 }
 
-fn state_of(number: i16) -> Result<JobState, StoreError> {
+pub(crate) fn state_of(number: i16) -> Result<JobState, StoreError> {
     let state = u8::try_from(number).ok().and_then(JobState::from_number);
     state.ok_or_else(|| corrupt("a state of a job"))
 }

@@ -12,6 +12,7 @@ mod database;
 mod error;
 mod hosts;
 mod imports;
+mod indexes;
 mod jobs;
 mod listen;
 mod location;
@@ -24,12 +25,16 @@ mod rows;
 mod runs;
 mod schedules;
 mod schema;
+mod session;
 mod tidy;
 mod undo;
 mod workers;
 
 pub use clock::ClockOffset;
-pub use open::{Mode, OpenOptions};
+pub use hostatlas_store::OpenMode;
+pub use open::OpenOptions;
+
+use std::sync::Arc;
 
 use database::Database;
 
@@ -39,4 +44,5 @@ pub struct PostgresStore {
     pub(crate) caches: locations::Caches,
     pub(crate) walk: providers::Walk,
     pub(crate) listener: listen::Listener,
+    pub(crate) frontier: Arc<jobs::Frontier>,
 }

@@ -3,7 +3,7 @@
 //! It is a hint and nothing else: whoever waits for work also looks every second. So a connection that is lost, or that
 //! a pooler never allowed, costs idle workers up to a second, and no job.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hostatlas_store::StoreError;
 use rand::Rng;
@@ -30,6 +30,33 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) async fn announce(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(connection).await.map_err(engine)?;
     Ok(())
+}
+
+/// Why nothing is heard.
+#[derive(Debug)]
+enum Deaf {
+    /// No answer came in time.
+    Silent,
+    /// The connection ended.
+    Cut,
+    /// Whatever else the engine says.
+    Engine(sqlx::Error),
+}
+
+impl fmt::Display for Deaf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => formatter.write_str("the server did not answer in time"),
+            Self::Cut => formatter.write_str("the connection was cut"),
+            Self::Engine(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Deaf {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Engine(error)
+    }
 }
 
 /// A task that listens on a connection of its own for as long as this lives.
@@ -69,7 +96,7 @@ async fn listen(options: PgConnectOptions, heard: Arc<Notify>) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let connecting = tokio::time::timeout(2 * PATIENCE, connect(&options)).await;
-        match connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+        match connecting.unwrap_or(Err(Deaf::Silent)) {
             Ok(listener) => {
                 pause = SHORTEST_PAUSE;
                 // Nobody knows what was missed until now.
@@ -88,7 +115,7 @@ async fn listen(options: PgConnectOptions, heard: Arc<Notify>) {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+async fn connect(options: &PgConnectOptions) -> Result<PgListener, Deaf> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(PATIENCE)
@@ -102,7 +129,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> 
 }
 
 /// Hears until the connection is lost; answers why it was.
-async fn hear(mut listener: PgListener, heard: &Notify) -> sqlx::Error {
+async fn hear(mut listener: PgListener, heard: &Notify) -> Deaf {
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {
@@ -110,14 +137,14 @@ async fn hear(mut listener: PgListener, heard: &Notify) -> sqlx::Error {
                 while listener.next_buffered().is_some() {}
                 wake(heard);
             }
-            Ok(Ok(None)) => return sqlx::Error::WorkerCrashed,
-            Ok(Err(error)) => return error,
+            Ok(Ok(None)) => return Deaf::Cut,
+            Ok(Err(error)) => return error.into(),
             Err(_) => {
                 let asked = tokio::time::timeout(PATIENCE, listener.execute("SELECT 1")).await;
                 match asked {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) => return error,
-                    Err(_) => return sqlx::Error::PoolTimedOut,
+                    Ok(Err(error)) => return error.into(),
+                    Err(_) => return Deaf::Silent,
                 }
             }
         }

@@ -6,7 +6,7 @@ mod coverage;
 mod pin;
 mod resolve;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{Address, CountryCoverage, Coverage, Place, RecentResult};
@@ -19,7 +19,7 @@ pub(crate) use self::{
     apply::{Applied, Rule, Write, apply_attempts, apply_to},
     before::{Hosts, lock_hosts},
 };
-use crate::{PostgresStore, database::touch, error::engine};
+use crate::{PostgresStore, counters::touch, error::engine};
 
 #[async_trait]
 impl LocationStore for PostgresStore {
@@ -31,13 +31,11 @@ impl LocationStore for PostgresStore {
         let writes = writes
             .map(|write| Write { host: write.host.0, attempt: write.attempt, rule: Rule::Unpinned })
             .collect();
-        let (writes, age) = (Arc::new(one_of_each_host(writes)), params.age);
-        let caches = self.caches.clone();
+        let (writes, age) = (one_of_each_host(writes), params.age);
         let applied = self
             .database
-            .write(move |connection, now| {
-                let (writes, caches) = (Arc::clone(&writes), caches.clone());
-                Box::pin(async move { apply_writes(connection, now, age, &writes, &caches).await })
+            .write_with((writes, self.caches.clone()), move |connection, now, (writes, caches)| {
+                Box::pin(apply_writes(connection, now, age, writes, caches))
             })
             .await?;
         self.caches.learn(applied.learned);
@@ -45,12 +43,10 @@ impl LocationStore for PostgresStore {
     }
 
     async fn location_pin(&self, address: Address, place: Place) -> Result<(), StoreError> {
-        let (place, caches) = (Arc::new(place), self.caches.clone());
         let applied = self
             .database
-            .write(move |connection, now| {
-                let (place, caches) = (Arc::clone(&place), caches.clone());
-                Box::pin(async move { pin::pin(connection, now, address, &place, &caches).await })
+            .write_with((place, self.caches.clone()), move |connection, now, (place, caches)| {
+                Box::pin(pin::pin(connection, now, address, place, caches))
             })
             .await?;
         self.caches.learn(applied.learned);
@@ -58,11 +54,9 @@ impl LocationStore for PostgresStore {
     }
 
     async fn location_unpin(&self, address: Address) -> Result<bool, StoreError> {
-        let caches = self.caches.clone();
         self.database
-            .write(move |connection, now| {
-                let caches = caches.clone();
-                Box::pin(async move { pin::unpin(connection, now, address, &caches).await })
+            .write_with(self.caches.clone(), move |connection, now, caches| {
+                Box::pin(pin::unpin(connection, now, address, caches))
             })
             .await
     }

@@ -6,7 +6,7 @@
 //! added up. The number to ask with next is the oldest transaction that may still be going on: what older ones wrote was
 //! seen, and one that commits late is told of then, whether it is a difference still or was added up meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -27,16 +27,15 @@ impl MapStore for PostgresStore {
         // Asked before the view is taken: whoever works elsewhere now and is still at it then writes nothing here.
         let elsewhere = self.database.read(|connection, _| Box::pin(elsewhere(connection))).await?;
         self.database
-            .read(move |connection, _| {
-                let elsewhere = elsewhere.clone();
-                Box::pin(async move { changed(connection, since, elsewhere).await })
+            .read_with(elsewhere, move |connection, _, elsewhere| {
+                Box::pin(changed(connection, since, elsewhere))
             })
             .await
     }
 
     async fn places_named(&self, ids: &[PlaceId]) -> Result<Vec<(PlaceId, Place)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        self.database.read(move |connection, _| Box::pin(named(connection, ids.clone()))).await
+        self.database.read_with(ids, |connection, _, ids| Box::pin(named(connection, ids))).await
     }
 
     async fn places_matching(
@@ -44,11 +43,9 @@ impl MapStore for PostgresStore {
         filter: HostFilter,
         max_age: Duration,
     ) -> Result<Vec<(PlaceId, u64)>, StoreError> {
-        let filter = Arc::new(filter);
         self.database
-            .read(move |connection, now| {
-                let filter = Arc::clone(&filter);
-                Box::pin(async move { hosts::places_matching(connection, now, &filter, max_age).await })
+            .read_with(filter, move |connection, now, filter| {
+                Box::pin(hosts::places_matching(connection, now, filter, max_age))
             })
             .await
     }
@@ -73,7 +70,7 @@ async fn elsewhere(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError
 
 /// The bounds of what this view sees: the oldest transaction that may still write here, and the first that has not
 /// begun.
-async fn bounds(connection: &mut PgConnection, elsewhere: Vec<i64>) -> Result<(i64, i64), StoreError> {
+async fn bounds(connection: &mut PgConnection, elsewhere: &[i64]) -> Result<(i64, i64), StoreError> {
     sqlx::query_as(
         "SELECT least(min(going_on.number), max(present.next)), max(present.next)
          FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) AS present
@@ -89,7 +86,7 @@ async fn bounds(connection: &mut PgConnection, elsewhere: Vec<i64>) -> Result<(i
 async fn changed(
     connection: &mut PgConnection,
     since: i64,
-    elsewhere: Vec<i64>,
+    elsewhere: &[i64],
 ) -> Result<(Vec<PlaceHosts>, i64), StoreError> {
     let (oldest, next) = bounds(connection, elsewhere).await?;
     // A number that is ahead of this server's came with a copy from another one, and tells nothing.
@@ -116,7 +113,7 @@ async fn changed(
     Ok((places, oldest))
 }
 
-async fn named(connection: &mut PgConnection, ids: Vec<i64>) -> Result<Vec<(PlaceId, Place)>, StoreError> {
+async fn named(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<(PlaceId, Place)>, StoreError> {
     let mut rows = sqlx::query_as::<_, (i64, i32, i32, i16, String, String, String)>(
         "SELECT id, latitude_e5, longitude_e5, precision, city, region, country_code
          FROM place WHERE id = ANY($1)",

@@ -14,8 +14,7 @@ use hostatlas_store::{RecordSightings, Recorded, StoreError};
 use sqlx::PgConnection;
 
 use crate::{
-    counters::{CoverageDelta, JobDelta},
-    database::touch,
+    counters::{CoverageDelta, JobDelta, touch},
     error::engine,
     listen::announce,
 };

@@ -5,18 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hostatlas_store::StoreError;
+use hostatlas_store::{OpenMode, StoreError};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::{
     PostgresStore,
     clock::ClockOffset,
-    database::{Database, STATEMENT_TIMEOUT, settings, translates_statements},
-    error::{POOLER_REMEDY, engine, is_passing, opening, other, since_connected},
+    database::Database,
+    error::{
+        Failed, POOLER_REMEDY, SILENT, UNANSWERED, engine, is_passing, opening, since_connected, unreachable,
+    },
     listen,
     location::{Location, without_password},
     locations, providers,
     schema::{self, Found},
+    session::{STATEMENT_TIMEOUT, settings, translates_statements},
 };
 
 /// The first `PostgreSQL` that is tested with: 15, as `server_version_num` counts.
@@ -29,19 +32,6 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_hours(24);
 /// How often a server that is away is asked again by those who wait for it.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What [`PostgresStore::open`] may do to the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// As [`Mode::Migrate`]: making the database itself is for those who run the server.
-    Create,
-    /// Makes the tables if it is empty and migrates it if it is older.
-    Migrate,
-    /// Neither: an empty database and an older one are refused.
-    Existing,
-    /// Opens an older one as it is, only to ask for [`hostatlas_store::AdminStore::schema_status`].
-    Inspect,
-}
-
 /// How to open a store.
 #[derive(Clone)]
 pub struct OpenOptions {
@@ -51,7 +41,7 @@ pub struct OpenOptions {
     /// A URL past the pooler, to listen at. Without one, behind a pooler, idle workers are woken by polling alone.
     pub direct_url: Option<String>,
     /// What may be done to it.
-    pub mode: Mode,
+    pub mode: OpenMode,
     /// How far the store's clock runs ahead; only tests move it.
     pub clock_offset: ClockOffset,
     /// How long to wait for a server that is down, starts, stops or recovers. What will not pass by itself, such as a
@@ -61,7 +51,7 @@ pub struct OpenOptions {
 
 impl OpenOptions {
     /// Opens `url` in `mode`, by the server's clock, at once or not at all.
-    pub fn new(url: impl Into<String>, mode: Mode) -> Self {
+    pub fn new(url: impl Into<String>, mode: OpenMode) -> Self {
         let (clock_offset, patience) = (ClockOffset::default(), Duration::ZERO);
         Self { url: url.into(), direct_url: None, mode, clock_offset, patience }
     }
@@ -80,20 +70,6 @@ impl fmt::Debug for OpenOptions {
     }
 }
 
-/// Why a database was not opened.
-struct Refused {
-    error: StoreError,
-    /// Whether the same may succeed in a moment.
-    passes: bool,
-}
-
-/// What lasts until somebody does something about it.
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self { error, passes: false }
-    }
-}
-
 impl PostgresStore {
     /// Connects to a database. Nothing is changed in one that is refused.
     pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
@@ -102,16 +78,16 @@ impl PostgresStore {
         let began = Instant::now();
         let mut has_said = false;
         loop {
-            let refused = match Self::attempt(&location, direct.as_ref(), &options).await {
+            let Failed { error, passes } = match Self::attempt(&location, direct.as_ref(), &options).await {
                 Ok(store) => return Ok(store),
-                Err(refused) => refused,
+                Err(failed) => failed,
             };
-            if !refused.passes || began.elapsed() + ASK_AGAIN > options.patience {
-                return Err(refused.error);
+            if !passes || began.elapsed() + ASK_AGAIN > options.patience {
+                return Err(error);
             }
             if !has_said {
                 let seconds = options.patience.as_secs();
-                tracing::warn!("{}; it is waited for, {seconds} seconds at most", refused.error);
+                tracing::warn!("{error}; it is waited for, {seconds} seconds at most");
                 has_said = true;
             }
             tokio::time::sleep(ASK_AGAIN).await;
@@ -122,14 +98,13 @@ impl PostgresStore {
         location: &Location,
         direct: Option<&Location>,
         options: &OpenOptions,
-    ) -> Result<Self, Refused> {
-        let lost = |error| {
-            let (error, passes) = since_connected(&location.text, error);
-            Refused { error, passes }
-        };
+    ) -> Result<Self, Failed> {
+        let lost = |error| since_connected(&location.text, error);
         let mut connection = connect(location).await?;
         let translates = location.is_pooled
-            && within(CONNECT_TIMEOUT, translates_statements(&mut connection)).await.map_err(lost)?;
+            && within(CONNECT_TIMEOUT, &location.text, translates_statements(&mut connection))
+                .await
+                .map_err(lost)?;
         let database = Database::new(location, direct, translates, options.clock_offset.clone());
         let found = database.read(|connection, _| Box::pin(server(connection))).await.map_err(lost)?;
         check_engine(&database, found)?;
@@ -138,7 +113,7 @@ impl PostgresStore {
         let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.close()).await;
         let listener = listen::Listener::start(database.listening.clone());
         let (caches, walk) = (locations::Caches::default(), providers::Walk::default());
-        Ok(Self { database, caches, walk, listener })
+        Ok(Self { database, caches, walk, listener, frontier: Arc::default() })
     }
 
     /// A database's URL as it may be shown: without its password and parameters.
@@ -148,25 +123,26 @@ impl PostgresStore {
 }
 
 /// One connection beside the pool, which would hide why it cannot be made.
-async fn connect(location: &Location) -> Result<PgConnection, Refused> {
+async fn connect(location: &Location) -> Result<PgConnection, Failed> {
     let options = settings(location, false).statement_cache_capacity(0);
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
-    let error = match connected.await {
-        Ok(Ok(connection)) => return Ok(connection),
-        Ok(Err(error)) => error,
-        Err(_) => sqlx::Error::PoolTimedOut,
-    };
-    let passes = is_passing(&error);
-    Err(Refused { error: opening(&location.text, error), passes })
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => {
+            let passes = is_passing(&error);
+            Err(Failed { error: opening(&location.text, error), passes })
+        }
+        Err(_) => Err(Failed { error: unreachable(&location.text, UNANSWERED), passes: true }),
+    }
 }
 
 /// An answer of a server that had let us in, if it comes in time.
 async fn within<T>(
     patience: Duration,
+    location: &str,
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let answered = tokio::time::timeout(patience, answer).await;
-    answered.unwrap_or_else(|_| Err(other(sqlx::Error::PoolTimedOut)))
+    answered.unwrap_or_else(|_| Err(unreachable(location, SILENT)))
 }
 
 /// What a server says of itself.
@@ -182,17 +158,15 @@ fn check_engine(database: &Database, server: Server) -> Result<(), StoreError> {
     if let Some(error) = too_old(server.number, &server.version) {
         return Err(error);
     }
-    let unreachable =
-        |reason: String| StoreError::Unreachable { location: database.location.to_string(), reason };
     if server.encoding != "UTF8" {
         let remedy = "make one with `createdb --encoding=UTF8 --template=template0`";
         let encoding = server.encoding;
-        return Err(unreachable(format!(
-            "its encoding is {encoding}, which cannot hold every name: {remedy}"
-        )));
+        let reason = format!("its encoding is {encoding}, which cannot hold every name: {remedy}");
+        return Err(unreachable(&database.location, reason));
     }
     if i64::try_from(STATEMENT_TIMEOUT.as_millis()).ok() != Some(server.statement_timeout) {
-        return Err(unreachable(format!("the settings of a session are not kept: {POOLER_REMEDY}")));
+        let reason = format!("the settings of a session are not kept: {POOLER_REMEDY}");
+        return Err(unreachable(&database.location, reason));
     }
     Ok(())
 }
@@ -213,19 +187,23 @@ fn too_old(number: i32, version: &str) -> Option<StoreError> {
     (number < OLDEST_ENGINE).then_some(StoreError::EngineTooOld { found, wanted: "PostgreSQL 15" })
 }
 
-async fn prepare(connection: &mut PgConnection, database: &Database, mode: Mode) -> Result<(), StoreError> {
-    if matches!(mode, Mode::Create | Mode::Migrate) {
-        return within(MIGRATION_TIMEOUT, schema::migrate(connection, &database.location)).await;
+async fn prepare(
+    connection: &mut PgConnection,
+    database: &Database,
+    mode: OpenMode,
+) -> Result<(), StoreError> {
+    if matches!(mode, OpenMode::Create | OpenMode::Migrate) {
+        let migrated = schema::migrate(connection, &database.location);
+        return within(MIGRATION_TIMEOUT, &database.location, migrated).await;
     }
-    let inspected = database.read(|connection, _| {
-        let location = Arc::clone(&database.location);
-        Box::pin(async move { schema::inspect(connection, &location).await })
-    });
+    let location = Arc::clone(&database.location);
+    let inspected = database
+        .read_with(location, |connection, _, location| Box::pin(schema::inspect(connection, location)));
     let found = match inspected.await? {
         Found::Version(version) => version,
         Found::Nothing => 0,
     };
-    if mode == Mode::Existing && found < schema::WANTED {
+    if mode == OpenMode::Existing && found < schema::WANTED {
         return Err(StoreError::SchemaBehind { found, wanted: schema::WANTED });
     }
     Ok(())
@@ -245,7 +223,7 @@ mod tests {
 
     #[test]
     fn options_show_no_password() {
-        let mut options = OpenOptions::new("postgres://me:secret@db.test/atlas", Mode::Existing);
+        let mut options = OpenOptions::new("postgres://me:secret@db.test/atlas", OpenMode::Existing);
         options.direct_url = Some("postgres://me:secret@db.test/atlas?password=secret".to_owned());
         assert!(!format!("{options:?}").contains("secret"));
     }

@@ -3,15 +3,15 @@
 mod answers;
 mod windows;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use hostatlas_domain::{
     Address, BreakerState, Latencies, ProviderName, ProviderTally, Timestamp, truncate_bytes,
 };
 use hostatlas_store::{
-    NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoreError, StoredAnswer, TakePermits,
-    permits,
+    ERROR_BYTES, NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoreError, StoredAnswer,
+    TakePermits, permits,
 };
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
@@ -22,9 +22,6 @@ use crate::{
     rows::{byte, count, small, storable},
 };
 
-/// What the column holds at most, in bytes.
-const ERROR_MOST: usize = 1024;
-
 #[async_trait]
 impl ProviderStore for PostgresStore {
     async fn provider_take(&self, params: TakePermits) -> Result<PermitsTaken, StoreError> {
@@ -32,23 +29,13 @@ impl ProviderStore for PostgresStore {
             // Only limits ask what time it is.
             return Ok(permits::take(&params, &mut [], Timestamp::from_millis(0)));
         }
-        let params = Arc::new(params);
         self.database
-            .write(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { take(connection, now, &params).await })
-            })
+            .write_with(params, |connection, now, params| Box::pin(take(connection, now, params)))
             .await
     }
 
     async fn provider_settle(&self, call: SettleCall) -> Result<(), StoreError> {
-        let call = Arc::new(call);
-        self.database
-            .write(move |connection, now| {
-                let call = Arc::clone(&call);
-                Box::pin(async move { settle(connection, now, &call).await })
-            })
-            .await
+        self.database.write_with(call, |connection, now, call| Box::pin(settle(connection, now, call))).await
     }
 
     async fn provider_list(&self) -> Result<Vec<ProviderRow>, StoreError> {
@@ -59,11 +46,9 @@ impl ProviderStore for PostgresStore {
         if addresses.is_empty() {
             return Ok(Vec::new());
         }
-        let addresses = Arc::new(addresses);
         self.database
-            .read(move |connection, now| {
-                let addresses = Arc::clone(&addresses);
-                Box::pin(async move { answers::get(connection, now, &addresses).await })
+            .read_with(addresses, |connection, now, addresses| {
+                Box::pin(answers::get(connection, now, addresses))
             })
             .await
     }
@@ -72,12 +57,9 @@ impl ProviderStore for PostgresStore {
         if answers.is_empty() {
             return Ok(());
         }
-        let answers = Arc::new(answers::rows(answers)?);
+        let rows = answers::rows(answers)?;
         self.database
-            .write(move |connection, now| {
-                let answers = Arc::clone(&answers);
-                Box::pin(async move { answers::keep(connection, now, &answers).await })
-            })
+            .write_with(rows, |connection, now, rows| Box::pin(answers::keep(connection, now, rows)))
             .await
     }
 }
@@ -142,7 +124,7 @@ async fn write_state(
         (breaker == BreakerState::Open).then(|| Timestamp::from_millis(now).plus(open_for).as_millis());
     let called_at = Timestamp::from_millis(now).minus(call.age).as_millis();
     let tally = &call.tally;
-    let error = call.error.as_deref().map(|error| storable(truncate_bytes(error, ERROR_MOST)));
+    let error = call.error.as_deref().map(|error| storable(truncate_bytes(error, ERROR_BYTES)));
     let mut query = sqlx::query(
         "UPDATE provider_state SET latencies = $3, last_call_at = greatest(last_call_at, $4), \
          last_error = coalesce($5, last_error), last_error_at = coalesce($6, last_error_at), \

@@ -1,21 +1,19 @@
 //! Direct batch runs from the web.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use hostatlas_domain::{GeolocateSummary, Mode, Run, RunId, RunState, Timestamp, Topic};
-use hostatlas_store::{RunProgress, RunStore, StoreError};
+use hostatlas_domain::{Mode, Run, RunId, RunState, Topic};
+use hostatlas_store::{
+    RunProgress, RunStore, StoreError,
+    backend::{RunRow, run_interrupted_before},
+};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
     PostgresStore, copy,
-    database::touch,
-    error::{corrupt, engine},
+    counters::touch,
+    error::engine,
     rows::{byte, small, storable},
 };
-
-/// After so long without a report a run's process is taken for dead: five reports that did not come.
-const SILENCE_MILLIS: i64 = 10_000;
 
 #[async_trait]
 impl RunStore for PostgresStore {
@@ -24,12 +22,8 @@ impl RunStore for PostgresStore {
     }
 
     async fn run_report(&self, progress: RunProgress) -> Result<bool, StoreError> {
-        let progress = Arc::new(progress);
         self.database
-            .write(move |connection, now| {
-                let progress = Arc::clone(&progress);
-                Box::pin(async move { report(connection, now, &progress).await })
-            })
+            .write_with(progress, |connection, now, progress| Box::pin(report(connection, now, progress)))
             .await
     }
 
@@ -54,7 +48,7 @@ async fn start(connection: &mut PgConnection, now: i64, mode: Mode, total: u64) 
         .map_err(engine)?;
     copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < $1")
-        .bind(now - SILENCE_MILLIS)
+        .bind(run_interrupted_before(now))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
@@ -144,53 +138,27 @@ async fn latest(connection: &mut PgConnection, now: i64) -> Result<Option<Run>, 
 
 fn view(row: &PgRow, now: i64) -> Result<Run, StoreError> {
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(engine);
-    let count = |name: &str| Ok::<_, StoreError>(u64::try_from(number(name)?).unwrap_or(0));
-    let mode: String = row.try_get("mode").map_err(engine)?;
-    let mode = mode.parse().map_err(|_| corrupt("a mode of a run"))?;
-    let state = byte(row.try_get("state").map_err(engine)?, "a state of a run")?;
-    let mut state = RunState::from_number(state).ok_or_else(|| corrupt("a state of a run"))?;
-    let (started_at, reported_at) = (number("started_at")?, number("reported_at")?);
-    let mut finished_at: Option<i64> = row.try_get("finished_at").map_err(engine)?;
-    if state == RunState::Running && reported_at < now - SILENCE_MILLIS {
-        state = RunState::Interrupted;
-        finished_at = Some(reported_at);
-    }
-    let lasted =
-        Timestamp::from_millis(finished_at.unwrap_or(reported_at)).since(Timestamp::from_millis(started_at));
-    let summary = GeolocateSummary {
-        mode,
-        considered: count("considered")?,
-        located: count("located")?,
-        unlocated: count("unlocated")?,
-        failed: count("failed")?,
-        deferred: count("deferred")?,
-        skipped: count("skipped")?,
-        queued: count("queued")?,
-        duplicate: count("duplicate")?,
-        seconds: lasted.as_secs_f64(),
-    };
-    let total = count("total")?;
-    let rate = if summary.seconds > 0.0 { float(summary.considered) / summary.seconds } else { 0.0 };
-    let going_on = state == RunState::Running && rate > 0.0;
-    let seconds_left = going_on.then(|| float(total.saturating_sub(summary.considered)) / rate);
-    Ok(Run {
-        id: RunId(number("id")?),
-        state,
-        started_at: Timestamp::from_millis(started_at),
-        finished_at: finished_at.map(Timestamp::from_millis),
-        total,
-        summary,
-        rate,
-        seconds_left,
+    let columns = RunRow {
+        id: number("id")?,
+        mode: row.try_get("mode").map_err(engine)?,
+        state: byte(row.try_get("state").map_err(engine)?, "a state of a run")?,
+        total: number("total")?,
+        started_at: number("started_at")?,
+        reported_at: number("reported_at")?,
+        finished_at: row.try_get("finished_at").map_err(engine)?,
+        considered: number("considered")?,
+        located: number("located")?,
+        unlocated: number("unlocated")?,
+        failed: number("failed")?,
+        deferred: number("deferred")?,
+        skipped: number("skipped")?,
+        queued: number("queued")?,
+        duplicate: number("duplicate")?,
         error: row.try_get("error").map_err(engine)?,
-    })
+    };
+    columns.run(now)
 }
 
 fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

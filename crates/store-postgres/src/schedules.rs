@@ -1,13 +1,12 @@
 //! Recurring work.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use hostatlas_domain::{
-    LeaseToken, Schedule, ScheduleOutcome, ScheduleRule, ScheduleState, ScheduleTask, Timestamp,
-    truncate_bytes,
+use hostatlas_domain::{LeaseToken, Schedule, ScheduleRule, ScheduleTask, Timestamp, truncate_bytes};
+use hostatlas_store::{
+    ClaimedSchedule, ERROR_BYTES, FinishSchedule, ScheduleStore, StoreError, WorkerId, backend::ScheduleRow,
 };
-use hostatlas_store::{ClaimedSchedule, FinishSchedule, ScheduleStore, StoreError, WorkerId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
@@ -15,9 +14,6 @@ use crate::{
     error::{corrupt, engine},
     rows::storable,
 };
-
-/// What an occurrence says of itself is cut to so much.
-const DETAIL_BYTES: usize = 1024;
 
 /// A row whose turn it is at $1, and which is no newer version's. A lease that ran out is an occurrence that did not
 /// end: it is done again whatever its time, and also if the task was paused meanwhile.
@@ -40,49 +36,19 @@ impl ScheduleStore for PostgresStore {
         rule: ScheduleRule,
         next_in: Duration,
     ) -> Result<(), StoreError> {
-        let rule: Arc<str> = rule.to_string().into();
         self.database
-            .write(move |connection, now| {
-                let rule = Arc::clone(&rule);
-                Box::pin(async move {
-                    sqlx::query("UPDATE schedule SET rule = $2, next_at = $3 WHERE task = $1")
-                        .bind(code(task))
-                        .bind(&*rule)
-                        .bind(later(now, next_in))
-                        .execute(connection)
-                        .await
-                        .map_err(engine)?;
-                    Ok(())
-                })
+            .write_with(rule, move |connection, now, rule| {
+                Box::pin(change(connection, now, task, rule, next_in))
             })
             .await
     }
 
     async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
-        let statement =
-            "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1";
-        self.database
-            .write(move |connection, now| {
-                Box::pin(async move {
-                    let query = sqlx::query(statement).bind(code(task)).bind(paused).bind(now);
-                    query.execute(connection).await.map_err(engine)?;
-                    Ok(())
-                })
-            })
-            .await
+        self.database.write(move |connection, now| Box::pin(pause(connection, now, task, paused))).await
     }
 
     async fn schedule_ask(&self, task: ScheduleTask) -> Result<(), StoreError> {
-        let statement = "UPDATE schedule SET asked_at = coalesce(asked_at, $2) WHERE task = $1";
-        self.database
-            .write(move |connection, now| {
-                Box::pin(async move {
-                    let query = sqlx::query(statement).bind(code(task)).bind(now);
-                    query.execute(connection).await.map_err(engine)?;
-                    Ok(())
-                })
-            })
-            .await
+        self.database.write(move |connection, now| Box::pin(ask(connection, now, task))).await
     }
 
     async fn schedule_claim(
@@ -107,13 +73,7 @@ impl ScheduleStore for PostgresStore {
     }
 
     async fn schedule_finish(&self, end: FinishSchedule) -> Result<Option<ScheduleRule>, StoreError> {
-        let end = Arc::new(end);
-        self.database
-            .write(move |connection, now| {
-                let end = Arc::clone(&end);
-                Box::pin(async move { finish(connection, now, &end).await })
-            })
-            .await
+        self.database.write_with(end, |connection, now, end| Box::pin(finish(connection, now, end))).await
     }
 }
 
@@ -134,36 +94,64 @@ async fn list(connection: &mut PgConnection, now: i64) -> Result<Vec<Schedule>, 
 /// None for a task that a newer version made.
 fn schedule(row: &PgRow, now: i64) -> Result<Option<Schedule>, StoreError> {
     let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(engine);
-    let moment = |name: &str| Ok::<_, StoreError>(number(name)?.map(Timestamp::from_millis));
-    let task: i16 = row.try_get("task").map_err(engine)?;
-    let Some(task) = ScheduleTask::from_code(task.into()) else { return Ok(None) };
-    let rule: String = row.try_get("rule").map_err(engine)?;
-    let next_at: i64 = row.try_get("next_at").map_err(engine)?;
-    let paused_at = moment("paused_at")?;
-    let state = match (number("leased_until")?, number("asked_at")?) {
-        (Some(until), _) if until > now => ScheduleState::Running,
-        (Some(_), _) | (None, Some(_)) => ScheduleState::Due,
-        (None, None) if paused_at.is_some() => ScheduleState::Paused,
-        (None, None) if next_at <= now => ScheduleState::Due,
-        (None, None) => ScheduleState::Waiting,
-    };
-    let outcome = match row.try_get::<Option<i16>, _>("outcome").map_err(engine)? {
-        None => None,
-        Some(0) => Some(ScheduleOutcome::Failed),
-        Some(1) => Some(ScheduleOutcome::Done),
-        Some(_) => return Err(corrupt("an outcome of a schedule")),
-    };
-    Ok(Some(Schedule {
-        task,
-        rule: rule.parse().map_err(|_| corrupt("a rule of a schedule"))?,
-        next_at: Timestamp::from_millis(next_at),
-        paused_at,
-        state,
-        started_at: moment("started_at")?,
-        finished_at: moment("finished_at")?,
-        outcome,
+    let columns = ScheduleRow {
+        task: row.try_get::<i16, _>("task").map_err(engine)?.into(),
+        rule: row.try_get("rule").map_err(engine)?,
+        next_at: row.try_get("next_at").map_err(engine)?,
+        paused_at: number("paused_at")?,
+        asked_at: number("asked_at")?,
+        leased_until: number("leased_until")?,
+        started_at: number("started_at")?,
+        finished_at: number("finished_at")?,
+        outcome: row.try_get::<Option<i16>, _>("outcome").map_err(engine)?.map(i64::from),
         detail: row.try_get("detail").map_err(engine)?,
-    }))
+    };
+    columns.schedule(now)
+}
+
+async fn change(
+    connection: &mut PgConnection,
+    now: i64,
+    task: ScheduleTask,
+    rule: &ScheduleRule,
+    next_in: Duration,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET rule = $2, next_at = $3 WHERE task = $1")
+        .bind(code(task))
+        .bind(rule.to_string())
+        .bind(later(now, next_in))
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+async fn pause(
+    connection: &mut PgConnection,
+    now: i64,
+    task: ScheduleTask,
+    paused: bool,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1",
+    )
+    .bind(code(task))
+    .bind(paused)
+    .bind(now)
+    .execute(connection)
+    .await
+    .map_err(engine)?;
+    Ok(())
+}
+
+async fn ask(connection: &mut PgConnection, now: i64, task: ScheduleTask) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET asked_at = coalesce(asked_at, $2) WHERE task = $1")
+        .bind(code(task))
+        .bind(now)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
 }
 
 async fn is_any_due(connection: &mut PgConnection, now: i64) -> Result<bool, StoreError> {
@@ -251,7 +239,7 @@ async fn finish(
     .bind(end.token.0)
     .bind(now)
     .bind(i16::from(is_done))
-    .bind(storable(truncate_bytes(detail, DETAIL_BYTES)))
+    .bind(storable(truncate_bytes(detail, ERROR_BYTES)))
     .bind(later(now, end.next_in))
     .execute(connection)
     .await

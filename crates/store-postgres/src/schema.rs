@@ -4,8 +4,8 @@ use hostatlas_store::StoreError;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::{
-    database::FORGET_STATEMENTS,
     error::{OWN_TABLES, beginning, code, code_of, engine, opening, said},
+    session::FORGET_STATEMENTS,
 };
 
 /// Every migration, its number and its statements.

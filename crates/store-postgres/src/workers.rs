@@ -1,6 +1,6 @@
 //! The registry of the processes that run jobs, and their duties.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{Timestamp, WorkerStatus};
@@ -20,12 +20,8 @@ use crate::{
 #[async_trait]
 impl WorkerStore for PostgresStore {
     async fn worker_report(&self, worker: ReportWorker) -> Result<(), StoreError> {
-        let worker = Arc::new(worker);
         self.database
-            .write(move |connection, now| {
-                let worker = Arc::clone(&worker);
-                Box::pin(async move { report(connection, now, &worker).await })
-            })
+            .write_with(worker, |connection, now, worker| Box::pin(report(connection, now, worker)))
             .await
     }
 

@@ -5,14 +5,14 @@ mod support;
 use std::sync::Arc;
 
 use hostatlas_store::Store;
-use hostatlas_store_postgres::{ClockOffset, Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{ClockOffset, OpenMode, OpenOptions, PostgresStore};
 use hostatlas_store_testing::TestStore;
 
 async fn open() -> TestStore {
     let database = support::migrated();
     let clock = ClockOffset::default();
     let options =
-        OpenOptions { clock_offset: clock.clone(), ..OpenOptions::new(database.url(), Mode::Existing) };
+        OpenOptions { clock_offset: clock.clone(), ..OpenOptions::new(database.url(), OpenMode::Existing) };
     let store = PostgresStore::open(options.clone()).await.expect("an empty store");
     TestStore {
         store: Arc::new(store),

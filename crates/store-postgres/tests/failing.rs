@@ -11,10 +11,11 @@ use std::{
 
 use hostatlas_domain::ScanFormat;
 use hostatlas_store::{AdminStore, ImportStore, StartImport, StoreError};
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::{Cluster, TestDatabase, psql};
+use support::until;
 
-async fn open(url: &str, mode: Mode) -> PostgresStore {
+async fn open(url: &str, mode: OpenMode) -> PostgresStore {
     PostgresStore::open(OpenOptions::new(url, mode)).await.expect("a store")
 }
 
@@ -31,27 +32,27 @@ fn unreachable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
 }
 
 /// Ends the one session of `database` that waits as `condition` says, once there is one.
-fn end_session(database: &TestDatabase, condition: &str) {
+async fn end_session(database: &TestDatabase, condition: &str) {
     let end = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
     );
-    while database.run(&end).expect("a count").trim() == "0" {}
+    until("a session is ended", async || database.run(&end).expect("a count").trim() != "0").await;
 }
 
 #[tokio::test]
 async fn a_standby_is_read_and_says_where_to_write() {
     let cluster = Cluster::start().expect("a server");
-    open(&cluster.url(), Mode::Migrate).await.close().await;
+    open(&cluster.url(), OpenMode::Migrate).await.close().await;
     cluster.stop_immediately().expect("a crash");
     cluster.start_as_standby().expect("a standby");
 
-    let store = open(&cluster.url(), Mode::Existing).await;
+    let store = open(&cluster.url(), OpenMode::Existing).await;
     assert_eq!(store.imports_list(None, 10).await.expect("a list").items, []);
     let refused = store.import_start(scan()).await;
     let Err(StoreError::NotWritable { reason, remedy }) = &refused else { panic!("{refused:?}") };
     assert!(reason.contains("only lets it be read") && remedy.contains("primary"), "{reason}: {remedy}");
-    let migrating = PostgresStore::open(OpenOptions::new(cluster.url(), Mode::Migrate)).await.err();
+    let migrating = PostgresStore::open(OpenOptions::new(cluster.url(), OpenMode::Migrate)).await.err();
     assert!(
         matches!(&migrating, Some(StoreError::NotWritable { remedy, .. }) if remedy.contains("primary")),
         "{migrating:?}"
@@ -69,7 +70,7 @@ async fn a_server_that_has_no_room_says_so_and_is_waited_for() {
         psql(&cluster.url(), statement).expect("done");
     }
     let url = cluster.url_of("mine").replace("postgres@", "me@");
-    let store = open(&url, Mode::Migrate).await;
+    let store = open(&url, OpenMode::Migrate).await;
     psql(&cluster.url(), "ALTER ROLE me CONNECTION LIMIT 0").expect("a limit");
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'me'";
     assert_ne!(psql(&cluster.url(), end).expect("ended").trim(), "0");
@@ -80,12 +81,11 @@ async fn a_server_that_has_no_room_says_so_and_is_waited_for() {
     assert!(said.contains("CONNECTION LIMIT"), "{said}");
 
     let seen = cluster.log().matches("too many connections for role").count();
-    let mut options = OpenOptions::new(url, Mode::Existing);
+    let mut options = OpenOptions::new(url, OpenMode::Existing);
     options.patience = Duration::from_mins(1);
     let opening = tokio::spawn(PostgresStore::open(options));
-    while cluster.log().matches("too many connections for role").count() <= seen {
-        tokio::task::yield_now().await;
-    }
+    let refused = async || cluster.log().matches("too many connections for role").count() > seen;
+    until("who opens is refused", refused).await;
     psql(&cluster.url(), "ALTER ROLE me CONNECTION LIMIT -1").expect("room");
     opening.await.expect("no panic").expect("it waited").close().await;
     store.schema_status().await.expect("a status");
@@ -95,7 +95,7 @@ async fn a_server_that_has_no_room_says_so_and_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_whose_connection_is_lost_says_whether_it_may_be_written() {
     let database = support::migrated();
-    let store = Arc::new(open(&database.url(), Mode::Existing).await);
+    let store = Arc::new(open(&database.url(), OpenMode::Existing).await);
     let start = || {
         let store = Arc::clone(&store);
         tokio::spawn(async move { store.import_start(scan()).await })
@@ -108,7 +108,7 @@ async fn a_change_whose_connection_is_lost_says_whether_it_may_be_written() {
         )
         .expect("a slow statement");
     let starting = start();
-    end_session(&database, "wait_event = 'PgSleep' AND query LIKE 'INSERT%'");
+    end_session(&database, "wait_event = 'PgSleep' AND query LIKE 'INSERT%'").await;
     let said = unreachable(starting.await.expect("no panic"));
     assert!(said.contains("in a moment") && !said.contains("may be written"), "{said}");
 
@@ -120,7 +120,7 @@ async fn a_change_whose_connection_is_lost_says_whether_it_may_be_written() {
         )
         .expect("a slow commit");
     let starting = start();
-    end_session(&database, "wait_event = 'PgSleep' AND query = 'COMMIT'");
+    end_session(&database, "wait_event = 'PgSleep' AND query = 'COMMIT'").await;
     let said = unreachable(starting.await.expect("no panic"));
     assert!(said.contains("in a moment") && said.contains("may be written or not"), "{said}");
 
@@ -151,10 +151,12 @@ fn silent_server() -> String {
 async fn a_server_that_falls_silent_is_given_up_on() {
     let direct = silent_server();
     let pooled = format!("{}&pooler=transaction", silent_server());
-    let migrating = OpenOptions::new(&direct, Mode::Migrate);
-    for options in
-        [OpenOptions::new(&direct, Mode::Existing), OpenOptions::new(pooled, Mode::Existing), migrating]
-    {
+    let migrating = OpenOptions::new(&direct, OpenMode::Migrate);
+    for options in [
+        OpenOptions::new(&direct, OpenMode::Existing),
+        OpenOptions::new(pooled, OpenMode::Existing),
+        migrating,
+    ] {
         let began = Instant::now();
         let said = unreachable(PostgresStore::open(options).await.map(|_| ()));
         assert!(said.contains("did not answer in time"), "{said}");

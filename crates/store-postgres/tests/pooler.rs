@@ -6,9 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use hostatlas_domain::ScanFormat;
 use hostatlas_store::{AdminStore, ImportStore, JobStore, StartImport, Store, StoreError};
-use hostatlas_store_postgres::{ClockOffset, Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{ClockOffset, OpenMode, OpenOptions, PostgresStore};
 use hostatlas_store_testing::TestStore;
 use hostatlas_test_postgres::{Pooler, TestDatabase, server_url};
+use support::{NEWEST, refusal, tidy, until};
 
 /// How long a hint may take on a busy machine; it takes milliseconds.
 const HEARD_WITHIN: Duration = Duration::from_secs(10);
@@ -23,14 +24,10 @@ fn pooler(settings: &str) -> Pooler {
     Pooler::start(&server_url(), settings).expect("a pooler")
 }
 
-async fn refusal(url: String) -> StoreError {
-    PostgresStore::open(OpenOptions::new(url, Mode::Existing)).await.err().expect("a refusal")
-}
-
 #[tokio::test]
 async fn a_pooler_that_nobody_spoke_of_is_recognized() {
     let (pooler, database) = (pooler(""), support::migrated());
-    let said = refusal(pooler.url_of(database.name())).await.to_string();
+    let said = refusal(&pooler.url_of(database.name()), OpenMode::Existing).await.to_string();
     assert!(said.contains("pooler=transaction"), "{said}");
 }
 
@@ -38,7 +35,7 @@ async fn a_pooler_that_nobody_spoke_of_is_recognized() {
 async fn a_pooler_that_swallows_settings_is_recognized() {
     let pooler = pooler("ignore_startup_parameters = extra_float_digits, options");
     let database = support::migrated();
-    let said = refusal(pooler.url_of(database.name())).await.to_string();
+    let said = refusal(&pooler.url_of(database.name()), OpenMode::Existing).await.to_string();
     assert!(said.contains("pooler=transaction"), "{said}");
 }
 
@@ -55,11 +52,11 @@ fn the_pooler_is_debians_or_a_later_one() {
 #[tokio::test]
 async fn a_pooler_in_session_mode_is_recognized_and_used_like_the_other() {
     let (pooler, database) = (pooler("pool_mode = session"), support::migrated());
-    let said = refusal(pooler.url_of(database.name())).await.to_string();
+    let said = refusal(&pooler.url_of(database.name()), OpenMode::Existing).await.to_string();
     assert!(said.contains("startup parameter") && said.contains("pooler=transaction"), "{said}");
 
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
-    let store = PostgresStore::open(OpenOptions::new(url, Mode::Existing)).await.expect("a store");
+    let store = PostgresStore::open(OpenOptions::new(url, OpenMode::Existing)).await.expect("a store");
     store.import_start(scan()).await.expect("an import");
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;
@@ -69,11 +66,13 @@ async fn a_pooler_in_session_mode_is_recognized_and_used_like_the_other() {
 async fn who_works_through_a_pooler_hears_past_it() {
     let (pooler, database) = (pooler(""), support::migrated());
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
-    let options = OpenOptions { direct_url: Some(database.url()), ..OpenOptions::new(url, Mode::Existing) };
+    let options =
+        OpenOptions { direct_url: Some(database.url()), ..OpenOptions::new(url, OpenMode::Existing) };
     let store = PostgresStore::open(options).await.expect("a store");
     // The first hint says that listening has begun.
     tokio::time::timeout(HEARD_WITHIN, store.jobs_heard()).await.expect("it listens");
-    while tokio::time::timeout(QUIET, store.jobs_heard()).await.is_ok() {}
+    let quiet = async || tokio::time::timeout(QUIET, store.jobs_heard()).await.is_err();
+    until("no hint is under way", quiet).await;
     database.run("SELECT pg_notify('hostatlas_jobs', '')").expect("announced");
     tokio::time::timeout(HEARD_WITHIN, store.jobs_heard()).await.expect("heard");
     let listens =
@@ -86,9 +85,9 @@ async fn who_works_through_a_pooler_hears_past_it() {
 async fn a_schema_can_be_made_through_a_pooler() {
     let (pooler, database) = (pooler(""), TestDatabase::empty().expect("a database"));
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
-    let store = PostgresStore::open(OpenOptions::new(url, Mode::Migrate)).await.expect("a schema");
-    assert_eq!(store.schema_status().await.expect("a status").found, 5);
-    while store.tidy().await.expect("housekeeping") {}
+    let store = PostgresStore::open(OpenOptions::new(url, OpenMode::Migrate)).await.expect("a schema");
+    assert_eq!(store.schema_status().await.expect("a status").found, NEWEST);
+    tidy(&store).await;
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;
 }
@@ -97,7 +96,7 @@ async fn a_schema_can_be_made_through_a_pooler() {
 async fn many_transactions_share_the_sessions_of_a_pooler() {
     let (pooler, database) = (pooler(""), support::migrated());
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
-    let store = PostgresStore::open(OpenOptions::new(url, Mode::Existing)).await.expect("a store");
+    let store = PostgresStore::open(OpenOptions::new(url, OpenMode::Existing)).await.expect("a store");
     let store = Arc::new(store);
     let working: Vec<_> = (0..16)
         .map(|_| {
@@ -127,7 +126,7 @@ async fn open() -> TestStore {
     let pooler = pooler("");
     let clock = ClockOffset::default();
     let url = format!("{}?pooler=transaction", pooler.url_of(database.name()));
-    let options = OpenOptions { clock_offset: clock.clone(), ..OpenOptions::new(url, Mode::Existing) };
+    let options = OpenOptions { clock_offset: clock.clone(), ..OpenOptions::new(url, OpenMode::Existing) };
     let store = PostgresStore::open(options.clone()).await.expect("a store");
     TestStore {
         store: Arc::new(store),

@@ -13,9 +13,10 @@ use hostatlas_store::{
     Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, Fence, FinishJobs, Finished, ImportStore,
     JobStore, LocationStore, Observation, RecordSightings, Settled, StartImport, WorkerId,
 };
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use support::until;
 
 const HOSTS: u8 = 40;
 
@@ -27,7 +28,7 @@ struct Test {
 impl Test {
     async fn new() -> Self {
         let database = support::migrated();
-        let options = OpenOptions::new(database.url(), Mode::Existing);
+        let options = OpenOptions::new(database.url(), OpenMode::Existing);
         let store = PostgresStore::open(options).await.expect("a store");
         let start = StartImport { source: "test".to_owned(), format: ScanFormat::MasscanJson };
         let import = store.import_start(start).await.expect("an import");
@@ -86,9 +87,9 @@ async fn beside(test: &Test) -> PgConnection {
 async fn somebody_waits(connection: &mut PgConnection) {
     let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity \
                  WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *connection).await.expect("an answer") {
-        tokio::task::yield_now().await;
-    }
+    let somebody =
+        async || sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *connection).await.expect("an answer");
+    until("somebody waits for a lock", somebody).await;
 }
 
 /// Whoever waits for a row that a rescue and another claim change meanwhile has the token asked for again.
@@ -178,9 +179,9 @@ async fn nobody_waits(test: &Test) {
     let mut connection = beside(test).await;
     let end = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND wait_event_type = 'Lock') AS ended";
-    while sqlx::query_scalar::<_, i64>(end).fetch_one(&mut connection).await.expect("an answer") > 0 {
-        tokio::task::yield_now().await;
-    }
+    let nobody =
+        async || sqlx::query_scalar::<_, i64>(end).fetch_one(&mut connection).await.expect("an answer") == 0;
+    until("nobody waits for a lock", nobody).await;
 }
 
 /// How long a hint may take on a busy machine; it takes milliseconds.
@@ -189,7 +190,8 @@ const HEARD_WITHIN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(300);
 
 async fn until_quiet(store: &PostgresStore) {
-    while tokio::time::timeout(QUIET, store.jobs_heard()).await.is_ok() {}
+    let quiet = async || tokio::time::timeout(QUIET, store.jobs_heard()).await.is_err();
+    until("no hint is under way", quiet).await;
 }
 
 fn request(last: u8) -> EnqueueJob {
@@ -200,7 +202,7 @@ fn request(last: u8) -> EnqueueJob {
 #[tokio::test]
 async fn another_process_hears_of_queued_jobs() {
     let test = Test::new().await;
-    let options = OpenOptions::new(test.database.url(), Mode::Existing);
+    let options = OpenOptions::new(test.database.url(), OpenMode::Existing);
     let other = PostgresStore::open(options).await.expect("a store");
     // The first hint says that listening has begun.
     tokio::time::timeout(HEARD_WITHIN, other.jobs_heard()).await.expect("it listens");
@@ -224,7 +226,7 @@ async fn another_process_hears_of_queued_jobs() {
 async fn without_hints_work_is_found_by_looking() {
     let test = Test::new().await;
     let url = format!("{}?pooler=transaction", test.database.url());
-    let deaf = PostgresStore::open(OpenOptions::new(url, Mode::Existing)).await.expect("a store");
+    let deaf = PostgresStore::open(OpenOptions::new(url, OpenMode::Existing)).await.expect("a store");
     test.store.job_enqueue(request(1)).await.expect("queued");
     assert!(tokio::time::timeout(QUIET, deaf.jobs_heard()).await.is_err(), "nothing tells it");
     let params = ClaimJobs { kinds: vec![JobKind::DomainEnum], ..claim(5) };

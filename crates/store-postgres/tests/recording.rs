@@ -13,7 +13,7 @@ use hostatlas_store::{
     MapStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, SelectHosts, StartImport,
     StoreError,
 };
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
 use sqlx::{Connection, PgConnection};
 
@@ -21,7 +21,8 @@ const MAX_AGE: Duration = hostatlas_domain::DEFAULT_MAX_AGE;
 
 async fn open() -> (PostgresStore, TestDatabase) {
     let database = support::migrated();
-    let store = PostgresStore::open(OpenOptions::new(database.url(), Mode::Existing)).await.expect("a store");
+    let store =
+        PostgresStore::open(OpenOptions::new(database.url(), OpenMode::Existing)).await.expect("a store");
     (store, database)
 }
 
@@ -170,4 +171,24 @@ async fn a_change_that_commits_late_is_told_of_when_it_was_added_up_first() {
     assert_eq!(told.iter().map(|place| place.hosts).collect::<Vec<_>>(), [3]);
     assert_eq!(store.places_changed(number).await.expect("places").0, []);
     store.close().await;
+}
+
+/// It is neither left out of what is shown nor brings down whoever asks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_about_a_host_and_means_nothing_is_an_error() {
+    let (store, database) = open().await;
+    let import = start(&store).await;
+    record(&store, import, vec![seen(1)]).await.expect("recorded");
+    for (damage, repair) in [
+        ("UPDATE service SET protocol = 99", "UPDATE service SET protocol = 6"),
+        ("UPDATE host SET class = 99", "UPDATE host SET class = 0"),
+        ("UPDATE host SET location_state = 99", "UPDATE host SET location_state = 0"),
+    ] {
+        database.run(damage).expect("damage");
+        let found = store.host_get(address(1), MAX_AGE).await;
+        assert!(matches!(found, Err(StoreError::Engine(_))), "{damage}: {found:?}");
+        database.run(repair).expect("as it was");
+    }
+    store.host_get(address(1), MAX_AGE).await.expect("a host");
+    assert_sound(&store).await;
 }

@@ -5,43 +5,14 @@ mod support;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use hostatlas_store::AdminStore;
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
-use hostatlas_store_testing::schemas::{assert_all_is_copied, rows_for_postgres};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
+use hostatlas_store_testing::schemas::assert_all_is_copied;
 use hostatlas_test_postgres::TestDatabase;
-use support::MIGRATIONS;
+use support::{MIGRATIONS, left_at, tidy};
 
-/// What this backend alone has, by the migration that made it: differences that cancel out.
-const DIFFERENCES: &str = "
-    INSERT INTO counter_delta (name, key, n) VALUES ('state', 1, 1), ('state', 1, -1);
-    INSERT INTO job_count_delta (kind, state, n) VALUES (2, 0, 1), (2, 0, -1);
-    INSERT INTO place_delta (place, n) VALUES (1, 1), (1, -1);
-    INSERT INTO change_delta (topic) VALUES (0), (1)";
 /// What the backend alone has, and no copy moves.
 const OWN_TABLES: [&str; 5] =
     ["change_delta", "counter_delta", "hostatlas_schema", "job_count_delta", "place_delta"];
-
-/// A database as the version with `migrations` left it, with rows in every table.
-fn left_at(migrations: usize) -> TestDatabase {
-    let database = TestDatabase::empty().expect("a database");
-    let run = |statements: &str| database.run(statements).expect("statements");
-    run("CREATE TABLE hostatlas_schema (
-             id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
-             version bigint NOT NULL,
-             migrating bigint
-         )");
-    let rows = rows_for_postgres();
-    for (number, migration) in MIGRATIONS[..migrations].iter().enumerate() {
-        run(migration);
-        if let Some(rows) = rows.get(number) {
-            run(rows);
-        }
-        if number == 0 {
-            run(DIFFERENCES);
-        }
-    }
-    run(&format!("INSERT INTO hostatlas_schema (version) VALUES ({migrations})"));
-    database
-}
 
 fn columns(database: &TestDatabase) -> Vec<(String, String)> {
     let asked = "SELECT table_name || ' ' || column_name FROM information_schema.columns WHERE table_schema = 'public'";
@@ -70,7 +41,7 @@ async fn every_version_is_migrated_with_all_that_it_holds() {
         assert!(empty.iter().all(|table| *table == "copying"), "version {version} has no rows in {empty:?}");
 
         let store =
-            PostgresStore::open(OpenOptions::new(database.url(), Mode::Migrate)).await.expect("migrated");
+            PostgresStore::open(OpenOptions::new(database.url(), OpenMode::Migrate)).await.expect("migrated");
 
         let status = store.schema_status().await.expect("a status");
         assert_eq!(status.found, status.wanted, "from version {version}");
@@ -79,7 +50,7 @@ async fn every_version_is_migrated_with_all_that_it_holds() {
             assert_eq!(after.get(&table), Some(&rows), "`{table}` of version {version}");
         }
         assert_eq!(store.check().await.expect("a check").findings, [], "from version {version}");
-        while store.tidy().await.expect("housekeeping") {}
+        tidy(&store).await;
         assert_eq!(store.check().await.expect("a check").findings, [], "from version {version}");
         store.close().await;
     }
@@ -102,7 +73,8 @@ async fn both_backends_have_the_same_migrations_and_this_one_applies_them_all() 
     let here = names("postgres");
     assert_eq!(here, names("sqlite"));
     let database = support::migrated();
-    let store = PostgresStore::open(OpenOptions::new(database.url(), Mode::Inspect)).await.expect("a store");
+    let store =
+        PostgresStore::open(OpenOptions::new(database.url(), OpenMode::Inspect)).await.expect("a store");
     let wanted = store.schema_status().await.expect("a status").wanted;
     assert_eq!(i64::try_from(here.len()).ok(), Some(wanted));
     for (name, number) in here.iter().zip(1..=wanted) {

@@ -3,19 +3,17 @@
 mod support;
 
 use hostatlas_store::{AdminStore, CopyStore, StoreError};
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 use hostatlas_test_postgres::TestDatabase;
+use support::{tidy, until};
 
 /// More than one transaction adds up.
 const MANY: i64 = 60_000;
+/// The number of the lock under which differences are added up: `HATL` and 2.
+const LOCK: i64 = 0x4841_544c_0000_0002;
 
 async fn open(database: &TestDatabase) -> PostgresStore {
-    PostgresStore::open(OpenOptions::new(database.url(), Mode::Existing)).await.expect("a store")
-}
-
-async fn tidy(store: &PostgresStore) -> Result<(), StoreError> {
-    while store.tidy().await? {}
-    Ok(())
+    PostgresStore::open(OpenOptions::new(database.url(), OpenMode::Existing)).await.expect("a store")
 }
 
 async fn findings(store: &PostgresStore) -> Vec<String> {
@@ -42,8 +40,7 @@ async fn differences_are_added_up_once_whoever_tidies() {
         database.run(differences).expect("differences");
     }
     let (one, other) = (open(&database).await, open(&database).await);
-    let (first, second) = tokio::join!(tidy(&one), tidy(&other));
-    first.and(second).expect("housekeeping");
+    tokio::join!(tidy(&one), tidy(&other));
 
     for (table, column) in [("counter", "n"), ("job_count", "n"), ("place", "hosts"), ("change", "number")] {
         let sum = number(&database, &format!("SELECT sum({column}) FROM {table}"));
@@ -82,7 +79,7 @@ async fn a_place_has_the_number_of_the_last_difference_that_was_added_up() {
             database.run(&made).expect("a difference");
         }
     }
-    tidy(&open(&database).await).await.expect("housekeeping");
+    tidy(&open(&database).await).await;
     let numbers = database.run("SELECT changed FROM place ORDER BY id").expect("numbers");
     let numbers: Vec<i64> = numbers.lines().filter_map(|line| line.trim().parse().ok()).collect();
     assert_eq!(numbers, cases.map(|(_, _, becomes)| becomes));
@@ -92,7 +89,7 @@ async fn a_place_has_the_number_of_the_last_difference_that_was_added_up() {
 async fn list_indexes_are_made_once_and_a_torso_is_made_again() {
     let database = support::migrated();
     let store = open(&database).await;
-    tidy(&store).await.expect("housekeeping");
+    tidy(&store).await;
     let valid = "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid::regclass::text IN \
                  ('service_port', 'host_first_seen', 'host_last_seen', 'host_place', 'host_network', 'host_located_at')";
     assert_eq!(number(&database, valid), 6);
@@ -105,7 +102,7 @@ async fn list_indexes_are_made_once_and_a_torso_is_made_again() {
         findings(&store).await,
         ["integrity: the index `host_place` is not complete: housekeeping makes it again"]
     );
-    tidy(&store).await.expect("housekeeping");
+    tidy(&store).await;
     assert_eq!(number(&database, valid), 6);
     assert_eq!(findings(&store).await, Vec::<String>::new());
 }
@@ -158,14 +155,15 @@ async fn a_check_lets_go_of_what_it_has_compared() {
         let here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         number(&database, &format!("SELECT count(*) FROM pg_locks WHERE {here} AND {which}"))
     };
-    while locks("relation = 'service'::regclass AND granted") == 0 {}
+    until("the table is locked", async || locks("relation = 'service'::regclass AND granted") > 0).await;
     let checking = tokio::spawn({
         let store = std::sync::Arc::clone(&store);
         async move { store.check().await }
     });
 
     // Its last comparison waits, and those before are over.
-    while locks("relation = 'service'::regclass AND NOT granted") == 0 {}
+    let waits = async || locks("relation = 'service'::regclass AND NOT granted") > 0;
+    until("the check waits for the table", waits).await;
     let before = "mode = 'AccessShareLock' AND relation IN \
                   ('counter_delta'::regclass, 'job_count'::regclass, 'place_delta'::regclass)";
     assert_eq!(locks(before), 0, "what it read before is held");
@@ -201,7 +199,7 @@ async fn a_row_that_another_holds_is_busy_and_not_waited_for_without_end() {
         hostatlas_test_postgres::psql(&url, "BEGIN; LOCK TABLE counter_delta; SELECT pg_sleep(30)")
     });
     let held = "SELECT count(*) FROM pg_locks WHERE relation = 'counter_delta'::regclass AND mode = 'AccessExclusiveLock'";
-    while number(&database, held) == 0 {}
+    until("the table is locked", async || number(&database, held) > 0).await;
     database.run("SELECT 1").expect("a database");
     let outcome = store.tidy().await;
     assert!(matches!(outcome, Err(StoreError::Busy)), "{outcome:?}");
@@ -225,21 +223,24 @@ async fn an_index_waits_for_a_long_reader_and_differences_are_added_up_meanwhile
     let count = |which: &str| {
         number(&database, &format!("SELECT count(*) FROM pg_stat_activity WHERE {here} AND {which}"))
     };
-    while count("wait_event = 'PgSleep'") == 0 {}
+    until("the reader has read", async || count("wait_event = 'PgSleep'") > 0).await;
     let tidying = tokio::spawn({
         let store = std::sync::Arc::clone(&store);
         async move { store.tidy().await }
     });
 
     // Longer than a session waits for a lock in its daily work.
-    while count(
-        "wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%' AND query_start < clock_timestamp() - interval '3 s'",
-    ) == 0
-    {
-        assert!(!tidying.is_finished(), "it did not wait");
-    }
+    let waiting = "wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%' \
+                   AND query_start < clock_timestamp() - interval '3 s'";
+    let waits = async || {
+        let waits = count(waiting) > 0;
+        assert!(waits || !tidying.is_finished(), "it did not wait");
+        waits
+    };
+    until("the index waits for the reader", waits).await;
     database.run("INSERT INTO change_delta VALUES (0)").expect("a difference");
-    while number(&database, "SELECT count(*) FROM change_delta") > 0 {}
+    let added_up = async || number(&database, "SELECT count(*) FROM change_delta") == 0;
+    until("differences are added up meanwhile", added_up).await;
     assert!(!open(&database).await.tidy().await.expect("housekeeping"), "a second one waits, too");
 
     assert_eq!(
@@ -288,11 +289,12 @@ async fn a_source_of_a_copy_is_not_ready_while_somebody_else_adds_up() {
     database.run("INSERT INTO job_count_delta VALUES (2, 0, 3)").expect("a difference");
     let url = database.url();
     let holder = std::thread::spawn(move || {
-        let hold = "SELECT pg_advisory_lock(5206535329611251714), pg_sleep(60)";
-        hostatlas_test_postgres::psql(&url, hold)
+        let hold = format!("SELECT pg_advisory_lock({LOCK}), pg_sleep(60)");
+        hostatlas_test_postgres::psql(&url, &hold)
     });
     let here = "datname = current_database() AND wait_event = 'PgSleep'";
-    while number(&database, &format!("SELECT count(*) FROM pg_stat_activity WHERE {here}")) == 0 {}
+    let sleeping = format!("SELECT count(*) FROM pg_stat_activity WHERE {here}");
+    until("the lock is held", async || number(&database, &sleeping) > 0).await;
 
     let outcome = store.copy_source().await;
 

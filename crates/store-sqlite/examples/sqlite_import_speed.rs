@@ -16,7 +16,7 @@ use hostatlas_domain::{Address, DuePolicy, PortNumber, Protocol, ScanFormat, Sco
 use hostatlas_store::{
     AdminStore, ImportStore, Observation, ObservedPort, RecordSightings, StartImport, StoreError,
 };
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 
 const BATCH: u32 = 10_000;
 
@@ -27,10 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let passes: usize = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let path = directory.join(format!("import-speed-{}.db", std::process::id()));
-    let store = SqliteStore::open(OpenOptions::new(path.display().to_string(), Mode::Create)).await?;
+    let store = SqliteStore::open(OpenOptions::new(path.display().to_string(), OpenMode::Create)).await?;
     let every = Duration::from_millis(arguments.next().map_or(Ok(0), |text| text.parse())?);
     let over = Arc::new(AtomicBool::new(false));
-    let other = SqliteStore::open(OpenOptions::new(path.display().to_string(), Mode::Existing)).await?;
+    let other = SqliteStore::open(OpenOptions::new(path.display().to_string(), OpenMode::Existing)).await?;
     let clicking = (!every.is_zero()).then(|| tokio::spawn(click(other, every, Arc::clone(&over))));
     for pass in ["new", "again"].into_iter().take(passes) {
         let (took, slowest) = pass_over(&store, total).await?;

@@ -20,7 +20,7 @@ use hostatlas_store::{
     Finished, HostSelection, HostStore, ImportStore, JobStore, LocationStore, LocationWrite, Observation,
     PrunePolicy, RecordSightings, SelectHosts, SelectedHost, Settled, StartImport, WorkerId,
 };
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use serde_json::{Value, json};
 
 /// Distinct places, as many as a large scan's hosts stand on.
@@ -174,7 +174,7 @@ fn cpu_seconds() -> f64 {
 
 async fn open(folder: &Path, name: &str) -> SqliteStore {
     let location = folder.join(name).display().to_string();
-    SqliteStore::open(OpenOptions::new(location, Mode::Create)).await.expect("a database")
+    SqliteStore::open(OpenOptions::new(location, OpenMode::Create)).await.expect("a database")
 }
 
 fn answer(number: u32) -> Arc<Located> {

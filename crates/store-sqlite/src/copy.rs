@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use hostatlas_domain::Topic;
 use hostatlas_store::{
     COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, NEW_WITH_ROWS, StoreError,
+    backend::{copy_key, copy_key_text},
 };
-use serde_json::{Value, json};
 use sqlx::{
     AssertSqlSafe, Row, Sqlite, SqliteConnection, TypeInfo, ValueRef, query::Query, sqlite::SqliteArguments,
     sqlite::SqliteRow,
@@ -164,7 +164,7 @@ async fn progress(connection: &mut SqliteConnection) -> Result<Vec<CopyProgress>
                 .map_err(engine)?;
         progress.push(CopyProgress {
             name: table.name.to_owned(),
-            after: key_of(&after)?,
+            after: copy_key(&after)?,
             copied: u64::try_from(copied).map_err(|_| corrupt("a count of copied rows"))?,
             done,
         });
@@ -201,6 +201,9 @@ async fn write(
     rows: &[Vec<CopyValue>],
     done: bool,
 ) -> Result<(), StoreError> {
+    if unfinished(connection).await?.is_none() {
+        return Err(StoreError::Conflict("no copy is under way into the database".to_owned()));
+    }
     let columns = table.columns.len();
     if rows.iter().any(|row| row.len() != columns) {
         return Err(corrupt("a row with more or fewer values than its table has columns"));
@@ -208,7 +211,7 @@ async fn write(
     let head = format!("INSERT INTO {} ({}) VALUES", table.name, table.columns.join(", "));
     let row = format!("({})", vec!["?"; columns].join(","));
     rows::insert(connection, [&head, &row, ""], rows, |query, row| row.iter().fold(query, bind)).await?;
-    let after = rows.last().map(|row| key_text(&row[..table.key]));
+    let after = rows.last().map(|row| copy_key_text(&row[..table.key]));
     sqlx::query(
         "UPDATE copying SET after = coalesce(?2, after), copied = copied + ?3, done = ?4 WHERE name = ?1",
     )
@@ -258,49 +261,4 @@ fn value(row: &SqliteRow, column: usize) -> Result<CopyValue, StoreError> {
         "BLOB" => CopyValue::Bytes(row.try_get(column).map_err(engine)?),
         _ => return Err(corrupt("a type of value")),
     })
-}
-
-/// A key as JSON: bytes are an array of numbers, which nothing else is.
-fn key_text(key: &[CopyValue]) -> String {
-    let value = |value: &CopyValue| match value {
-        CopyValue::Null => Value::Null,
-        CopyValue::Integer(number) => json!(number),
-        CopyValue::Text(text) => json!(text),
-        CopyValue::Bytes(bytes) => json!(bytes),
-    };
-    Value::Array(key.iter().map(value).collect()).to_string()
-}
-
-fn key_of(text: &str) -> Result<Option<Vec<CopyValue>>, StoreError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let unknown = || corrupt("a key of a copy");
-    let values: Vec<Value> = serde_json::from_str(text).map_err(|_| unknown())?;
-    let value = |value: Value| match value {
-        Value::Null => Ok(CopyValue::Null),
-        Value::Number(number) => number.as_i64().map(CopyValue::Integer).ok_or_else(unknown),
-        Value::String(text) => Ok(CopyValue::Text(text)),
-        bytes @ Value::Array(_) => serde_json::from_value(bytes).map(CopyValue::Bytes).map_err(|_| unknown()),
-        _ => Err(unknown()),
-    };
-    values.into_iter().map(value).collect::<Result<_, _>>().map(Some)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_read_back_as_it_was() {
-        let key = vec![
-            CopyValue::Integer(i64::MIN),
-            CopyValue::Text("a \"name\"".to_owned()),
-            CopyValue::Bytes(vec![0, 255]),
-            CopyValue::Null,
-        ];
-        assert_eq!(key_of(&key_text(&key)).expect("a key"), Some(key));
-        assert_eq!(key_of("").expect("no key"), None);
-        assert!(key_of("{}").is_err() && key_of("[1.5]").is_err());
-    }
 }

@@ -177,7 +177,7 @@ fn closed() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Mode, OpenOptions, SqliteStore};
+    use crate::{OpenMode, OpenOptions, SqliteStore};
 
     /// Minutes of counting.
     const LONG: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
@@ -187,7 +187,7 @@ mod tests {
     async fn closing_does_not_wait_for_a_long_statement_that_nobody_waits_for() {
         let folder = tempfile::tempdir().expect("a folder");
         let location = folder.path().join("test.db").display().to_string();
-        let store = SqliteStore::open(OpenOptions::new(location, Mode::Create)).await.expect("a store");
+        let store = SqliteStore::open(OpenOptions::new(location, OpenMode::Create)).await.expect("a store");
         let reading = store.database.read_within(Duration::from_hours(1), |connection, _| {
             Box::pin(async move { sqlx::query(LONG).execute(connection).await.map_err(engine) })
         });

@@ -33,7 +33,8 @@ mod workers;
 mod writer;
 
 pub use clock::ClockOffset;
-pub use open::{Mode, OpenOptions};
+pub use hostatlas_store::OpenMode;
+pub use open::{OpenOptions, path_of};
 pub use restore::{Restore, Restored, restore};
 
 use database::Database;

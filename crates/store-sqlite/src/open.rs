@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_store::StoreError;
+use hostatlas_store::{OpenMode, StoreError};
 use sqlx::{
     ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -42,33 +42,20 @@ const JOURNAL_LIMIT: u32 = 64 << 20;
 const SMALL_QUEUE: usize = 512;
 const BULK_QUEUE: usize = 4;
 
-/// What [`SqliteStore::open`] may do to the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Makes it if it is missing and migrates it if it is older.
-    Create,
-    /// Migrates it if it is older.
-    Migrate,
-    /// Neither: a missing file and an older one are refused.
-    Existing,
-    /// Opens an older one as it is, only to ask for [`hostatlas_store::AdminStore::schema_status`].
-    Inspect,
-}
-
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     /// The file: a path, `sqlite:PATH` or `sqlite://PATH`.
     pub location: String,
     /// What may be done to it.
-    pub mode: Mode,
+    pub mode: OpenMode,
     /// How far the store's clock runs ahead; only tests move it.
     pub clock_offset: ClockOffset,
 }
 
 impl OpenOptions {
     /// Opens `location` in `mode`, by the system's clock.
-    pub fn new(location: impl Into<String>, mode: Mode) -> Self {
+    pub fn new(location: impl Into<String>, mode: OpenMode) -> Self {
         Self { location: location.into(), mode, clock_offset: ClockOffset::default() }
     }
 }
@@ -112,7 +99,7 @@ impl SqliteStore {
 }
 
 /// The file that a location names, also by a link.
-pub(crate) fn path_of(location: &str) -> Result<PathBuf, StoreError> {
+pub fn path_of(location: &str) -> Result<PathBuf, StoreError> {
     let unreachable =
         |reason: &str| StoreError::Unreachable { location: location.to_owned(), reason: reason.to_owned() };
     let name =
@@ -128,11 +115,11 @@ pub(crate) fn path_of(location: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// Refuses what is certainly not a database before the engine touches it.
-pub(crate) fn check_file(path: &Path, mode: Mode) -> Result<(), StoreError> {
+pub(crate) fn check_file(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
     check_file_on(path, mode, &mounts())
 }
 
-fn check_file_on(path: &Path, mode: Mode, mounts: &str) -> Result<(), StoreError> {
+fn check_file_on(path: &Path, mode: OpenMode, mounts: &str) -> Result<(), StoreError> {
     let location = || path.display().to_string();
     let unreachable = |reason: String| StoreError::Unreachable { location: location(), reason };
     let directory = path.parent().filter(|directory| directory.is_dir());
@@ -144,7 +131,9 @@ fn check_file_on(path: &Path, mode: Mode, mounts: &str) -> Result<(), StoreError
         return Err(unreachable(format!("it is on a network file system ({kind}); {remedy}")));
     }
     match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && mode == Mode::Create => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && mode == OpenMode::Create => {
+            return Ok(());
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(unreachable("no such file: `hostatlas import` makes one".to_owned()));
         }
@@ -178,15 +167,15 @@ pub(crate) fn connect_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect_writer(path: &Path, mode: Mode, locks: &Locks) -> Result<SqliteConnection, StoreError> {
+async fn connect_writer(path: &Path, mode: OpenMode, locks: &Locks) -> Result<SqliteConnection, StoreError> {
     let writing = connect_options(path)
-        .create_if_missing(mode == Mode::Create)
+        .create_if_missing(mode == OpenMode::Create)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", JOURNAL_LIMIT.to_string())
         // The writer task does that, outside its transactions.
         .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
-    if mode != Mode::Create {
+    if mode != OpenMode::Create {
         return writing.connect().await.map_err(|error| opening(path, error));
     }
     // Turning the log on needs the file for itself, and `SQLite` does not wait for that: processes that start at
@@ -219,16 +208,16 @@ async fn prepare(
     connection: &mut SqliteConnection,
     path: &Path,
     locks: &Locks,
-    mode: Mode,
+    mode: OpenMode,
 ) -> Result<(), StoreError> {
-    if matches!(mode, Mode::Create | Mode::Migrate) {
+    if matches!(mode, OpenMode::Create | OpenMode::Migrate) {
         return schema::migrate(connection, path, locks).await;
     }
     let found = match schema::inspect(connection, path).await? {
         Found::Version(version) => version,
         Found::Nothing => 0,
     };
-    if mode == Mode::Existing && found < schema::WANTED {
+    if mode == OpenMode::Existing && found < schema::WANTED {
         return Err(StoreError::SchemaBehind { found, wanted: schema::WANTED });
     }
     Ok(())
@@ -260,7 +249,7 @@ mod tests {
         let mounts =
             format!("1 0 0:1 / / rw - ext4 /dev/vda rw\n2 1 0:2 / {} rw - nfs4 s:/ rw", there.display());
         let checked =
-            |path: &Path| check_file_on(&path_of(&path.display().to_string())?, Mode::Create, &mounts);
+            |path: &Path| check_file_on(&path_of(&path.display().to_string())?, OpenMode::Create, &mounts);
         assert!(checked(&here.join("own.db")).is_ok());
 
         let (known, lost, twice) = (here.join("known.db"), here.join("lost.db"), here.join("twice.db"));
@@ -279,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (real, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
         let open =
-            |path: &Path| SqliteStore::open(OpenOptions::new(path.display().to_string(), Mode::Create));
+            |path: &Path| SqliteStore::open(OpenOptions::new(path.display().to_string(), OpenMode::Create));
         let store = open(&real).await.expect("a database");
         std::os::unix::fs::symlink(&real, &link).expect("a link");
         let again = open(&link).await.expect("the same");

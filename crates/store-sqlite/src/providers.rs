@@ -10,8 +10,8 @@ use hostatlas_domain::{
     Address, BreakerState, Latencies, ProviderName, ProviderTally, Timestamp, truncate_bytes,
 };
 use hostatlas_store::{
-    NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoreError, StoredAnswer, TakePermits,
-    permits,
+    ERROR_BYTES, NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoreError, StoredAnswer,
+    TakePermits, permits,
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -25,8 +25,6 @@ use crate::{
 /// Up to so many answers may share their commit with others. More would hold up those who wait for leave to call, and
 /// nobody waits for answers to be kept.
 const SMALL_BATCH: usize = 50;
-/// What the column holds at most, in bytes.
-const ERROR_MOST: usize = 1024;
 
 #[async_trait]
 impl ProviderStore for SqliteStore {
@@ -132,7 +130,7 @@ async fn write_state(
     .bind(call.account)
     .bind(serde_json::to_string(latencies).map_err(crate::error::other)?)
     .bind(called_at)
-    .bind(call.error.as_deref().map(|error| truncate_bytes(error, ERROR_MOST).to_owned()))
+    .bind(call.error.as_deref().map(|error| truncate_bytes(error, ERROR_BYTES).to_owned()))
     .bind(call.error.as_ref().map(|_| called_at))
     .bind(breaker_number(breaker))
     .bind(breaker_until)

@@ -7,14 +7,14 @@ use std::{
 };
 
 use hostatlas_domain::Timestamp;
-use hostatlas_store::{StoreError, WorkerRole};
+use hostatlas_store::{OpenMode, StoreError, WorkerRole};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use crate::{
     backup::{Part, named, sync_directory, verify},
     error::beside,
     lock::{Locks, WriteLock},
-    open::{Mode, check_file, path_of},
+    open::{check_file, path_of},
 };
 
 /// What the name of a database has behind it while a backup is copied into its place; the copy itself is the part of
@@ -106,7 +106,7 @@ fn check_source(backup: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Unreachable { location: backup.display().to_string(), reason });
     }
     let absolute = std::path::absolute(backup).map_err(|error| beside(backup, &error))?;
-    check_file(&absolute, Mode::Existing)?;
+    check_file(&absolute, OpenMode::Existing)?;
     let log = fs::metadata(named(backup, "-wal")).map_or(0, |log| log.len());
     if log > 0 {
         return Err(StoreError::Conflict(format!(
@@ -120,7 +120,7 @@ fn check_source(backup: &Path) -> Result<(), StoreError> {
 /// What makes sense as a place for a database; a damaged one may be there.
 fn check_directory(path: &Path) -> Result<(), StoreError> {
     let missing = path.with_file_name(".hostatlas-restore-probe");
-    check_file(&missing, Mode::Create)
+    check_file(&missing, OpenMode::Create)
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {

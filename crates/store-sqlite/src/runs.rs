@@ -1,18 +1,18 @@
 //! Direct batch runs from the web.
 
 use async_trait::async_trait;
-use hostatlas_domain::{GeolocateSummary, Mode, Run, RunId, RunState, Timestamp, Topic};
-use hostatlas_store::{RunProgress, RunStore, StoreError};
+use hostatlas_domain::{Mode, Run, RunId, RunState, Topic};
+use hostatlas_store::{
+    RunProgress, RunStore, StoreError,
+    backend::{RunRow, run_interrupted_before},
+};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     SqliteStore, copy,
     database::{Size, touch},
-    error::{corrupt, engine},
+    error::engine,
 };
-
-/// After so long without a report a run's process is taken for dead: five reports that did not come.
-const SILENCE_MILLIS: i64 = 10_000;
 
 #[async_trait]
 impl RunStore for SqliteStore {
@@ -49,7 +49,7 @@ async fn start(
 ) -> Result<RunId, StoreError> {
     copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < ?1")
-        .bind(now - SILENCE_MILLIS)
+        .bind(run_interrupted_before(now))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
@@ -142,53 +142,27 @@ async fn latest(connection: &mut SqliteConnection, now: i64) -> Result<Option<Ru
 
 fn view(row: &SqliteRow, now: i64) -> Result<Run, StoreError> {
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(engine);
-    let count = |name: &str| Ok::<_, StoreError>(u64::try_from(number(name)?).unwrap_or(0));
-    let mode: String = row.try_get("mode").map_err(engine)?;
-    let mode = mode.parse().map_err(|_| corrupt("a mode of a run"))?;
-    let state: u8 = row.try_get("state").map_err(engine)?;
-    let mut state = RunState::from_number(state).ok_or_else(|| corrupt("a state of a run"))?;
-    let (started_at, reported_at) = (number("started_at")?, number("reported_at")?);
-    let mut finished_at: Option<i64> = row.try_get("finished_at").map_err(engine)?;
-    if state == RunState::Running && reported_at < now - SILENCE_MILLIS {
-        state = RunState::Interrupted;
-        finished_at = Some(reported_at);
-    }
-    let lasted =
-        Timestamp::from_millis(finished_at.unwrap_or(reported_at)).since(Timestamp::from_millis(started_at));
-    let summary = GeolocateSummary {
-        mode,
-        considered: count("considered")?,
-        located: count("located")?,
-        unlocated: count("unlocated")?,
-        failed: count("failed")?,
-        deferred: count("deferred")?,
-        skipped: count("skipped")?,
-        queued: count("queued")?,
-        duplicate: count("duplicate")?,
-        seconds: lasted.as_secs_f64(),
-    };
-    let total = count("total")?;
-    let rate = if summary.seconds > 0.0 { float(summary.considered) / summary.seconds } else { 0.0 };
-    let going_on = state == RunState::Running && rate > 0.0;
-    let seconds_left = going_on.then(|| float(total.saturating_sub(summary.considered)) / rate);
-    Ok(Run {
-        id: RunId(number("id")?),
-        state,
-        started_at: Timestamp::from_millis(started_at),
-        finished_at: finished_at.map(Timestamp::from_millis),
-        total,
-        summary,
-        rate,
-        seconds_left,
+    let columns = RunRow {
+        id: number("id")?,
+        mode: row.try_get("mode").map_err(engine)?,
+        state: row.try_get("state").map_err(engine)?,
+        total: number("total")?,
+        started_at: number("started_at")?,
+        reported_at: number("reported_at")?,
+        finished_at: row.try_get("finished_at").map_err(engine)?,
+        considered: number("considered")?,
+        located: number("located")?,
+        unlocated: number("unlocated")?,
+        failed: number("failed")?,
+        deferred: number("deferred")?,
+        skipped: number("skipped")?,
+        queued: number("queued")?,
+        duplicate: number("duplicate")?,
         error: row.try_get("error").map_err(engine)?,
-    })
+    };
+    columns.run(now)
 }
 
 fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "host counts stay far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

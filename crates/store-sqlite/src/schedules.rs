@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostatlas_domain::{
-    LeaseToken, Schedule, ScheduleOutcome, ScheduleRule, ScheduleState, ScheduleTask, Timestamp,
-    truncate_bytes,
+use hostatlas_domain::{LeaseToken, Schedule, ScheduleRule, ScheduleTask, Timestamp, truncate_bytes};
+use hostatlas_store::{
+    ClaimedSchedule, ERROR_BYTES, FinishSchedule, ScheduleStore, StoreError, WorkerId, backend::ScheduleRow,
 };
-use hostatlas_store::{ClaimedSchedule, FinishSchedule, ScheduleStore, StoreError, WorkerId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
@@ -15,9 +14,6 @@ use crate::{
     database::Size,
     error::{corrupt, engine},
 };
-
-/// What an occurrence says of itself is cut to so much.
-const DETAIL_BYTES: usize = 1024;
 
 /// A row whose turn it is at ?1, and which is no newer version's. A lease that ran out is an occurrence that did not
 /// end: it is done again whatever its time, and also if the task was paused meanwhile.
@@ -41,46 +37,18 @@ impl ScheduleStore for SqliteStore {
         next_in: Duration,
     ) -> Result<(), StoreError> {
         self.database
-            .write(Size::Small, move |connection, now| {
-                Box::pin(async move {
-                    sqlx::query("UPDATE schedule SET rule = ?2, next_at = ?3 WHERE task = ?1")
-                        .bind(task.code())
-                        .bind(rule.to_string())
-                        .bind(later(now, next_in))
-                        .execute(connection)
-                        .await
-                        .map_err(engine)?;
-                    Ok(())
-                })
-            })
+            .write(Size::Small, move |connection, now| Box::pin(change(connection, now, task, rule, next_in)))
             .await
     }
 
     async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
-        let statement =
-            "UPDATE schedule SET paused_at = iif(?2, coalesce(paused_at, ?3), NULL) WHERE task = ?1";
         self.database
-            .write(Size::Small, move |connection, now| {
-                Box::pin(async move {
-                    let query = sqlx::query(statement).bind(task.code()).bind(paused).bind(now);
-                    query.execute(connection).await.map_err(engine)?;
-                    Ok(())
-                })
-            })
+            .write(Size::Small, move |connection, now| Box::pin(pause(connection, now, task, paused)))
             .await
     }
 
     async fn schedule_ask(&self, task: ScheduleTask) -> Result<(), StoreError> {
-        let statement = "UPDATE schedule SET asked_at = coalesce(asked_at, ?2) WHERE task = ?1";
-        self.database
-            .write(Size::Small, move |connection, now| {
-                Box::pin(async move {
-                    let query = sqlx::query(statement).bind(task.code()).bind(now);
-                    query.execute(connection).await.map_err(engine)?;
-                    Ok(())
-                })
-            })
-            .await
+        self.database.write(Size::Small, move |connection, now| Box::pin(ask(connection, now, task))).await
     }
 
     async fn schedule_claim(
@@ -126,37 +94,62 @@ async fn list(connection: &mut SqliteConnection, now: i64) -> Result<Vec<Schedul
 /// None for a task that a newer version made.
 fn schedule(row: &SqliteRow, now: i64) -> Result<Option<Schedule>, StoreError> {
     let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(engine);
-    let moment = |name: &str| Ok::<_, StoreError>(number(name)?.map(Timestamp::from_millis));
-    let Some(task) = row.try_get("task").map(ScheduleTask::from_code).map_err(engine)? else {
-        return Ok(None);
-    };
-    let rule: String = row.try_get("rule").map_err(engine)?;
-    let next_at: i64 = row.try_get("next_at").map_err(engine)?;
-    let paused_at = moment("paused_at")?;
-    let state = match (number("leased_until")?, number("asked_at")?) {
-        (Some(until), _) if until > now => ScheduleState::Running,
-        (Some(_), _) | (None, Some(_)) => ScheduleState::Due,
-        (None, None) if paused_at.is_some() => ScheduleState::Paused,
-        (None, None) if next_at <= now => ScheduleState::Due,
-        (None, None) => ScheduleState::Waiting,
-    };
-    let outcome = match number("outcome")? {
-        None => None,
-        Some(0) => Some(ScheduleOutcome::Failed),
-        Some(1) => Some(ScheduleOutcome::Done),
-        Some(_) => return Err(corrupt("an outcome of a schedule")),
-    };
-    Ok(Some(Schedule {
-        task,
-        rule: rule.parse().map_err(|_| corrupt("a rule of a schedule"))?,
-        next_at: Timestamp::from_millis(next_at),
-        paused_at,
-        state,
-        started_at: moment("started_at")?,
-        finished_at: moment("finished_at")?,
-        outcome,
+    let columns = ScheduleRow {
+        task: row.try_get("task").map_err(engine)?,
+        rule: row.try_get("rule").map_err(engine)?,
+        next_at: row.try_get("next_at").map_err(engine)?,
+        paused_at: number("paused_at")?,
+        asked_at: number("asked_at")?,
+        leased_until: number("leased_until")?,
+        started_at: number("started_at")?,
+        finished_at: number("finished_at")?,
+        outcome: number("outcome")?,
         detail: row.try_get("detail").map_err(engine)?,
-    }))
+    };
+    columns.schedule(now)
+}
+
+async fn change(
+    connection: &mut SqliteConnection,
+    now: i64,
+    task: ScheduleTask,
+    rule: ScheduleRule,
+    next_in: Duration,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET rule = ?2, next_at = ?3 WHERE task = ?1")
+        .bind(task.code())
+        .bind(rule.to_string())
+        .bind(later(now, next_in))
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+async fn pause(
+    connection: &mut SqliteConnection,
+    now: i64,
+    task: ScheduleTask,
+    paused: bool,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET paused_at = iif(?2, coalesce(paused_at, ?3), NULL) WHERE task = ?1")
+        .bind(task.code())
+        .bind(paused)
+        .bind(now)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+async fn ask(connection: &mut SqliteConnection, now: i64, task: ScheduleTask) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET asked_at = coalesce(asked_at, ?2) WHERE task = ?1")
+        .bind(task.code())
+        .bind(now)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
 }
 
 async fn is_any_due(connection: &mut SqliteConnection, now: i64) -> Result<bool, StoreError> {
@@ -243,7 +236,7 @@ async fn finish(
     .bind(token.0)
     .bind(now)
     .bind(is_done)
-    .bind(truncate_bytes(&detail, DETAIL_BYTES))
+    .bind(truncate_bytes(&detail, ERROR_BYTES))
     .bind(later(now, next_in))
     .execute(connection)
     .await

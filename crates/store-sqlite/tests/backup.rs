@@ -11,9 +11,9 @@ use std::{
 
 use hostatlas_domain::{ScanFormat, Timestamp};
 use hostatlas_store::{AdminStore, ImportStore, StartImport, StoreError};
-use hostatlas_store_sqlite::{Mode, OpenOptions, Restore, Restored, SqliteStore, restore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, Restore, Restored, SqliteStore, restore};
 
-async fn open(path: &Path, mode: Mode) -> SqliteStore {
+async fn open(path: &Path, mode: OpenMode) -> SqliteStore {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await.expect("a store")
 }
 
@@ -23,7 +23,7 @@ async fn import(store: &SqliteStore) -> i64 {
 }
 
 async fn imports(path: &Path) -> usize {
-    let store = open(path, Mode::Existing).await;
+    let store = open(path, OpenMode::Existing).await;
     let imports = store.imports_list(None, 1000).await.expect("a list").items.len();
     assert_eq!(store.check().await.expect("a check").findings, []);
     store.close().await;
@@ -67,7 +67,7 @@ fn place() -> Place {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_one_moment_of_a_database_that_is_written() {
     let place = place();
-    let store = Arc::new(open(&place.path, Mode::Create).await);
+    let store = Arc::new(open(&place.path, OpenMode::Create).await);
     for _ in 0..10 {
         import(&store).await;
     }
@@ -99,7 +99,7 @@ async fn a_backup_is_one_moment_of_a_database_that_is_written() {
 #[tokio::test]
 async fn a_backup_overwrites_nothing_and_a_failure_leaves_nothing() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     fs::write(&place.backup, "precious").expect("a file");
     let refused = store.backup(&place.backup).await.expect_err("a refusal");
     assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
@@ -117,7 +117,7 @@ async fn a_backup_overwrites_nothing_and_a_failure_leaves_nothing() {
 #[tokio::test]
 async fn a_restore_moves_the_database_aside_with_its_log() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     import(&store).await;
     store.backup(&place.backup).await.expect("a backup");
     import(&store).await;
@@ -151,14 +151,14 @@ async fn a_restore_moves_the_database_aside_with_its_log() {
 #[tokio::test]
 async fn no_database_is_made_where_a_restore_was_cut_off() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     store.backup(&place.backup).await.expect("a backup");
     import(&store).await;
     store.close().await;
     fs::rename(&place.path, place.directory.join("hostatlas.db.before-restore-1")).expect("moved aside");
     fs::write(place.directory.join("hostatlas.db.restore.part"), "half").expect("a file");
 
-    let create = OpenOptions::new(place.path.display().to_string(), Mode::Create);
+    let create = OpenOptions::new(place.path.display().to_string(), OpenMode::Create);
     let refused = SqliteStore::open(create).await.err().expect("a refusal");
     let said = refused.to_string();
     assert!(said.contains("run `hostatlas db restore` again"), "{said}");
@@ -167,18 +167,18 @@ async fn no_database_is_made_where_a_restore_was_cut_off() {
 
     // What it says helps.
     back(&place.backup, &place.path, false).await.expect("restored");
-    open(&place.path, Mode::Create).await.close().await;
+    open(&place.path, OpenMode::Create).await.close().await;
     assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db", "hostatlas.db.before-restore-1"]);
 }
 
 #[tokio::test]
 async fn a_restored_database_is_shared_as_any_other() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     store.backup(&place.backup).await.expect("a backup");
     store.close().await;
     back(&place.backup, &place.path, true).await.expect("restored");
-    let store = open(&place.path, Mode::Existing).await;
+    let store = open(&place.path, OpenMode::Existing).await;
     import(&store).await;
     assert!(names(&place.directory).contains(&"hostatlas.db-wal".to_owned()), "it writes a log again");
     store.close().await;
@@ -187,7 +187,7 @@ async fn a_restored_database_is_shared_as_any_other() {
 #[tokio::test]
 async fn what_is_damaged_or_no_backup_is_refused_and_nothing_changes() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     for _ in 0..500 {
         import(&store).await;
     }
@@ -219,7 +219,7 @@ async fn what_is_damaged_or_no_backup_is_refused_and_nothing_changes() {
 #[tokio::test]
 async fn nothing_is_restored_under_a_worker() {
     let place = place();
-    let store = open(&place.path, Mode::Create).await;
+    let store = open(&place.path, OpenMode::Create).await;
     store.backup(&place.backup).await.expect("a backup");
     let role = store.worker_role().await.expect("the role");
     let refused = back(&place.backup, &place.path, true).await.expect_err("a refusal");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostatlas_store::Store;
-use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{ClockOffset, OpenMode, OpenOptions, SqliteStore};
 use hostatlas_store_testing::TestStore;
 
 async fn open() -> TestStore {
@@ -11,7 +11,7 @@ async fn open() -> TestStore {
     let clock = ClockOffset::default();
     let options = OpenOptions {
         clock_offset: clock.clone(),
-        ..OpenOptions::new(folder.path().join("test.db").display().to_string(), Mode::Create)
+        ..OpenOptions::new(folder.path().join("test.db").display().to_string(), OpenMode::Create)
     };
     let store = SqliteStore::open(options.clone()).await.expect("an empty store");
     TestStore {

@@ -7,17 +7,17 @@ use hostatlas_store::{
     AdminStore, HostStore, ImportStore, LocationStore, PermitsTaken, ProviderStore, RunStore, StartImport,
     StoreError, TakePermits,
 };
-use hostatlas_store_sqlite::{ClockOffset, Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{ClockOffset, OpenMode, OpenOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
 /// The newest migration.
 const NEWEST: i64 = 5;
 
-async fn open(path: &Path, mode: Mode) -> Result<SqliteStore, StoreError> {
+async fn open(path: &Path, mode: OpenMode) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await
 }
 
-async fn refusal(path: &Path, mode: Mode) -> StoreError {
+async fn refusal(path: &Path, mode: OpenMode) -> StoreError {
     open(path, mode).await.err().expect("a refusal")
 }
 
@@ -35,7 +35,7 @@ fn import() -> StartImport {
 async fn a_missing_file_is_made_only_by_those_who_may() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
-    for mode in [Mode::Existing, Mode::Migrate, Mode::Inspect] {
+    for mode in [OpenMode::Existing, OpenMode::Migrate, OpenMode::Inspect] {
         let error = refusal(&path, mode).await;
         assert!(
             matches!(&error, StoreError::Unreachable { location, .. } if Path::new(location) == path),
@@ -44,10 +44,10 @@ async fn a_missing_file_is_made_only_by_those_who_may() {
     }
     assert!(!path.exists());
 
-    open(&path, Mode::Create).await.expect("a new database").close().await;
+    open(&path, OpenMode::Create).await.expect("a new database").close().await;
 
     let status =
-        open(&path, Mode::Existing).await.expect("the database").schema_status().await.expect("a status");
+        open(&path, OpenMode::Existing).await.expect("the database").schema_status().await.expect("a status");
     assert_eq!((status.found, status.wanted), (NEWEST, NEWEST));
     assert!(status.engine.starts_with("SQLite 3."), "{}", status.engine);
 }
@@ -57,12 +57,12 @@ async fn what_is_no_database_is_left_as_it_is() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("scan.json");
     fs::write(&path, "[{\"ip\":\"198.51.100.7\"}]").expect("a file");
-    assert!(matches!(refusal(&path, Mode::Create).await, StoreError::NotADatabase { .. }));
+    assert!(matches!(refusal(&path, OpenMode::Create).await, StoreError::NotADatabase { .. }));
     assert_eq!(fs::read(&path).expect("the file"), b"[{\"ip\":\"198.51.100.7\"}]");
 
-    assert!(matches!(refusal(directory.path(), Mode::Create).await, StoreError::Unreachable { .. }));
+    assert!(matches!(refusal(directory.path(), OpenMode::Create).await, StoreError::Unreachable { .. }));
     let nowhere = directory.path().join("missing/hostatlas.db");
-    assert!(matches!(refusal(&nowhere, Mode::Create).await, StoreError::Unreachable { .. }));
+    assert!(matches!(refusal(&nowhere, OpenMode::Create).await, StoreError::Unreachable { .. }));
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_file_that_is_cut_short_after_its_first_bytes_is_no_database() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("cut.db");
     fs::write(&path, b"SQLite format 3\0and then nothing that makes sense").expect("a file");
-    let error = refusal(&path, Mode::Create).await;
+    let error = refusal(&path, OpenMode::Create).await;
     assert!(matches!(error, StoreError::NotADatabase { .. }), "{error:?}");
 }
 
@@ -79,18 +79,18 @@ async fn a_database_of_another_program_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("other.db");
     run(&path, "CREATE TABLE bookmark (url TEXT)").await;
-    assert!(matches!(refusal(&path, Mode::Create).await, StoreError::NotADatabase { .. }));
+    assert!(matches!(refusal(&path, OpenMode::Create).await, StoreError::NotADatabase { .. }));
     run(&path, "DROP TABLE bookmark; PRAGMA application_id = 7").await;
-    assert!(matches!(refusal(&path, Mode::Create).await, StoreError::NotADatabase { .. }));
+    assert!(matches!(refusal(&path, OpenMode::Create).await, StoreError::NotADatabase { .. }));
 }
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_whatever_is_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
-    open(&path, Mode::Create).await.expect("a new database").close().await;
+    open(&path, OpenMode::Create).await.expect("a new database").close().await;
     run(&path, "PRAGMA user_version = 999").await;
-    for mode in [Mode::Create, Mode::Migrate, Mode::Existing, Mode::Inspect] {
+    for mode in [OpenMode::Create, OpenMode::Migrate, OpenMode::Existing, OpenMode::Inspect] {
         let error = refusal(&path, mode).await;
         assert!(matches!(error, StoreError::SchemaNewer { found: 999, known: NEWEST }), "{error:?}");
     }
@@ -101,9 +101,9 @@ async fn an_empty_file_becomes_a_database_only_where_one_may_be_made() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
     fs::write(&path, b"").expect("a file");
-    let error = refusal(&path, Mode::Existing).await;
+    let error = refusal(&path, OpenMode::Existing).await;
     assert!(matches!(error, StoreError::SchemaBehind { found: 0, wanted: NEWEST }), "{error:?}");
-    assert!(open(&path, Mode::Create).await.is_ok());
+    assert!(open(&path, OpenMode::Create).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +113,7 @@ async fn many_processes_may_start_on_a_new_file_at_once() {
     let starting: Vec<_> = (0..8)
         .map(|_| {
             let path = path.clone();
-            tokio::spawn(async move { open(&path, Mode::Create).await?.import_start(import()).await })
+            tokio::spawn(async move { open(&path, OpenMode::Create).await?.import_start(import()).await })
         })
         .collect();
     let mut imports = Vec::new();
@@ -128,14 +128,14 @@ async fn many_processes_may_start_on_a_new_file_at_once() {
 async fn what_was_acknowledged_survives_closing_and_a_closed_store_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
-    let store = open(&path, Mode::Create).await.expect("a new database");
+    let store = open(&path, OpenMode::Create).await.expect("a new database");
     let id = store.import_start(import()).await.expect("an import");
     store.import_get(id).await.expect("the import");
     store.close().await;
     assert!(store.import_start(import()).await.is_err());
     assert!(!directory.path().join("hostatlas.db-wal").exists(), "the log was not put into the database");
 
-    let again = open(&path, Mode::Existing).await.expect("the database");
+    let again = open(&path, OpenMode::Existing).await.expect("the database");
     assert_eq!(again.import_get(id).await.expect("the import").source, "scan.json");
 }
 
@@ -143,7 +143,7 @@ async fn what_was_acknowledged_survives_closing_and_a_closed_store_says_so() {
 async fn a_store_that_cannot_be_written_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
-    let store = open(&path, Mode::Create).await.expect("a new database");
+    let store = open(&path, OpenMode::Create).await.expect("a new database");
     // A lock file that is a directory is refused to root too, unlike one without permissions.
     fs::remove_file(directory.path().join("hostatlas.db-lock")).expect("the lock file");
     fs::create_dir(directory.path().join("hostatlas.db-lock")).expect("a directory");
@@ -177,10 +177,10 @@ async fn a_database_of_schema_1_is_migrated_after_a_copy() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("hostatlas.db");
     schema_1(&path).await;
-    let error = refusal(&path, Mode::Existing).await;
+    let error = refusal(&path, OpenMode::Existing).await;
     assert!(matches!(error, StoreError::SchemaBehind { found: 1, wanted: NEWEST }), "{error:?}");
 
-    let store = open(&path, Mode::Migrate).await.expect("a migrated database");
+    let store = open(&path, OpenMode::Migrate).await.expect("a migrated database");
     assert_eq!(store.check().await.expect("a check").findings, []);
     let address = "8.8.8.8".parse().expect("an address");
     let host = store.host_get(address, hostatlas_domain::DEFAULT_MAX_AGE).await.expect("the host");
@@ -201,10 +201,11 @@ async fn a_database_of_schema_1_is_migrated_after_a_copy() {
     store.close().await;
 
     let copy = directory.path().join(format!("hostatlas.db.before-migration-{NEWEST}"));
-    let status = open(&copy, Mode::Inspect).await.expect("the copy").schema_status().await.expect("a status");
+    let status =
+        open(&copy, OpenMode::Inspect).await.expect("the copy").schema_status().await.expect("a status");
     assert_eq!((status.found, status.wanted), (1, NEWEST));
     let made = fs::metadata(&copy).expect("the copy").modified().expect("a time");
-    open(&path, Mode::Migrate).await.expect("the database").close().await;
+    open(&path, OpenMode::Migrate).await.expect("the database").close().await;
     assert_eq!(fs::metadata(&copy).expect("the copy").modified().expect("a time"), made);
 }
 
@@ -214,9 +215,10 @@ async fn a_process_whose_clock_is_behind_takes_no_permits_twice() {
     let path = directory.path().join("hostatlas.db");
     let clock_offset = ClockOffset::default();
     clock_offset.advance(Duration::from_mins(20));
-    let options = OpenOptions { clock_offset, ..OpenOptions::new(path.display().to_string(), Mode::Create) };
+    let options =
+        OpenOptions { clock_offset, ..OpenOptions::new(path.display().to_string(), OpenMode::Create) };
     let ahead = SqliteStore::open(options).await.expect("a database");
-    let behind = open(&path, Mode::Existing).await.expect("the database");
+    let behind = open(&path, OpenMode::Existing).await.expect("the database");
     let limit = Limit {
         name: "calls a minute".into(),
         unit: LimitUnit::Calls,

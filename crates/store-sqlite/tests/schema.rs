@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use hostatlas_store::AdminStore;
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use hostatlas_store_testing::schemas::{ROWS, assert_all_is_copied};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -20,7 +20,7 @@ async fn connect(path: &Path) -> SqliteConnection {
     options.connect().await.expect("a database")
 }
 
-async fn open(path: &Path, mode: Mode) -> SqliteStore {
+async fn open(path: &Path, mode: OpenMode) -> SqliteStore {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await.expect("a store")
 }
 
@@ -67,7 +67,7 @@ async fn every_version_is_migrated_with_all_that_it_holds() {
         let empty: Vec<_> = before.iter().filter(|(_, rows)| **rows == 0).map(|(table, _)| table).collect();
         assert!(empty.iter().all(|table| *table == "copying"), "version {version} has no rows in {empty:?}");
 
-        let store = open(&path, Mode::Migrate).await;
+        let store = open(&path, OpenMode::Migrate).await;
 
         let status = store.schema_status().await.expect("a status");
         assert_eq!(status.found, status.wanted, "from version {version}");
@@ -86,6 +86,6 @@ async fn every_version_is_migrated_with_all_that_it_holds() {
 async fn a_copy_moves_every_column_or_names_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostatlas.db");
-    open(&path, Mode::Create).await.close().await;
+    open(&path, OpenMode::Create).await.close().await;
     assert_all_is_copied(columns(&path).await, &[]);
 }

@@ -2,7 +2,7 @@
 
 use hostatlas_domain::{Address, DuePolicy, ImportId, ScanFormat, Scope, Timestamp};
 use hostatlas_store::{AdminStore, ImportStore, Observation, RecordSightings, StartImport, StoreError};
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 
 const SEEN: Timestamp = Timestamp::from_secs(1_795_434_087);
 
@@ -15,9 +15,11 @@ struct Shared {
 async fn shared() -> Shared {
     let directory = tempfile::tempdir().expect("a directory");
     let location = directory.path().join("hostatlas.db").display().to_string();
-    let one =
-        SqliteStore::open(OpenOptions::new(location.clone(), Mode::Create)).await.expect("a new database");
-    let other = SqliteStore::open(OpenOptions::new(location, Mode::Existing)).await.expect("the database");
+    let one = SqliteStore::open(OpenOptions::new(location.clone(), OpenMode::Create))
+        .await
+        .expect("a new database");
+    let other =
+        SqliteStore::open(OpenOptions::new(location, OpenMode::Existing)).await.expect("the database");
     Shared { _directory: directory, one, other }
 }
 

@@ -1,7 +1,7 @@
 //! What checks do to a database whose rows are known.
 
 use hostatlas_store::AdminStore;
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 
 /// What no operation of ours leaves behind.
@@ -21,7 +21,7 @@ const DAMAGE: &str = "
 async fn what_contradicts_itself_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostatlas.db");
-    let options = OpenOptions::new(path.display().to_string(), Mode::Create);
+    let options = OpenOptions::new(path.display().to_string(), OpenMode::Create);
     let store = SqliteStore::open(options).await.expect("a store");
     assert_eq!(store.check().await.expect("a check").findings, []);
     let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");

@@ -262,3 +262,23 @@ pub async fn a_copy_that_is_discarded_begins_anew(source: &TestStore, target: &T
     assert_eq!(everything(&**target).await, everything(&**source).await);
     target.copy_end().await.expect("ended");
 }
+
+/// Rows that no copy brings are nobody's: neither before it begins, nor after it ended, nor where they are known.
+pub async fn rows_are_taken_only_while_a_copy_is_under_way(source: &TestStore, target: &TestStore) {
+    fill(source).await;
+    rows_are_refused(source, target).await;
+    assert!(copy(&**source, &**target, u32::MAX).await);
+    target.copy_end().await.expect("ended");
+    rows_are_refused(source, target).await;
+}
+
+async fn rows_are_refused(source: &TestStore, target: &TestStore) {
+    let before = everything(&**target).await;
+    for (table, (_, brought)) in COPY_TABLES.iter().zip(everything(&**source).await) {
+        for brought in [brought, Rows::new()] {
+            let refused = target.copy_write(table, brought, true).await;
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{}: {refused:?}", table.name);
+        }
+    }
+    assert_eq!(everything(&**target).await, before);
+}

@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use hostatlas_domain::{
-    Address, Asn, Coordinate, DuePolicy, HostId, ImportId, JobKind, Located, Network, Place, PortNumber,
-    Precision, Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp,
+    Address, Asn, Coordinate, DuePolicy, EnqueuedJob, HostId, ImportId, JobId, JobKind, JobState, Located,
+    Network, Place, PortNumber, Precision, Priority, Protocol, ProviderName, ScanFormat, Scope, Timestamp,
 };
 use hostatlas_store::{
     ApplyLocations, Attempt, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, Fence, FinishJobs, Finished,
     LocationWrite, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded, Settled,
     StartImport, Store, WorkerId,
 };
+
+use crate::TestStore;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
@@ -184,13 +186,26 @@ pub(crate) fn finished(job: &ClaimedJob, settled: Settled) -> Finished {
     Finished { id: job.id, token: job.token, host: job.host, settled, effect: None }
 }
 
-pub(crate) async fn finish(store: &dyn Store, ends: Vec<Finished>) -> Vec<hostatlas_domain::JobId> {
+pub(crate) async fn finish(store: &dyn Store, ends: Vec<Finished>) -> Vec<JobId> {
     let params = FinishJobs { fence: Fence::Running, finished: ends, age: Duration::ZERO };
     store.jobs_finish(params).await.expect("a finish")
 }
 
 pub(crate) fn done() -> Settled {
     Settled::Completed("done".to_owned())
+}
+
+/// One host with one waiting job.
+pub(crate) async fn one_job(test: &TestStore) {
+    record(&**test, &[up("8.8.8.8")]).await;
+}
+
+pub(crate) async fn enqueue(test: &TestStore, request: EnqueueJob) -> EnqueuedJob {
+    test.job_enqueue(request).await.expect("queued")
+}
+
+pub(crate) async fn state(test: &TestStore, id: JobId) -> JobState {
+    test.job_get(id).await.expect("a job").state
 }
 
 /// Whether a worker of this store may read jobs without marking them running.

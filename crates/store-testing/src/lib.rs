@@ -3,21 +3,24 @@
 //! A backend's `tests/conformance.rs` names a function that opens an empty store and calls [`conformance!`]; each case
 //! becomes one test. A case that needs a server and finds none fails: it never skips.
 
-#![allow(clippy::wildcard_imports, reason = "the factory is the vocabulary of every case")]
+#![expect(clippy::wildcard_imports, reason = "the factory is the vocabulary of every case")]
 
 pub mod caps;
+pub mod claims;
 pub mod copying;
 pub mod crashes;
 mod factory;
+pub mod fences;
 pub mod hosts;
 pub mod imports;
-pub mod jobs;
 pub mod locations;
+pub mod managing;
 pub mod map;
 pub mod newer;
 pub mod pins;
 pub mod providers;
 pub mod races;
+pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod schemas;
@@ -98,30 +101,36 @@ macro_rules! conformance {
             staleness_grows_with_time_alone,
             recent_results_are_newest_first,
         );
-        $crate::conformance!(@cases $open, jobs:
+        $crate::conformance!(@cases $open, requests:
             a_request_merges_into_the_live_job,
             a_finished_job_blocks_nothing,
             a_forced_request_reruns_a_running_job,
+            bulk_requests_walk_through_the_selection,
+            selected_hosts_are_queued_later,
+        );
+        $crate::conformance!(@cases $open, claims:
             the_most_urgent_runs_first,
             the_oldest_first_share_ignores_priority,
             a_peeked_job_still_waits,
+            a_paused_kind_is_not_claimed,
+            the_next_due_time_is_known,
+        );
+        $crate::conformance!(@cases $open, fences:
             a_late_finish_changes_nothing,
             a_snooze_gives_the_attempt_back,
             a_retry_waits_its_delay,
             discarding_marks_a_pending_host,
             a_rescued_job_ignores_its_first_worker,
             a_renewed_lease_is_not_rescued,
-            released_jobs_keep_their_attempts,
             a_lease_is_overdue_a_while_after_it_ran_out,
+            released_jobs_keep_their_attempts,
+        );
+        $crate::conformance!(@cases $open, managing:
             retry_revives_the_newest_and_skips_live_keys,
             cancelling_leaves_the_host_alone,
-            a_paused_kind_is_not_claimed,
             a_filtered_list_pages_through_all_matches,
             pruning_spares_what_is_young,
             the_id_of_a_deleted_job_is_not_given_again,
-            the_next_due_time_is_known,
-            bulk_requests_walk_through_the_selection,
-            selected_hosts_are_queued_later,
             no_move_outside_the_state_table_happens,
         );
         $crate::conformance!(@cases $open, runs:
@@ -206,6 +215,7 @@ macro_rules! conformance {
             a_target_in_which_a_person_set_something_is_refused,
             half_a_copy_belongs_to_its_source,
             a_copy_that_is_discarded_begins_anew,
+            rows_are_taken_only_while_a_copy_is_under_way,
         );
         $crate::conformance!(@pairs $open, newer:
             jobs_of_an_unknown_kind_are_left_alone,

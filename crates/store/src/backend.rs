@@ -1,12 +1,15 @@
 //! For backends alone: the rules about what they have read, before they write or answer it. Each stands here because it
 //! has to be the same on every engine; whatever depends on the engine, all SQL among it, stands in the backends.
 
+mod copy_key;
 mod coverage;
 mod ids;
 mod known;
 mod pattern;
 mod place;
 mod resolving;
+mod runs;
+mod schedules;
 mod selected;
 mod services;
 mod special;
@@ -14,12 +17,15 @@ mod wait;
 mod windows;
 mod workers;
 
+pub use copy_key::{copy_key, copy_key_text};
 pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before};
 pub use ids::{IdHasher, IdMap, IdSet};
 pub use known::{Answer, Caches, KnownPlace, Learned};
 pub use pattern::escape_like;
 pub use place::PlaceRow;
 pub use resolving::{Answers, Resolving};
+pub use runs::{RunRow, run_interrupted_before};
+pub use schedules::ScheduleRow;
 pub use selected::next_selected;
 pub use services::{KnownService, WrittenService, speaks_tls, write_service};
 pub use special::{SpecialHost, SpecialOutcome};

@@ -259,6 +259,9 @@ pub trait CopyStore: Send + Sync {
     ) -> Result<Vec<Vec<CopyValue>>, StoreError>;
 
     /// Writes rows and how far the table is, in one transaction. `done` says that they are its last.
+    ///
+    /// Rows are taken only while a copy is under way. Otherwise the answer is [`StoreError::Conflict`], and nothing is
+    /// written.
     async fn copy_write(
         &self,
         table: &CopyTable,

@@ -76,9 +76,15 @@ pub enum StoreError {
         /// What to do about it.
         remedy: String,
     },
-    /// Another process did not let go of the write lock in time.
+    /// Somebody else did not let go of a lock in time. The same may succeed in a moment.
     #[error("the database stayed locked for too long")]
     Busy,
+    /// It took longer than it may, and was given up. The same may succeed once less goes on.
+    #[error("the database took too long: {what}")]
+    TookTooLong {
+        /// What did not come to its end.
+        what: &'static str,
+    },
     /// Another living process is the worker.
     #[error("another process is the worker: {holder}")]
     WorkerRoleHeld {

@@ -58,7 +58,7 @@ pub struct EnqueuedJobs {
 }
 
 /// Whether claiming marks jobs as running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClaimMode {
     /// Marks them running, counts the attempt, takes a lease.
     Lease,
@@ -141,16 +141,22 @@ pub enum Fence {
     Waiting,
 }
 
+/// Bytes that are kept of what a job found, or of why it waits: a few words, for a column of a list.
+pub const RESULT_BYTES: usize = 256;
+/// Bytes that are kept of what failed, and of what recurring work says of itself: a message with its causes, and no page
+/// of HTML that somebody answered with.
+pub const ERROR_BYTES: usize = 1_024;
+
 /// What becomes of a job; the queue decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// Completed; with what it found, at most 256 bytes.
+    /// Completed; with what it found, at most [`RESULT_BYTES`].
     Completed(String),
-    /// Waits again, and the attempt is given back; says why it waits.
+    /// Waits again, and the attempt is given back; says why it waits, in at most [`RESULT_BYTES`].
     Snoozed(Duration, String),
-    /// Waits again after a failure; what failed, at most 1 KiB.
+    /// Waits again after a failure; what failed, at most [`ERROR_BYTES`].
     Retryable(Duration, String),
-    /// Given up; what failed. A pending host becomes unlocated for this reason.
+    /// Given up; what failed, at most [`ERROR_BYTES`]. A pending host becomes unlocated for this reason.
     Discarded(String, UnlocatedReason),
 }
 

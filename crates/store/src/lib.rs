@@ -13,6 +13,7 @@ mod imports;
 mod jobs;
 mod locations;
 mod map;
+mod open;
 pub mod permits;
 mod providers;
 mod runs;
@@ -30,17 +31,21 @@ pub use imports::{
     StartImport,
 };
 pub use jobs::{
-    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence, FinishJobs,
-    Finished, JobSelection, JobStore, PrunePolicy, RenewJobs, Rescue, Rescued, Settled, WorkerId,
+    ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, ERROR_BYTES, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence,
+    FinishJobs, Finished, JobSelection, JobStore, PrunePolicy, RESULT_BYTES, RenewJobs, Rescue, Rescued,
+    Settled, WorkerId,
 };
 pub use locations::{AppliedLocations, ApplyLocations, Attempt, LocationStore, LocationWrite};
 pub use map::{MapStore, PlaceHosts};
+pub use open::OpenMode;
 pub use providers::{
     NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoredAnswer, TakePermits,
 };
 pub use runs::{RunProgress, RunStore};
 pub use schedules::{ClaimedSchedule, FinishSchedule, ScheduleStore};
-pub use workers::{Duty, ReportWorker, WorkerStore};
+pub use workers::{
+    Duty, HOST_NAME_BYTES, ReportWorker, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER, WorkerStore,
+};
 
 /// Everything that a backend can do.
 pub trait Store:
@@ -69,9 +74,6 @@ impl<T> Store for T where
         + RunStore
         + MapStore
         + ProviderStore
-        + WorkerStore
-        + ScheduleStore
-        + CopyStore
         + WorkerStore
         + ScheduleStore
         + CopyStore

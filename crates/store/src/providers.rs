@@ -64,7 +64,7 @@ pub struct SettleCall {
     pub observation: Observation,
     /// What it adds to the tally.
     pub tally: ProviderTally,
-    /// What went wrong, if something did, at most 1 KiB. Holds no key.
+    /// What went wrong, if something did, at most [`ERROR_BYTES`](crate::ERROR_BYTES). Holds no key.
     pub error: Option<String>,
     /// The breaker of the caller's process after it, and for how long it stays open.
     pub breaker: (BreakerState, Duration),

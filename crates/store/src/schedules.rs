@@ -25,7 +25,7 @@ pub struct FinishSchedule {
     pub task: ScheduleTask,
     /// Its token.
     pub token: LeaseToken,
-    /// What it did, or what went wrong; at most 1 KiB.
+    /// What it did, or what went wrong; at most [`ERROR_BYTES`](crate::ERROR_BYTES).
     pub outcome: Result<String, String>,
     /// After how long it is due again.
     pub next_in: Duration,

@@ -5,6 +5,13 @@ use hostatlas_domain::{JobKind, RunningJobs, WorkerStatus};
 
 use crate::{StoreError, WorkerId};
 
+/// Bytes that are kept of a machine's name: the longest name that DNS knows.
+pub const HOST_NAME_BYTES: usize = 255;
+/// After so long without a report a process is taken for dead: longer than its leases last.
+pub const WORKER_SILENT_AFTER: Duration = Duration::from_secs(30);
+/// After so long without a report it is forgotten.
+pub const WORKER_FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
+
 /// What a process that runs jobs says of itself.
 #[derive(Clone, Debug)]
 pub struct ReportWorker {
@@ -12,7 +19,7 @@ pub struct ReportWorker {
     pub id: WorkerId,
     /// The command that it was started with.
     pub command: String,
-    /// The machine's name, at most 255 bytes.
+    /// The machine's name, at most [`HOST_NAME_BYTES`].
     pub host_name: String,
     /// Its process id.
     pub process_id: u32,
@@ -51,16 +58,15 @@ impl Duty {
 /// The registry of the processes that run jobs, and who of them does what only one should.
 #[async_trait]
 pub trait WorkerStore: Send + Sync {
-    /// Notes that a process lives and what it does; the first report is its start. Rows that have been silent for an
-    /// hour are removed. [`StoreError::SchemaNewer`] if the database was migrated under it by a newer version: it has
-    /// to stop.
+    /// Notes that a process lives and what it does; the first report is its start. Rows without a report for
+    /// [`WORKER_FORGOTTEN_AFTER`] are removed. [`StoreError::SchemaNewer`] if the database was migrated under it by a
+    /// newer version: it has to stop.
     async fn worker_report(&self, report: ReportWorker) -> Result<(), StoreError>;
 
     /// Removes a process that ends.
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError>;
 
-    /// All processes, by host name and start. One that has not reported for 30 seconds, longer than a lease lasts, is
-    /// silent.
+    /// All processes, by host name and start. One that has not reported for [`WORKER_SILENT_AFTER`] is silent.
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError>;
 
     /// Takes or keeps a duty until `lease` has passed; answers whether the caller has it. Nobody has it twice at once.

@@ -1,7 +1,7 @@
 mod backup;
 mod copy;
 
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::OpenMode;
 use serde::Serialize;
 
 use crate::{
@@ -30,7 +30,7 @@ pub enum Action {
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
     match action {
         Action::Migrate => status(context, Opening::half(migrating(context))).await,
-        Action::Status => status(context, Mode::Inspect.into()).await,
+        Action::Status => status(context, OpenMode::Inspect.into()).await,
         Action::Check => check(context).await,
         Action::Backup(arguments) => backup::backup(context, arguments).await,
         Action::Restore(arguments) => backup::put_back(context, arguments).await,
@@ -39,8 +39,8 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
 }
 
 /// A database of a server is made by whoever runs the server.
-fn migrating(context: &Context<'_>) -> Mode {
-    if context.configuration.database.is_server() { Mode::Migrate } else { Mode::Create }
+fn migrating(context: &Context<'_>) -> OpenMode {
+    if context.configuration.database.is_server() { OpenMode::Migrate } else { OpenMode::Create }
 }
 
 #[derive(Serialize)]
@@ -91,7 +91,7 @@ struct Finding {
 }
 
 async fn check(context: &Context<'_>) -> Result<Exit, Failure> {
-    let report = context.services(Opening::half(Mode::Existing)).await?.admin().check().await?;
+    let report = context.services(Opening::half(OpenMode::Existing)).await?.admin().check().await?;
     let findings =
         report.findings.into_iter().map(|found| Finding { check: found.check, detail: found.detail });
     let check = Check { checked: report.checked, findings: findings.collect() };

@@ -1,5 +1,4 @@
-use hostatlas_services::Severity;
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{OpenMode, Severity};
 
 use crate::{
     context::Context,
@@ -8,7 +7,7 @@ use crate::{
 };
 
 pub async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
-    let report = context.services_as_they_are(Mode::Existing).await?.admin().doctor().await?;
+    let report = context.services_as_they_are(OpenMode::Existing).await?.admin().doctor().await?;
     let worst = report.findings.iter().any(|finding| finding.severity == Severity::Error);
     context.printer.object(&report, || {
         let lines = report.findings.iter().map(|finding| {

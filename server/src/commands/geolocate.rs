@@ -1,8 +1,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use hostatlas_domain::{GeolocateSummary, Mode as GeolocateMode};
-use hostatlas_services::{GeolocateRequest, Selection};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{GeolocateRequest, OpenMode, Selection};
 
 use super::addresses;
 use crate::{
@@ -59,7 +58,7 @@ fn parse_delay(text: &str) -> Result<Duration, String> {
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let ips = tokio::task::block_in_place(|| addresses::read(&arguments.ip))?;
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(OpenMode::Create).await?;
     let direct = !arguments.queue_jobs && !arguments.async_batch;
     if let ([ip], true) = (ips.as_slice(), direct) {
         return single(context, &ip.to_string(), arguments.force).await;
@@ -114,7 +113,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
 }
 
 async fn single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(OpenMode::Create).await?;
     let (answer, summary) = services.geolocate().single(ip, force, true).await?;
     let place = || {
         let known = [&answer.city, &answer.region, &answer.country];
@@ -151,7 +150,7 @@ struct SingleAnswer<'a> {
 }
 
 async fn queue_single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(OpenMode::Create).await?;
     let mut summary = GeolocateSummary::new(GeolocateMode::QueueJobs);
     summary.considered = 1;
     match services.jobs().geolocate_host(ip, force).await {

@@ -2,8 +2,7 @@ use std::fmt::Write;
 
 use clap::ValueEnum;
 use hostatlas_domain::{Host, HostAnswer, HostAnswers, HostSort, LookupStatus, Timestamp};
-use hostatlas_services::{PinLocation, Services};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{OpenMode, PinLocation, Services};
 
 use crate::{
     context::Context,
@@ -123,7 +122,7 @@ pub const FIELDS: [&str; 22] = [
 const EXPORT_PAGE: u32 = 1_000;
 
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Existing).await?;
+    let services = context.services(OpenMode::Existing).await?;
     match action {
         Action::Search { query, sort, limit, cursor } => {
             search(context, &services, &query.join(" "), sort, cursor.as_deref(), limit).await

@@ -6,8 +6,7 @@ use std::{
 };
 
 use hostatlas_domain::{ImportId, ImportReport, ScanFormat};
-use hostatlas_services::{ImportInput, ImportPhase, ImportProgress, Services};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{ImportInput, ImportPhase, ImportProgress, OpenMode, Services};
 
 use crate::{
     context::Context,
@@ -100,7 +99,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
 
 async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let source = Source::open(arguments.file.as_deref())?;
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(OpenMode::Create).await?;
     let shutdown = Shutdown::listen()?;
     let size = source.size;
     let input = ImportInput {
@@ -189,7 +188,7 @@ fn human(name: &str, report: &ImportReport) -> String {
 }
 
 async fn undo(context: &Context<'_>, id: ImportId) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Existing).await?;
+    let services = context.services(OpenMode::Existing).await?;
     let undone = services.imports().undo(id).await?;
     context.printer.object(&undone, || {
         format!(
@@ -204,7 +203,7 @@ async fn undo(context: &Context<'_>, id: ImportId) -> Result<Exit, Failure> {
 }
 
 async fn list(context: &Context<'_>, limit: u32) -> Result<Exit, Failure> {
-    let services: Services = context.services(Mode::Existing).await?;
+    let services: Services = context.services(OpenMode::Existing).await?;
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
     for import in services.imports().list(None, limit).await?.items {
         list.push(&import)?;

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use hostatlas_domain::{Address, Job, JobFilter, JobId, JobKind, JobState};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, PruneRequest};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, OpenMode, PruneRequest};
 use serde::Serialize;
 
 use super::{addresses, stats};
@@ -212,22 +211,22 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
         }
         Action::Retry(arguments) => {
             let targets = arguments.targets()?;
-            let changed = context.services(Mode::Existing).await?.jobs().retry(targets).await?;
+            let changed = context.services(OpenMode::Existing).await?.jobs().retry(targets).await?;
             print_changed(context, changed)
         }
         Action::Cancel(arguments) => {
             let targets = arguments.targets()?;
-            let changed = context.services(Mode::Existing).await?.jobs().cancel(targets).await?;
+            let changed = context.services(OpenMode::Existing).await?.jobs().cancel(targets).await?;
             print_changed(context, changed)
         }
         Action::Pause { kind } => {
-            context.services(Mode::Existing).await?.jobs().pause(kind).await?;
+            context.services(OpenMode::Existing).await?.jobs().pause(kind).await?;
             let remedy = format!("`hostatlas jobs resume {kind}` takes it up again");
             context.printer.note(&format!("`{kind}` is paused: {remedy}"));
             Ok(Exit::Done)
         }
         Action::Resume { kind } => {
-            context.services(Mode::Existing).await?.jobs().resume(kind).await?;
+            context.services(OpenMode::Existing).await?.jobs().resume(kind).await?;
             context.printer.note(&format!("`{kind}` is taken up again"));
             Ok(Exit::Done)
         }
@@ -240,13 +239,13 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
 }
 
 async fn show(context: &Context<'_>, id: JobId) -> Result<Exit, Failure> {
-    let job = context.services(Mode::Existing).await?.jobs().get(id).await?;
+    let job = context.services(OpenMode::Existing).await?.jobs().get(id).await?;
     context.printer.object(&job, || human(&job))?;
     Ok(Exit::Done)
 }
 
 async fn enqueue(context: &Context<'_>, request: EnqueueRequest) -> Result<Exit, Failure> {
-    let report = context.services(Mode::Existing).await?.jobs().enqueue(request).await?;
+    let report = context.services(OpenMode::Existing).await?.jobs().enqueue(request).await?;
     context.printer.object(&report, || {
         let (considered, queued) = (count(report.considered), count(report.queued));
         format!("{queued} jobs queued for {considered} hosts; {} already were", count(report.duplicate))
@@ -255,7 +254,7 @@ async fn enqueue(context: &Context<'_>, request: EnqueueRequest) -> Result<Exit,
 }
 
 async fn set_cap(context: &Context<'_>, kind: JobKind, cap: Option<u32>) -> Result<Exit, Failure> {
-    context.services(Mode::Existing).await?.jobs().cap(kind, cap).await?;
+    context.services(OpenMode::Existing).await?.jobs().cap(kind, cap).await?;
     let bound = cap.map_or_else(
         || "as many as their workers like".to_owned(),
         |cap| format!("at most {}", count(cap.into())),
@@ -268,7 +267,7 @@ async fn prune(context: &Context<'_>, completed_days: u64, discarded_days: u64) 
     let days = |days: u64| Duration::from_secs(days.saturating_mul(86_400));
     let request =
         PruneRequest { completed_after: days(completed_days), discarded_after: days(discarded_days) };
-    let deleted = context.services(Mode::Existing).await?.jobs().prune(request).await?;
+    let deleted = context.services(OpenMode::Existing).await?.jobs().prune(request).await?;
     context
         .printer
         .object(&serde_json::json!({ "deleted": deleted }), || format!("{} jobs deleted", count(deleted)))?;
@@ -282,7 +281,7 @@ async fn list(
     limit: u32,
 ) -> Result<Exit, Failure> {
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
-    let services = context.services(Mode::Existing).await?;
+    let services = context.services(OpenMode::Existing).await?;
     let page = services.jobs().list(filter, cursor.as_deref(), limit).await?;
     for job in &page.items {
         list.push(&Row::new(job))?;

@@ -1,8 +1,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use hostatlas_domain::{MmdbComparison, MoveEnd, Timestamp};
-use hostatlas_services::DatabaseStatus;
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{DatabaseStatus, OpenMode};
 
 use crate::{
     context::Context,
@@ -84,7 +83,7 @@ fn described(file: &DatabaseStatus) -> String {
 }
 
 async fn compare(context: &Context<'_>, file: PathBuf) -> Result<Exit, Failure> {
-    let services = context.services_as_they_are(Mode::Existing).await?;
+    let services = context.services_as_they_are(OpenMode::Existing).await?;
     let total = services.coverage().get().await?;
     let mut progress = Progress::new(context.printer, None, Unit::Count);
     progress.set_total(Some(total.total.saturating_sub(total.not_applicable)), Unit::Count);

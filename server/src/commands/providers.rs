@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use hostatlas_domain::{BreakerState, LookupStatus, LookupView, ProviderStatus, Timestamp};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::OpenMode;
 
 use crate::{
     context::Context,
@@ -35,7 +35,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
 }
 
 async fn list(context: &Context<'_>) -> Result<Exit, Failure> {
-    let services = context.services_as_they_are(Mode::Create).await?;
+    let services = context.services_as_they_are(OpenMode::Create).await?;
     let statuses = services.providers().list().await?;
     if context.printer.format() == Format::Table {
         let now = services.now();
@@ -155,7 +155,7 @@ fn wait(until: Timestamp, now: Timestamp) -> String {
 }
 
 async fn test(context: &Context<'_>, ip: &str, provider: Option<&str>) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Create).await?;
+    let services = context.services(OpenMode::Create).await?;
     let configured = services.config().providers.iter().map(|name| name.name().to_owned());
     let names: Vec<String> = provider.map_or_else(|| configured.collect(), |name| vec![name.to_owned()]);
     let mut answers: Vec<LookupView> = Vec::with_capacity(names.len());

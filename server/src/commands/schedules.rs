@@ -1,6 +1,5 @@
 use hostatlas_domain::ScheduleTask;
-use hostatlas_services::Services;
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{OpenMode, Services};
 
 use crate::{
     context::Context,
@@ -56,7 +55,7 @@ const FIELDS: [&str; 9] =
     ["task", "rule", "next_at", "paused_at", "state", "started_at", "finished_at", "outcome", "detail"];
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    let services = context.services_as_they_are(Mode::Existing).await?;
+    let services = context.services_as_they_are(OpenMode::Existing).await?;
     let schedules = services.schedules();
     let note = |text: String| context.printer.note(&text);
     match arguments.action {

@@ -1,7 +1,6 @@
 use std::{io, net::SocketAddr, time::Duration};
 
-use hostatlas_services::{Error, Services, WorkerOptions};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{Error, OpenMode, Services, WorkerOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -32,7 +31,7 @@ pub struct Arguments {
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     // The port first: who starts a second server by mistake should not wait for databases to learn it.
     let listener = bind(context.configuration.listen).await?;
-    let services = context.services(Opening::waiting(Mode::Create)).await?;
+    let services = context.services(Opening::waiting(OpenMode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let site = Site::new(&context.configuration.site);
     if !site.is_built() {

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use hostatlas_domain::{Coverage, Forecast, JobKind, JobState, JobStats};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::OpenMode;
 
 use crate::{
     context::Context,
@@ -34,7 +34,7 @@ const RECENT_COLUMNS: [Column; 5] = [
 const RECENT_FIELDS: [&str; 5] = ["ip", "location_state", "summary", "provider", "attempted_at"];
 
 pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure> {
-    let services = context.services(Mode::Existing).await?;
+    let services = context.services(OpenMode::Existing).await?;
     match action {
         Action::Coverage => {
             let answer = CoverageAnswer::of(&services).await?;

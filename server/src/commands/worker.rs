@@ -1,8 +1,7 @@
 use std::num::NonZeroUsize;
 
 use hostatlas_domain::JobKind;
-use hostatlas_services::{WorkerOptions, WorkerReport};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{OpenMode, WorkerOptions, WorkerReport};
 use serde::Serialize;
 use tracing::info;
 
@@ -41,7 +40,7 @@ struct Drained {
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    let services = context.services(Opening::waiting(Mode::Create)).await?;
+    let services = context.services(Opening::waiting(OpenMode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let options = WorkerOptions {
         command: "worker",

@@ -1,5 +1,5 @@
 use hostatlas_domain::WorkerStatus;
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::OpenMode;
 use serde::Serialize;
 
 use crate::{
@@ -46,7 +46,7 @@ struct Row<'a> {
 }
 
 pub async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
-    let services = context.services_as_they_are(Mode::Existing).await?;
+    let services = context.services_as_they_are(OpenMode::Existing).await?;
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
     for worker in services.workers().list().await? {
         list.push(&Row { worker: &worker, doing: doing(&worker) })?;

@@ -2,7 +2,7 @@ use hostatlas_domain::{Host, HostAnswer, HostAnswers, LookupCost, Timestamp};
 use leptos::prelude::*;
 
 use crate::{
-    components::{AnswersTable, Icon, disagreement},
+    components::{AnswersTable, Badge, Icon, disagreement},
     format::{counted, grouped},
 };
 
@@ -25,22 +25,10 @@ pub fn ProviderAnswers(
     let ip = host.ip.to_string();
     let public = host.address_class.is_public();
     let all: Vec<HostAnswer> = answers.answers.into_iter().chain(silent).collect();
-    let badge = disagreement(&all).map(|words| {
-        view! {
-            <span class="badge" data-tone="warn">
-                <Icon name="warn" />
-                {words}
-            </span>
-        }
-    });
-    let pinned = answers.pinned.then(|| {
-        view! {
-            <span class="badge badge--fill" data-tone="info">
-                <Icon name="locate" />
-                "Fixed by a person"
-            </span>
-        }
-    });
+    let badge = disagreement(&all).map(|words| view! { <Badge tone="warn" icon="warn" word=words /> });
+    let pinned = answers
+        .pinned
+        .then(|| view! { <Badge tone="info" icon="locate" word="Fixed by a person" filled=true /> });
     let empty = all.is_empty();
     let rule = if answers.pinned {
         "A person fixed this location: no answer replaces it until providers may decide again."

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
-use crate::{Form, Report, cluster::PostgresProbe, report::milliseconds};
+use crate::{Form, Report, probe::PostgresProbe, report::milliseconds};
 
 /// A lease of 25 seconds, the next look for those that ran out, and the line of those that died with their worker.
 const RUNS_AGAIN_WITHIN: Duration = Duration::from_secs(35);

@@ -6,15 +6,10 @@ use std::{
 };
 
 use hostatlas_store::Store;
-use hostatlas_store_postgres::{Mode, OpenOptions, PostgresStore};
+use hostatlas_store_postgres::{OpenMode, OpenOptions, PostgresStore};
 
 use super::RATE;
-use crate::{
-    Form, Options, Report,
-    cluster::{self, PostgresProbe},
-    feed::Feed,
-    installation::Installation,
-};
+use crate::{Form, Options, Report, cluster, feed::Feed, installation::Installation, probe::PostgresProbe};
 
 /// The share of its throughput that has to be left while a snapshot is held.
 const LEFT: f64 = 0.9;
@@ -47,7 +42,7 @@ pub(super) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
     installation.run_well(&["worker", "--drain"])?;
     let worker = installation.start(&["worker"])?;
     let store: Arc<dyn Store> =
-        Arc::new(PostgresStore::open(OpenOptions::new(url.as_str(), Mode::Existing)).await?);
+        Arc::new(PostgresStore::open(OpenOptions::new(url.as_str(), OpenMode::Existing)).await?);
     let mut feed = Feed::new(&store);
     let mut probe = PostgresProbe::new(&url);
     let mut reader = PostgresProbe::new(&url);

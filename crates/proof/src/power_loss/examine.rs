@@ -4,7 +4,7 @@ use std::{hash::Hasher, path::Path};
 
 use anyhow::{Context, bail};
 use hostatlas_store::AdminStore;
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
@@ -92,7 +92,7 @@ pub(super) async fn examine(path: &Path) -> anyhow::Result<Examined> {
 /// Opens an image as a program that is started again does, and lets it compare itself with itself. An error is what that
 /// program or `db check` would say.
 pub(super) async fn open_by_store(path: &Path) -> anyhow::Result<()> {
-    let options = OpenOptions::new(path.display().to_string(), Mode::Existing);
+    let options = OpenOptions::new(path.display().to_string(), OpenMode::Existing);
     let store = SqliteStore::open(options).await.context("opening")?;
     let checked = store.check().await;
     store.close().await;

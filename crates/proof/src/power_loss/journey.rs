@@ -12,7 +12,7 @@ use hostatlas_store::{
     JobSelection, JobStore, LocationStore, Observation, ObservedBanner, ObservedPort, PrunePolicy,
     RecordSightings, RenewJobs, Rescue, Settled, StartImport, WorkerId,
 };
-use hostatlas_store_sqlite::{Mode, OpenOptions, SqliteStore};
+use hostatlas_store_sqlite::{OpenMode, OpenOptions, SqliteStore};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
@@ -41,13 +41,13 @@ const AT_ONCE: u32 = 6;
 
 /// Records a run of so many steps in an empty folder.
 pub(super) async fn record(folder: &Path, steps: usize, seed: u64) -> anyhow::Result<Journey> {
-    open(folder, Mode::Create).await?.close().await;
+    open(folder, OpenMode::Create).await?.close().await;
     let before = disk::read(folder)?;
     let mut digests = vec![examine::digest(&folder.join(NAME)).await?];
     let recording = Recording::start(folder).ok_or_else(|| anyhow::anyhow!("another recording is on"))?;
     let mut traveller = Traveller {
         folder,
-        store: Arc::new(open(folder, Mode::Existing).await?),
+        store: Arc::new(open(folder, OpenMode::Existing).await?),
         random: StdRng::seed_from_u64(seed),
         hosts: Vec::new(),
         running: Vec::new(),
@@ -71,7 +71,7 @@ pub(super) async fn record(folder: &Path, steps: usize, seed: u64) -> anyhow::Re
     Ok(Journey { before, events, digests, after: disk::read(folder)? })
 }
 
-async fn open(folder: &Path, mode: Mode) -> anyhow::Result<SqliteStore> {
+async fn open(folder: &Path, mode: OpenMode) -> anyhow::Result<SqliteStore> {
     Ok(SqliteStore::open(OpenOptions::new(folder.join(NAME).display().to_string(), mode)).await?)
 }
 
@@ -281,7 +281,7 @@ impl Traveller<'_> {
 
     async fn restart(&mut self) -> anyhow::Result<()> {
         self.store.close().await;
-        self.store = Arc::new(open(self.folder, Mode::Existing).await?);
+        self.store = Arc::new(open(self.folder, OpenMode::Existing).await?);
         Ok(())
     }
 }

@@ -78,12 +78,12 @@ fn the_log_is_bounded_behind_a_long_reader_and_cut_afterwards() {
 }
 
 #[test]
-fn nothing_grows_under_load_on_sqlite() {
+fn open_descriptors_do_not_grow_under_load_on_sqlite() {
     holds_on("soak", "sqlite");
 }
 
 #[test]
-fn nothing_grows_under_load_on_postgres() {
+fn open_descriptors_do_not_grow_under_load_on_postgres() {
     holds_on("soak", "postgres");
 }
 

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken, Page,
-    WorkerStatus,
+    Cursor, EnqueuedJob, HostId, Job, JobCounts, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken,
+    Page, Timestamp, WorkerState, WorkerStatus,
 };
 use hostatlas_store::{
     ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, Duty, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence,
@@ -25,6 +25,7 @@ pub(super) enum Renewals {
     #[default]
     Work,
     Fail,
+    Hang,
     SayLost,
 }
 
@@ -48,9 +49,13 @@ pub(super) struct MemoryStore {
     pub(super) rows: Mutex<BTreeMap<JobId, Row>>,
     pub(super) ended: Mutex<Vec<(JobId, Settled)>>,
     pub(super) released: Mutex<Vec<JobId>>,
+    /// What was ever marked as running.
+    pub(super) leased: Mutex<Vec<i64>>,
     pub(super) claims: Mutex<Vec<(ClaimMode, bool)>>,
     pub(super) renewals: Renewals,
     pub(super) rescued_at_start: u64,
+    /// Whether nothing can be written.
+    pub(super) disk_full: bool,
     /// How long a finish takes.
     pub(super) finish_takes: Duration,
     /// Which kinds each claim asked for.
@@ -95,6 +100,11 @@ impl MemoryStore {
         self.ended.lock().expect("no test panics in here").clone()
     }
 
+    /// What was ever marked as running.
+    pub(super) fn leased(&self) -> Vec<i64> {
+        self.leased.lock().expect("no test panics in here").clone()
+    }
+
     pub(super) fn waiting(&self) -> Vec<i64> {
         self.rows().keys().map(|id| id.0).collect()
     }
@@ -116,6 +126,7 @@ impl JobStore for MemoryStore {
         let alike = due.take_while(|(_, row)| row.crash_count == crashes);
         let claimed = alike.take(params.together(crashes) as usize).map(|(id, row)| {
             if params.mode == ClaimMode::Lease {
+                self.leased.lock().expect("no test panics in here").push(id.0);
                 row.running = true;
                 row.token.0 += 1;
                 row.attempt += 1;
@@ -145,6 +156,9 @@ impl JobStore for MemoryStore {
 
     async fn jobs_finish(&self, params: FinishJobs) -> Result<Vec<JobId>, StoreError> {
         tokio::time::sleep(self.finish_takes).await;
+        if self.disk_full {
+            return Err(StoreError::Busy);
+        }
         let mut rows = self.rows();
         let mut refused = Vec::new();
         for finished in params.finished {
@@ -165,6 +179,7 @@ impl JobStore for MemoryStore {
         match self.renewals {
             Renewals::Work => Ok(Vec::new()),
             Renewals::Fail => Err(StoreError::Busy),
+            Renewals::Hang => std::future::pending().await,
             Renewals::SayLost => Ok(params.jobs.into_iter().map(|(id, _)| id).collect()),
         }
     }
@@ -221,7 +236,9 @@ impl JobStore for MemoryStore {
     }
 
     async fn jobs_stats(&self) -> Result<JobStats, StoreError> {
-        Err(not_here())
+        let running = self.rows().values().filter(|row| row.running).count() as u64;
+        let counts = JobCounts { running, ..JobCounts::default() };
+        Ok(JobStats { banner_grab: counts, domain_enum: counts, geolocation: counts, ssl_cert: counts })
     }
 
     async fn kinds_status(&self) -> Result<Vec<KindStatus>, StoreError> {
@@ -258,7 +275,10 @@ impl WorkerStore for MemoryStore {
     }
 
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError> {
-        Err(not_here())
+        let left = self.left.lock().expect("no test panics in here");
+        let mut there = self.reports.lock().expect("no test panics in here").clone();
+        there.retain(|report| !left.contains(&report.id));
+        Ok(there.into_iter().map(status).collect())
     }
 
     async fn duty_take(&self, _: Duty, worker: WorkerId, lease: Duration) -> Result<bool, StoreError> {
@@ -276,6 +296,24 @@ impl WorkerStore for MemoryStore {
             *duty = None;
         }
         Ok(())
+    }
+}
+
+fn status(report: ReportWorker) -> WorkerStatus {
+    WorkerStatus {
+        id: report.id.0,
+        state: WorkerState::Silent,
+        command: report.command,
+        host_name: report.host_name,
+        process_id: report.process_id,
+        version: report.version,
+        kinds: report.kinds,
+        concurrency: report.concurrency,
+        running: report.running,
+        completed: report.completed,
+        failed: report.failed,
+        started_at: Timestamp::from_millis(0),
+        heard_at: Timestamp::from_millis(0),
     }
 }
 

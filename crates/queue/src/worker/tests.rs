@@ -1,5 +1,7 @@
+use std::collections::HashSet;
+
 use hostatlas_domain::{JobId, JobKind};
-use hostatlas_store::{Attempt, ClaimMode, ClaimedJob, Settled};
+use hostatlas_store::{Attempt, ClaimJobs, ClaimMode, ClaimedJob, Settled};
 use tokio::time::Instant;
 
 use super::{
@@ -98,6 +100,11 @@ async fn drain(store: &Arc<MemoryStore>, work: Work, mode: ClaimMode, batch: u32
         .expect("memory does not fail")
 }
 
+/// How jobs were claimed.
+fn modes(store: &MemoryStore) -> HashSet<ClaimMode> {
+    store.claims.lock().expect("unpoisoned").iter().map(|(mode, _)| *mode).collect()
+}
+
 /// A token that fires after `time`.
 fn after(time: Duration) -> CancellationToken {
     let token = CancellationToken::new();
@@ -123,7 +130,7 @@ async fn peeked_jobs_in_flight_are_not_claimed_again_while_their_end_is_written(
         Arc::new(MemoryStore { finish_takes: Duration::from_millis(100), ..MemoryStore::with_jobs(50) });
     let began = Instant::now();
     let summary = drain(&store, Work::Take(Duration::from_millis(100)), ClaimMode::Peek, 10).await;
-    let ended: std::collections::HashSet<_> = store.ended().into_iter().map(|(id, _)| id).collect();
+    let ended: HashSet<_> = store.ended().into_iter().map(|(id, _)| id).collect();
     assert_eq!((summary.completed, ended.len(), store.ended().len()), (50, 50, 50));
     // Five batches of 200 ms, two at a time.
     assert!(began.elapsed() < Duration::from_millis(800), "{:?}", began.elapsed());
@@ -205,6 +212,17 @@ async fn work_that_cannot_be_renewed_is_dropped_before_a_rescue_gives_it_away() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn work_is_dropped_in_time_though_the_heartbeat_hangs() {
+    let store = Arc::new(MemoryStore { renewals: Renewals::Hang, ..MemoryStore::with_jobs(1) });
+    let mut worker = worker(&store, Work::Take(Duration::from_mins(1)), ClaimMode::Lease, 1, false);
+    // The second is begun as soon as the first was dropped.
+    worker.options.concurrency = 1;
+    store.add(2, Duration::ZERO);
+    worker.run(&ALONE, after(Duration::from_secs(23))).await.expect("memory does not fail");
+    assert_eq!(store.leased(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_lease_stops_its_work_at_the_next_heartbeat() {
     let store = Arc::new(MemoryStore { renewals: Renewals::SayLost, ..MemoryStore::with_jobs(1) });
     let worker = worker(&store, Work::Take(Duration::from_secs(100)), ClaimMode::Lease, 1, false);
@@ -262,8 +280,76 @@ async fn work_over_its_deadline_is_retried() {
 async fn after_an_unclean_start_jobs_are_leased_and_not_only_peeked() {
     let store = Arc::new(MemoryStore { rescued_at_start: 1, ..MemoryStore::with_jobs(3) });
     drain(&store, Work::Succeed, ClaimMode::Peek, 1).await;
-    let modes: Vec<_> = store.claims.lock().expect("unpoisoned").iter().map(|(mode, _)| *mode).collect();
-    assert!(modes.iter().all(|mode| *mode == ClaimMode::Lease), "{modes:?}");
+    assert_eq!(modes(&store), [ClaimMode::Lease].into());
+}
+
+/// What was only peeked at is not running, so that nothing has to be taken back.
+#[tokio::test(start_paused = true)]
+async fn after_a_worker_that_died_while_it_peeked_jobs_are_leased() {
+    let store = Arc::new(MemoryStore::with_jobs(3));
+    let dying = worker(&store, Work::Take(Duration::from_mins(1)), ClaimMode::Peek, 1, true);
+    let died =
+        tokio::time::timeout(Duration::from_secs(1), dying.run(&ALONE, CancellationToken::new())).await;
+    assert!(died.is_err() && modes(&store) == [ClaimMode::Peek].into(), "{died:?}");
+    store.claims.lock().expect("unpoisoned").clear();
+    drain(&store, Work::Succeed, ClaimMode::Peek, 1).await;
+    assert_eq!(modes(&store), [ClaimMode::Lease].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_with_which_a_worker_died_are_never_only_peeked() {
+    let store = Arc::new(MemoryStore::with_crashes(&[0, 1, 2]));
+    let summary = drain(&store, Work::Succeed, ClaimMode::Peek, 1).await;
+    assert_eq!((summary.completed, store.leased()), (3, vec![2, 3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_slot_hears_of_work_while_another_batch_runs() {
+    let store = Arc::new(MemoryStore::with_jobs(1));
+    let worker = worker(&store, Work::Take(Duration::from_mins(1)), ClaimMode::Lease, 1, false);
+    let queue = store.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        queue.add(2, Duration::ZERO);
+    });
+    worker.run(&ALONE, after(Duration::from_secs(7))).await.expect("memory does not fail");
+    assert_eq!(store.leased(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_what_another_process_runs() {
+    let store = Arc::new(MemoryStore::with_jobs(1));
+    let other = ClaimJobs {
+        kinds: vec![JobKind::ALL[0]],
+        limit: 1,
+        lease: Duration::from_secs(30),
+        worker: WorkerId(-1),
+        mode: ClaimMode::Lease,
+        oldest_first: false,
+        crashed_limit: 1,
+        alone: true,
+        except: Vec::new(),
+    };
+    let theirs = store.jobs_claim(other).await.expect("memory does not fail").remove(0);
+    let queue = store.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        queue.jobs_release(vec![(theirs.id, theirs.token)]).await.expect("memory does not fail");
+    });
+    let worker = worker(&store, Work::Succeed, ClaimMode::Lease, 1, true);
+    let summary = worker.run(&AMONG_OTHERS, CancellationToken::new()).await.expect("memory does not fail");
+    assert_eq!(summary.completed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_can_write_nothing_is_given_up() {
+    for mode in [ClaimMode::Peek, ClaimMode::Lease] {
+        let store = Arc::new(MemoryStore { disk_full: true, ..MemoryStore::with_jobs(20) });
+        let worker = worker(&store, Work::Succeed, mode, 1, true);
+        let run = worker.run(&ALONE, CancellationToken::new());
+        let ended = tokio::time::timeout(Duration::from_mins(5), run).await.expect("it ends");
+        assert!(matches!(ended, Err(StoreError::Busy)), "{ended:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,8 +381,7 @@ async fn among_others_jobs_are_leased_and_only_what_ran_out_is_taken_back() {
     let store = Arc::new(MemoryStore { rescued_at_start: 1, ..MemoryStore::with_jobs(3) });
     let worker = worker(&store, Work::Succeed, ClaimMode::Peek, 1, false);
     worker.run(&AMONG_OTHERS, after(Duration::from_secs(20))).await.expect("memory does not fail");
-    let modes: Vec<_> = store.claims.lock().expect("unpoisoned").iter().map(|(mode, _)| *mode).collect();
-    assert!(modes.iter().all(|mode| *mode == ClaimMode::Lease), "{modes:?}");
+    assert_eq!(modes(&store), [ClaimMode::Lease].into());
     let rescues = store.rescues.lock().expect("unpoisoned").clone();
     assert!(rescues.len() > 5 && rescues.iter().all(|rescue| *rescue == Rescue::Expired), "{rescues:?}");
 }
@@ -344,7 +429,7 @@ async fn a_worker_whose_schema_became_newer_ends_its_work_and_stops_with_that_er
     let worker =
         worker(&store, Work::TakeAndIgnoreCancel(Duration::from_secs(12)), ClaimMode::Lease, 1, false);
     let ended = worker.run(&AMONG_OTHERS, CancellationToken::new()).await;
-    assert!(matches!(ended, Err(RunError::Store(StoreError::SchemaNewer { .. }))), "{ended:?}");
+    assert!(matches!(ended, Err(StoreError::SchemaNewer { .. })), "{ended:?}");
     // Two were in flight and had time to end; the third was never claimed.
     assert_eq!((store.ended().len(), store.waiting()), (2, vec![3]));
 }
@@ -354,7 +439,7 @@ async fn a_worker_that_meets_a_newer_schema_at_its_start_touches_nothing() {
     let store = Arc::new(MemoryStore { schema_newer_from: Some(1), ..MemoryStore::with_jobs(3) });
     let worker = worker(&store, Work::Succeed, ClaimMode::Lease, 1, true);
     let ended = worker.run(&ALONE, CancellationToken::new()).await;
-    assert!(matches!(ended, Err(RunError::Store(StoreError::SchemaNewer { .. }))), "{ended:?}");
+    assert!(matches!(ended, Err(StoreError::SchemaNewer { .. })), "{ended:?}");
     assert_eq!((store.waiting().len(), store.rescues.lock().expect("unpoisoned").len()), (3, 0));
 }
 

@@ -2,7 +2,7 @@ use std::{fmt::Write, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use hostatlas_domain::{ScheduleRule, Timestamp, truncate_bytes};
-use hostatlas_store::{ClaimedSchedule, FinishSchedule, ScheduleStore, StoreError, WorkerId};
+use hostatlas_store::{ClaimedSchedule, ERROR_BYTES, FinishSchedule, ScheduleStore, StoreError, WorkerId};
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
@@ -30,8 +30,6 @@ const AFTER_INTERRUPTION: Duration = Duration::from_secs(10);
 const WITHOUT_NEXT_TIME: Duration = Duration::from_hours(24);
 /// How often the end of an occurrence is written before its lease is left to run out.
 const FINISH_TRIES: u32 = 5;
-/// Bytes of what an occurrence says that are kept.
-const LONGEST_DETAIL: usize = 1024;
 
 /// Does what is due, until `stop`; then waits for what is under way, which ends soon.
 ///
@@ -161,7 +159,7 @@ fn finish(
 ) -> FinishSchedule {
     let mut outcome = outcome.clone();
     let next_in = next_in(rule, claimed.now.plus(took), &mut outcome);
-    let cut = |text: String| truncate_bytes(&text, LONGEST_DETAIL).to_owned();
+    let cut = |text: String| truncate_bytes(&text, ERROR_BYTES).to_owned();
     FinishSchedule {
         task: claimed.task,
         token: claimed.token,

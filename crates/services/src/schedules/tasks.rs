@@ -13,13 +13,13 @@ const REFRESH_CHUNK: u32 = 5_000;
 /// Jobs deleted in one transaction: small, so that claims get in between.
 pub(crate) const PRUNE_BATCH: u32 = 1_000;
 /// For how long completed and cancelled jobs are kept.
-const COMPLETED_KEPT_FOR: Duration = Duration::from_hours(24);
+pub const COMPLETED_KEPT_FOR: Duration = Duration::from_hours(24);
 /// For how long discarded jobs are kept: somebody should see them.
-const DISCARDED_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+pub const DISCARDED_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 /// So many findings are named; `db check` names all.
 const FINDINGS_NAMED: usize = 5;
 /// So many backups are kept.
-const BACKUPS_KEPT: usize = 7;
+pub const BACKUPS_KEPT: usize = 7;
 
 /// How an occurrence went.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ mod plan;
 mod row;
 mod select;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
@@ -19,7 +19,11 @@ use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
 pub(crate) use self::select::select;
 use self::{filter::Shape, plan::FoundPage, row::HOST_COLUMNS};
-use crate::{PostgresStore, error::engine, rows};
+use crate::{
+    PostgresStore,
+    error::{corrupt, engine},
+    rows,
+};
 
 /// Most services and changes that one host page shows.
 const MOST_ROWS: i64 = 50;
@@ -31,12 +35,8 @@ const COUNT_LIMIT: u64 = 200_000;
 #[async_trait]
 impl HostStore for PostgresStore {
     async fn hosts_search(&self, params: SearchHosts) -> Result<Page<HostSummary>, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .read(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move { search(connection, now, &params).await })
-            })
+            .read_with(params, |connection, now, params| Box::pin(search(connection, now, params)))
             .await
     }
 
@@ -46,37 +46,25 @@ impl HostStore for PostgresStore {
         max_age: Duration,
         cap: u64,
     ) -> Result<HostCount, StoreError> {
-        let filter = Arc::new(filter);
         self.database
-            .read(move |connection, now| {
-                let filter = Arc::clone(&filter);
-                Box::pin(async move { count(connection, now, &filter, max_age, cap).await })
+            .read_with(filter, move |connection, now, filter| {
+                Box::pin(count(connection, now, filter, max_age, cap))
             })
             .await
     }
 
     async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError> {
-        self.database
-            .read(move |connection, now| {
-                Box::pin(async move { get(connection, now, address, max_age).await })
-            })
-            .await
+        self.database.read(move |connection, now| Box::pin(get(connection, now, address, max_age))).await
     }
 
     async fn host_history(&self, address: Address) -> Result<HostHistory, StoreError> {
-        self.database
-            .read(move |connection, _| Box::pin(async move { history(connection, address).await }))
-            .await
+        self.database.read(move |connection, _| Box::pin(history(connection, address))).await
     }
 
     async fn hosts_select(&self, params: SelectHosts) -> Result<Vec<SelectedHost>, StoreError> {
-        let params = Arc::new(params);
         self.database
-            .read(move |connection, now| {
-                let params = Arc::clone(&params);
-                Box::pin(async move {
-                    select(connection, now, &params.selection, params.after, params.limit).await
-                })
+            .read_with(params, |connection, now, params| {
+                Box::pin(select(connection, now, &params.selection, params.after, params.limit))
             })
             .await
     }
@@ -178,20 +166,18 @@ async fn summaries(
     .await
     .map_err(engine)?;
     let ports: HashMap<i64, Vec<i32>> = ports.into_iter().collect();
-    let mut by_id: HashMap<i64, HostSummary> = rows
-        .iter()
-        .map(|row| {
-            let mut summary = row::summary(row, Timestamp::from_millis(now), max_age);
-            let id: i64 = row.get("id");
-            if let Some(ports) = ports.get(&id) {
-                summary.open_ports = u32::try_from(ports.len()).unwrap_or(u32::MAX);
-                summary.ports = ports.iter().filter_map(|port| port_number(*port)).collect();
-                summary.ports.dedup();
-                summary.ports.truncate(PORTS_SHOWN);
-            }
-            (id, summary)
-        })
-        .collect();
+    let mut by_id: HashMap<i64, HostSummary> = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let mut summary = row::summary(row, Timestamp::from_millis(now), max_age)?;
+        let id: i64 = row.try_get("id").map_err(engine)?;
+        if let Some(ports) = ports.get(&id) {
+            summary.open_ports = u32::try_from(ports.len()).unwrap_or(u32::MAX);
+            summary.ports = ports.iter().map(|port| port_number(*port)).collect::<Result<_, _>>()?;
+            summary.ports.dedup();
+            summary.ports.truncate(PORTS_SHOWN);
+        }
+        by_id.insert(id, summary);
+    }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }
 
@@ -245,39 +231,50 @@ async fn get(
         .await
         .map_err(engine)?
         .ok_or(StoreError::UnknownHost(address))?;
+    let id: i64 = found.try_get("id").map_err(engine)?;
     let services = sqlx::query(
         "SELECT port, protocol, state, service, banner, first_seen, last_seen FROM service WHERE host = $1 \
          ORDER BY port, protocol",
     )
-    .bind(found.get::<i64, _>("id"))
+    .bind(id)
     .fetch_all(connection)
     .await
     .map_err(engine)?;
-    let mut host = row::host(&found, Timestamp::from_millis(now), max_age);
-    host.services = services.iter().filter_map(service).collect();
+    let mut host = row::host(&found, Timestamp::from_millis(now), max_age)?;
+    host.services = services.iter().map(service).collect::<Result<_, _>>()?;
     Ok(host)
 }
 
-fn service(row: &PgRow) -> Option<Service> {
+fn service(row: &PgRow) -> Result<Service, StoreError> {
     let (port, protocol) = port_of(row)?;
-    Some(Service {
+    let banner: Option<Vec<u8>> = row.try_get("banner").map_err(engine)?;
+    Ok(Service {
         port,
         protocol,
-        state: state_word(row.get("state")),
-        service: row.get("service"),
-        banner: row.get::<Option<Vec<u8>>, _>("banner").map(|bytes| escape_control(&bytes)),
-        first_seen: Timestamp::from_millis(row.get("first_seen")),
-        last_seen: Timestamp::from_millis(row.get("last_seen")),
+        state: state_word(row.try_get("state").map_err(engine)?),
+        service: row.try_get("service").map_err(engine)?,
+        banner: banner.map(|bytes| escape_control(&bytes)),
+        first_seen: row::time(row, "first_seen")?,
+        last_seen: row::time(row, "last_seen")?,
     })
 }
 
-fn port_of(row: &PgRow) -> Option<(PortNumber, Protocol)> {
-    let protocol = Protocol::try_from(u8::try_from(row.get::<i16, _>("protocol")).ok()?).ok()?;
-    Some((port_number(row.get("port"))?, protocol))
+fn service_change(row: &PgRow) -> Result<ServiceChange, StoreError> {
+    let (port, protocol) = port_of(row)?;
+    let state = state_word(row.try_get("state").map_err(engine)?);
+    Ok(ServiceChange { at: row::time(row, "at")?, port, protocol, state })
 }
 
-fn port_number(number: i32) -> Option<PortNumber> {
-    PortNumber::try_from(u16::try_from(number).ok()?).ok()
+fn port_of(row: &PgRow) -> Result<(PortNumber, Protocol), StoreError> {
+    let protocol: i16 = row.try_get("protocol").map_err(engine)?;
+    let protocol = u8::try_from(protocol).ok().and_then(|number| Protocol::try_from(number).ok());
+    let port = port_number(row.try_get("port").map_err(engine)?)?;
+    Ok((port, protocol.ok_or_else(|| corrupt("a protocol"))?))
+}
+
+fn port_number(number: i32) -> Result<PortNumber, StoreError> {
+    let port = u16::try_from(number).ok().and_then(|number| PortNumber::try_from(number).ok());
+    port.ok_or_else(|| corrupt("a port"))
 }
 
 fn state_word(state: i16) -> String {
@@ -314,24 +311,18 @@ async fn history(connection: &mut PgConnection, address: Address) -> Result<Host
     .await
     .map_err(engine)?;
     Ok(HostHistory {
-        locations: locations.iter().filter_map(location_change).collect(),
-        services: services
-            .iter()
-            .filter_map(|row| {
-                let (port, protocol) = port_of(row)?;
-                let at = Timestamp::from_millis(row.get("at"));
-                Some(ServiceChange { at, port, protocol, state: state_word(row.get("state")) })
-            })
-            .collect(),
+        locations: locations.iter().map(location_change).collect::<Result<_, _>>()?,
+        services: services.iter().map(service_change).collect::<Result<_, _>>()?,
     })
 }
 
-fn location_change(row: &PgRow) -> Option<LocationChange> {
-    let from = row::place(row, "from_")?;
-    let to = row::place(row, "to_")?;
-    let provider = u8::try_from(row.get::<i16, _>("provider")).ok().and_then(ProviderName::from_number);
-    Some(LocationChange {
-        at: Timestamp::from_millis(row.get("at")),
+fn location_change(row: &PgRow) -> Result<LocationChange, StoreError> {
+    let place = |prefix| row::place(row, prefix)?.ok_or_else(|| corrupt("a place"));
+    let (from, to) = (place("from_")?, place("to_")?);
+    let provider: i16 = row.try_get("provider").map_err(engine)?;
+    let provider = u8::try_from(provider).ok().and_then(ProviderName::from_number);
+    Ok(LocationChange {
+        at: row::time(row, "at")?,
         distance_km: from.coordinate.distance_km(to.coordinate),
         from,
         to,

@@ -252,7 +252,7 @@ async fn edge(connection: &mut PgConnection, bounds: &str) -> Result<Option<[u8;
         .fetch_optional(connection)
         .await
         .map_err(engine)?;
-    Ok(edge.and_then(|key| key.try_into().ok()))
+    edge.map(|key| key.try_into().map_err(|_| corrupt("an address"))).transpose()
 }
 
 /// Runs a statement whose columns are id and address. They come as one row: thousands cost more to send than to find.

@@ -1,6 +1,9 @@
 //! Taking jobs to run.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use hostatlas_domain::{
     Address, HostId, JobId, JobKind, JobState, LeaseToken, PortNumber, Priority, Protocol, Topic,
@@ -8,10 +11,14 @@ use hostatlas_domain::{
 use hostatlas_store::{ClaimJobs, ClaimedJob, StoreError};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
-use super::{kind_of, later, rooms::rooms, state_of};
+use super::{
+    frontier::{Beginning, Ends, Frontier, Met},
+    kind_of, later,
+    rooms::rooms,
+    state_of,
+};
 use crate::{
-    counters::JobDelta,
-    database::touch,
+    counters::{JobDelta, touch},
     error::{corrupt, engine},
 };
 
@@ -20,6 +27,7 @@ pub(super) async fn lease(
     connection: &mut PgConnection,
     now: i64,
     params: &ClaimJobs,
+    frontier: &Frontier,
 ) -> Result<Vec<ClaimedJob>, StoreError> {
     if params.limit == 0 {
         return Ok(Vec::new());
@@ -28,16 +36,37 @@ pub(super) async fn lease(
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
+    let mut beginning = frontier.ready();
+    let mut claimed = take(connection, now, params, &rooms, &beginning, frontier).await?;
+    if claimed.is_empty() && beginning.ends.take().is_some() {
+        claimed = take(connection, now, params, &rooms, &beginning, frontier).await?;
+    }
+    Ok(claimed)
+}
+
+/// Marks jobs as running that are found from there on.
+async fn take(
+    connection: &mut PgConnection,
+    now: i64,
+    params: &ClaimJobs,
+    rooms: &[(JobKind, u32)],
+    beginning: &Beginning,
+    frontier: &Frontier,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    let began = Instant::now();
     let first = if params.limit > params.crashed_limit {
-        let first = crashes_of_first(connection, now, &rooms, params).await?;
-        let Some(first) = first.filter(|first| params.together(*first) > 0) else { return Ok(Vec::new()) };
+        let first = look_at_first(connection, now, rooms, params, beginning).await?;
+        let Some(first) = first.filter(|first| params.together(first.crashes) > 0) else {
+            return Ok(Vec::new());
+        };
         Some(first)
     } else {
         None
     };
+    let crashes = first.as_ref().map(|first| first.crashes);
     // Planned anew each time: a plan that was made while the table was small reads all of it when it has grown, and a
     // limit that the planner does not know is guessed as a tenth of the table.
-    let row = sqlx::query(AssertSqlSafe(statement(&rooms, params, first)))
+    let row = sqlx::query(AssertSqlSafe(statement(rooms, params, crashes, beginning)))
         .bind(now)
         .bind(params.except.iter().map(|job| job.0).collect::<Vec<_>>())
         .bind(later(now, params.lease))
@@ -49,6 +78,12 @@ pub(super) async fn lease(
     let Some(before) = row.try_get::<Option<Vec<i16>>, _>("before").map_err(engine)? else {
         return Ok(Vec::new());
     };
+    if let Some(first) = first {
+        let entries: i64 = row.try_get("entries").map_err(engine)?;
+        let (entries, claimed) = (entries.saturating_sub(first.entries), before.len());
+        let met = Met { entries, claimed, ends: ends(&row, beginning)? };
+        frontier.note_claim(beginning, met, began.elapsed());
+    }
     let mut counts = JobDelta::default();
     for before in before {
         counts.moved(kind_of(before >> 3)?, state_of(before & 7)?, JobState::Running);
@@ -56,6 +91,22 @@ pub(super) async fn lease(
     counts.write(connection).await?;
     touch(connection, &[Topic::Jobs]).await?;
     claimed(&row)
+}
+
+/// Where a claim ended, if it was asked.
+fn ends(row: &PgRow, beginning: &Beginning) -> Result<Ends, StoreError> {
+    if !beginning.says_ends {
+        return Ok(Ends::new());
+    }
+    let numbers: Vec<i64> = row.try_get("ends").map_err(engine)?;
+    let (ends, _) = numbers.as_chunks::<3>();
+    ends.iter()
+        .map(|[kind, priority, run_at]| {
+            let kind = kind_of(i16::try_from(*kind).map_err(|_| corrupt("a kind of a job"))?)?;
+            let priority = u8::try_from(*priority).map_err(|_| corrupt("a priority of a job"))?;
+            Ok(((kind, priority), *run_at))
+        })
+        .collect()
 }
 
 /// Whether the job that comes first has to run alone.
@@ -68,30 +119,45 @@ pub(super) async fn first_alone(
     if rooms.is_empty() {
         return Ok(false);
     }
-    Ok(crashes_of_first(connection, now, &rooms, params).await?.is_some_and(|crashes| crashes > 1))
+    let first = look_at_first(connection, now, &rooms, params, &Beginning::default()).await?;
+    Ok(first.is_some_and(|first| first.crashes > 1))
 }
 
-/// How often a worker died with the job that comes first; none if nothing is due.
+/// The job that a claim would take first.
+struct First {
+    /// How often a worker died with it.
+    crashes: u32,
+    /// How many entries of the index this backend had looked at afterwards: only the difference to later says something.
+    entries: i64,
+}
+
+/// Looks at the job that comes first; none if nothing is due.
 ///
 /// All that a claim finds it locks, and a lock is a write: whoever locked thousands to take one that has to run alone
 /// would take 17 instead of 3 milliseconds for it, and keep everybody else from those thousands.
-async fn crashes_of_first(
+async fn look_at_first(
     connection: &mut PgConnection,
     now: i64,
     rooms: &[(JobKind, u32)],
     params: &ClaimJobs,
-) -> Result<Option<u32>, StoreError> {
-    let (source, order) = source(rooms, params, 1);
-    let first = format!("SELECT crash_count FROM ({source}) AS due ORDER BY {order}, id LIMIT 1");
-    let crashes: Option<i32> = sqlx::query_scalar(AssertSqlSafe(first))
+    beginning: &Beginning,
+) -> Result<Option<First>, StoreError> {
+    let (source, order) = source(rooms, params, beginning, 1);
+    let first = format!(
+        "SELECT crash_count, {ENTRIES} FROM (SELECT crash_count FROM ({source}) AS due ORDER BY {order}, id LIMIT 1) AS first"
+    );
+    let first: Option<(i32, i64)> = sqlx::query_as(AssertSqlSafe(first))
         .bind(now)
         .bind(params.except.iter().map(|job| job.0).collect::<Vec<_>>())
         .persistent(false)
         .fetch_optional(connection)
         .await
         .map_err(engine)?;
-    let crashes = crashes.map(|crashes| u32::try_from(crashes).map_err(|_| corrupt("a count of a job")));
-    crashes.transpose()
+    let first = first.map(|(crashes, entries)| {
+        let crashes = u32::try_from(crashes).map_err(|_| corrupt("a count of a job"))?;
+        Ok(First { crashes, entries })
+    });
+    first.transpose()
 }
 
 fn claimed(row: &PgRow) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -139,12 +205,18 @@ pub(super) fn port(port: i32, protocol: i16) -> Result<Option<(PortNumber, Proto
 }
 
 /// Where up to `most` due jobs are found and locked, and the order in which they come: $1 now, $2 what is left out.
-fn source(rooms: &[(JobKind, u32)], params: &ClaimJobs, most: u32) -> (String, &'static str) {
+fn source(
+    rooms: &[(JobKind, u32)],
+    params: &ClaimJobs,
+    beginning: &Beginning,
+    most: u32,
+) -> (String, &'static str) {
     let rooms: Vec<_> = rooms.iter().map(|(kind, room)| (*kind, most.min(*room))).collect();
+    let ends = beginning.ends.as_ref();
     if params.oldest_first {
-        (oldest(&rooms, most), "run_at")
+        (oldest(&rooms, ends, most), "run_at")
     } else {
-        (most_urgent(&rooms, most), "priority, run_at")
+        (most_urgent(&rooms, ends, most), "priority, run_at")
     }
 }
 
@@ -155,15 +227,21 @@ fn source(rooms: &[(JobKind, u32)], params: &ClaimJobs, most: u32) -> (String, &
 /// others are never mixed with the rest, and never more than [`ClaimJobs::together`] says. What is locked and not taken
 /// is free again at the commit. A job whose worker died during its last attempt is attempted once more, but never
 /// counted beyond the most.
-fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, first: Option<u32>) -> String {
+fn statement(
+    rooms: &[(JobKind, u32)],
+    params: &ClaimJobs,
+    first: Option<u32>,
+    beginning: &Beginning,
+) -> String {
     let most = first.map_or(params.limit, |crashes| params.together(crashes));
-    let (source, order) = source(rooms, params, most);
+    let (source, order) = source(rooms, params, beginning, most);
     // Of those that became due together the one that was looked at counts: thousands may be locked for its sake.
     let like_first = first
         .map_or_else(String::new, |crashes| format!("(least(crash_count, 2) = {}) DESC, ", crashes.min(2)));
     // What became due since the first was looked at may come before it.
     let limit = |crashes: u32| params.together(crashes).min(most);
     let (none, once, more) = (limit(0), limit(1), limit(2));
+    let ends = if beginning.says_ends { ENDS } else { "" };
     format!(
         "WITH due AS MATERIALIZED ({source}),
          first AS MATERIALIZED (SELECT least(crash_count, 2) AS class FROM due ORDER BY {order}, {like_first}id LIMIT 1),
@@ -176,7 +254,8 @@ fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, first: Option<u32>) -
              WHERE id = ANY(ARRAY(SELECT id FROM taken))
              RETURNING id, lease_token, kind, host, port, protocol, priority, run_at, attempt, max_attempts, force,
                  crash_count, created_at)
-         SELECT (SELECT array_agg((kind * 8 + state)::smallint) FROM taken) AS before,
+         SELECT (SELECT array_agg((kind * 8 + state)::smallint) FROM taken) AS before,{ends}
+             (SELECT {ENTRIES}) AS entries,
              array_agg(id) AS ids, array_agg(lease_token) AS tokens, array_agg(kind) AS kinds,
              array_agg(host) AS hosts, string_agg(address, ''::bytea) AS keys, array_agg(port) AS ports,
              array_agg(protocol) AS protocols, array_agg(attempt) AS attempts, array_agg(max_attempts) AS most_attempts,
@@ -189,40 +268,60 @@ fn statement(rooms: &[(JobKind, u32)], params: &ClaimJobs, first: Option<u32>) -
     )
 }
 
+/// How many entries of the index of waiting jobs this backend looked at since it last told the statistics of it.
+const ENTRIES: &str = "pg_stat_get_xact_tuples_returned('job_ready'::regclass)";
+/// Up to when jobs of each kind and priority became due that were claimed, three numbers each.
+const ENDS: &str = "
+             ARRAY(SELECT unnest(ARRAY[kind::bigint, priority::bigint, max(run_at)]) FROM run GROUP BY kind, priority)
+                 AS ends,";
+
 const COLUMNS: &str = "id, kind, priority, run_at, state, crash_count";
 
 /// The due jobs of one kind at `level.priority`: one seek. `ORDER BY priority, run_at` over several levels would read
 /// and sort all that waits; so would an order by id among those that became due together, which the index need not hold.
-fn seek((kind, room): (JobKind, u32)) -> String {
+fn seek((kind, room): (JobKind, u32), ends: Option<&Ends>) -> String {
+    let kind = kind.number();
+    let beginning = if ends.is_some() { format!("AND run_at >= level.end_{kind} ") } else { String::new() };
     format!(
-        "SELECT * FROM (SELECT {COLUMNS} FROM job WHERE state < 3 AND kind = {} AND priority = level.priority \
-         AND run_at <= $1 AND id <> ALL($2) ORDER BY run_at LIMIT {room} FOR UPDATE SKIP LOCKED) AS due_{}",
-        kind.number(),
-        kind.number(),
+        "SELECT * FROM (SELECT {COLUMNS} FROM job WHERE state < 3 AND kind = {kind} AND priority = level.priority \
+         {beginning}AND run_at <= $1 AND id <> ALL($2) ORDER BY run_at LIMIT {room} FOR UPDATE SKIP LOCKED) AS due_{kind}"
     )
 }
 
-fn levels() -> String {
+/// The priorities, and beside each where to begin among the jobs of each kind.
+fn levels(rooms: &[(JobKind, u32)], ends: Option<&Ends>) -> String {
     let (first, last) = (Priority::FIRST.get(), Priority::LAST.get());
-    format!("(SELECT generate_series({first}, {last})::smallint AS priority OFFSET 0) AS level")
+    let Some(ends) = ends else {
+        return format!("(SELECT generate_series({first}, {last})::smallint AS priority OFFSET 0) AS level");
+    };
+    let end = |kind, priority| ends.get(&(kind, priority)).copied().unwrap_or(i64::MIN + 1);
+    let row = |priority| {
+        let ends: String =
+            rooms.iter().map(|(kind, _)| format!(", {}::bigint", end(*kind, priority))).collect();
+        format!("({priority}::smallint{ends})")
+    };
+    let rows = (first..=last).map(row).collect::<Vec<_>>().join(", ");
+    let names: String = rooms.iter().map(|(kind, _)| format!(", end_{}", kind.number())).collect();
+    format!("(SELECT * FROM (VALUES {rows}) AS level (priority{names}) OFFSET 0) AS level")
 }
 
 /// Level after level; the limit ends it before the levels that are not needed are looked at.
-fn most_urgent(rooms: &[(JobKind, u32)], limit: u32) -> String {
-    let seeks = rooms.iter().copied().map(seek).collect::<Vec<_>>();
+fn most_urgent(rooms: &[(JobKind, u32)], ends: Option<&Ends>, limit: u32) -> String {
+    let seeks = rooms.iter().map(|room| seek(*room, ends)).collect::<Vec<_>>();
     let of_level = if seeks.len() == 1 {
         seeks.concat()
     } else {
         format!("SELECT * FROM ({}) AS kinds ORDER BY run_at, id LIMIT {limit}", seeks.join(" UNION ALL "))
     };
-    format!("SELECT found.* FROM {} CROSS JOIN LATERAL ({of_level}) AS found LIMIT {limit}", levels())
+    let levels = levels(rooms, ends);
+    format!("SELECT found.* FROM {levels} CROSS JOIN LATERAL ({of_level}) AS found LIMIT {limit}")
 }
 
-fn oldest(rooms: &[(JobKind, u32)], limit: u32) -> String {
-    let seeks = rooms.iter().copied().map(seek).collect::<Vec<_>>().join(" UNION ALL ");
+fn oldest(rooms: &[(JobKind, u32)], ends: Option<&Ends>, limit: u32) -> String {
+    let seeks = rooms.iter().map(|room| seek(*room, ends)).collect::<Vec<_>>().join(" UNION ALL ");
+    let levels = levels(rooms, ends);
     format!(
-        "SELECT found.* FROM {} CROSS JOIN LATERAL ({seeks}) AS found ORDER BY run_at, id LIMIT {limit}",
-        levels()
+        "SELECT found.* FROM {levels} CROSS JOIN LATERAL ({seeks}) AS found ORDER BY run_at, id LIMIT {limit}"
     )
 }
 
@@ -264,90 +363,4 @@ pub(super) async fn next_due(
 }
 
 #[cfg(test)]
-mod tests {
-    use hostatlas_store::{AdminStore, ClaimMode, WorkerId};
-    use hostatlas_test_postgres::TestDatabase;
-    use sqlx::Connection;
-
-    use super::*;
-    use crate::{Mode, OpenOptions, PostgresStore};
-
-    fn params(limit: u32, oldest_first: bool) -> ClaimJobs {
-        ClaimJobs {
-            kinds: JobKind::ALL.to_vec(),
-            limit,
-            lease: Duration::from_secs(30),
-            worker: WorkerId(1),
-            mode: ClaimMode::Lease,
-            oldest_first,
-            crashed_limit: 50,
-            alone: true,
-            except: Vec::new(),
-        }
-    }
-
-    async fn plan(connection: &mut PgConnection, statement: &str) -> Vec<String> {
-        let statement = ["$1", "$2", "$3", "$4"]
-            .into_iter()
-            .zip(["9000000000000", "'{}'::bigint[]", "1", "1"])
-            .fold(statement.to_owned(), |statement, (parameter, value)| statement.replace(parameter, value));
-        sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {statement}")))
-            .fetch_all(connection)
-            .await
-            .expect("a plan")
-    }
-
-    /// Behind a million waiting jobs a claim that reads or sorts a whole level takes seconds.
-    #[tokio::test]
-    async fn every_claim_seeks_each_kind_and_priority() {
-        let database = TestDatabase::empty().expect("a database");
-        let store =
-            PostgresStore::open(OpenOptions::new(database.url(), Mode::Create)).await.expect("a store");
-        store.close().await;
-        let mut connection = PgConnection::connect(&database.url()).await.expect("a connection");
-        for setting in crate::database::session_settings() {
-            let set = format!("SET {} = {}", setting.0, setting.1);
-            sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await.expect("set");
-        }
-        sqlx::raw_sql(
-            "INSERT INTO host (address, first_seen, last_seen, first_import, last_import)
-                 SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, 1, 1 FROM generate_series(1, 60000) AS n;
-             INSERT INTO job (kind, host, priority, state, run_at, created_at, finished_at)
-                 SELECT n % 4, n, n % 10, CASE WHEN n % 2 = 0 THEN 0 ELSE 4 END, n, n, n FROM generate_series(1, 60000) AS n",
-        )
-        .execute(&mut connection)
-        .await
-        .expect("rows");
-        let all: Vec<_> = JobKind::ALL.into_iter().map(|kind| (kind, 1_000)).collect();
-        for analyze in ["SELECT 1", "ANALYZE"] {
-            sqlx::raw_sql(analyze).execute(&mut connection).await.expect("done");
-            for (rooms, oldest_first, limit, first) in [
-                (&all[2..3], false, 1_000, Some(0)),
-                (&all[2..3], false, 1_000, Some(1)),
-                (&all[2..3], false, 1_000, Some(2)),
-                (&all[..], false, 1_000, Some(0)),
-                (&all[..], true, 1_000, Some(0)),
-                (&all[2..3], false, 1, None),
-            ] {
-                let plan =
-                    plan(&mut connection, &statement(rooms, &params(limit, oldest_first), first)).await;
-                let text = plan.join("\n");
-                assert!(!text.contains("Seq Scan on job") && !text.contains("Seq Scan on host"), "{text}");
-                let seeks = plan.iter().filter(|line| line.contains("using job_ready on job")).count();
-                assert_eq!(seeks, rooms.len(), "{text}");
-                for (at, line) in plan.iter().enumerate().filter(|(_, line)| line.contains("using job_ready"))
-                {
-                    assert!(line.trim_start().starts_with("->  Index Scan using"), "{text}");
-                    let key = &plan[at + 1];
-                    assert!(
-                        ["kind = ", "priority = ", "run_at <= "].iter().all(|part| key.contains(part)),
-                        "{text}"
-                    );
-                    // What was found may be sorted, since each seek ends at its limit; what a seek reads may not.
-                    assert!(plan[at - 1].contains("LockRows") && plan[at - 2].contains("Limit"), "{text}");
-                }
-            }
-        }
-        connection.close().await.expect("closed");
-    }
-}
+mod tests;

@@ -8,8 +8,7 @@ use sqlx::PgConnection;
 
 use super::{kind_of, later, state_of};
 use crate::{
-    counters::{CoverageDelta, JobDelta},
-    database::touch,
+    counters::{CoverageDelta, JobDelta, touch},
     error::{engine, other},
     hosts,
     listen::announce,

@@ -3,13 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use hostatlas_domain::{JobId, JobKind, JobState, Topic, UnlocatedReason, truncate_bytes};
-use hostatlas_store::{Attempt, FinishJobs, Finished, Settled, StoreError};
+use hostatlas_store::{Attempt, ERROR_BYTES, FinishJobs, Finished, RESULT_BYTES, Settled, StoreError};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{kind_of, later, state_of};
 use crate::{
-    counters::JobDelta,
-    database::touch,
+    counters::{JobDelta, touch},
     error::{corrupt, engine},
     listen::announce,
     locations::{
@@ -18,10 +17,6 @@ use crate::{
     },
     rows::{small, storable},
 };
-
-/// What the columns hold at most, in bytes.
-const RESULT_MOST: usize = 256;
-const ERROR_MOST: usize = 1024;
 
 /// So many different ends one statement writes. Whatever the planner believes, it compares no more than the square of
 /// this; portions follow each other by id, as locks do.
@@ -167,7 +162,7 @@ async fn end(
             .bind(finished.iter().map(|finished| finished.id.0).collect::<Vec<_>>())
             .bind(token)
             .bind(now)
-            .bind(storable(truncate_bytes(result, RESULT_MOST)).into_owned())
+            .bind(storable(truncate_bytes(result, RESULT_BYTES)).into_owned())
             .fetch_one(connection)
             .await
             .map_err(engine)?;
@@ -273,8 +268,8 @@ impl Ends {
             ends.state.push(small(state.number()));
             ends.run_at.push(delay.map(|delay| later(now, delay)));
             ends.attempts.push(attempts);
-            ends.result.push(text(result, RESULT_MOST));
-            ends.error.push(text(error, ERROR_MOST));
+            ends.result.push(text(result, RESULT_BYTES));
+            ends.error.push(text(error, ERROR_BYTES));
         }
         ends
     }

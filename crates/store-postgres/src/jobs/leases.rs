@@ -15,11 +15,10 @@ use super::{
     kind_of, later,
 };
 use crate::{
-    counters::JobDelta,
-    database::touch,
+    counters::{JobDelta, touch},
     error::engine,
     listen::announce,
-    locations::{Caches, Rule, Write, apply_to, lock_hosts, one_of_each_host},
+    locations::{Caches, Hosts, Rule, Write, apply_to, lock_hosts, one_of_each_host},
 };
 
 /// A job is given up with this many crashes: one among many, one in a small group, three alone.
@@ -100,81 +99,133 @@ pub(super) async fn release(
     announce(connection).await
 }
 
-/// A running job whose worker is gone: id, kind, host, crashes, whether it is to run again.
-type Orphan = (i64, i16, i64, i32, i16);
-
-/// Takes back some running jobs whose worker is gone; answers whether those were the last.
+/// Takes back some running jobs whose worker is gone, of those whose lease ended at `after` or later; answers also up to
+/// when leases were looked at that had ended, and whether those were the last.
 ///
 /// Jobs that somebody is just working on, such as their late finish, are left for the next time.
 pub(super) async fn rescue(
     connection: &mut PgConnection,
     now: i64,
     rescue: Rescue,
+    after: i64,
     caches: &Caches,
-) -> Result<(Rescued, bool), StoreError> {
-    let expired = match rescue {
-        Rescue::Expired => now,
-        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
-        Rescue::All => i64::MAX,
-    };
+) -> Result<(Rescued, i64, bool), StoreError> {
+    let expired = expired(rescue, now);
     // Giving up says something about the host, and hosts are locked before jobs: so who may be given up is asked first.
-    let doomed: Vec<i64> = sqlx::query_scalar(
-        "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 \
-         AND kind < $4 LIMIT $3",
-    )
-    .bind(expired)
-    .bind(CRASHES_MOST - 1)
-    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
-    .bind(KINDS)
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(engine)?;
+    let doomed = doomed_hosts(connection, after, expired).await?;
     let hosts = lock_hosts(connection, &doomed).await?;
-    let locked: HashSet<i64> = doomed.into_iter().collect();
-    let orphans: Vec<Orphan> = sqlx::query_as(
-        "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 AND kind < $3 \
-         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
-    )
-    .bind(expired)
-    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
-    .bind(KINDS)
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(engine)?;
+    let orphans = lock_orphans(connection, after, expired).await?;
     let is_last = orphans.len() < RESCUED_AT_ONCE;
-    let (mut back, mut given_up, mut counts) = (Vec::new(), Vec::new(), JobDelta::default());
-    let (mut geolocations, mut writes) = (Geolocations::default(), Vec::new());
-    for (id, kind, host, crashes, rerun) in orphans {
-        let kind = kind_of(kind)?;
-        if crashes + 1 < CRASHES_MOST || rerun != 0 {
-            counts.moved(kind, JobState::Running, JobState::Available);
-            back.push(id);
-            continue;
-        }
-        if !locked.contains(&host) {
-            continue;
-        }
-        counts.moved(kind, JobState::Running, JobState::Discarded);
-        given_up.push(id);
-        if kind == JobKind::Geolocation {
-            geolocations.live.insert(host);
-            if hosts.is_pending(host) {
-                geolocations.ended.push(host);
-            }
-            let attempt = Attempt::Unlocated { reason: POISON.0, database_build: None };
-            writes.push(Write { host, attempt, rule: Rule::Pending });
-        }
-    }
+    let Fates { back, given_up, counts, geolocations, writes } =
+        Fates::of(&orphans, &hosts, &doomed.into_iter().collect())?;
     let rescued = Rescued { rescued: back.len() as u64, discarded: given_up.len() as u64 };
     if rescued == Rescued::default() {
-        return Ok((rescued, true));
+        return Ok((rescued, expired, true));
     }
     let writes = one_of_each_host(writes);
     let applied = apply_to(connection, now, Duration::ZERO, &writes, &hosts, caches).await?;
     write_rescued(connection, now, back, given_up).await?;
     settle_counts(connection, applied, &geolocations, counts).await?;
     announce(connection).await?;
-    Ok((rescued, is_last))
+    Ok((rescued, expired, is_last))
+}
+
+/// Whose lease ended at this time or before is taken back.
+fn expired(rescue: Rescue, now: i64) -> i64 {
+    match rescue {
+        Rescue::Expired => now,
+        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
+        Rescue::All => i64::MAX,
+    }
+}
+
+/// Hosts of jobs that may be given up.
+async fn doomed_hosts(
+    connection: &mut PgConnection,
+    after: i64,
+    expired: i64,
+) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar(
+        "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 \
+         AND kind < $4 AND leased_until >= $5 LIMIT $3",
+    )
+    .bind(expired)
+    .bind(CRASHES_MOST - 1)
+    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
+    .bind(KINDS)
+    .bind(after)
+    .fetch_all(connection)
+    .await
+    .map_err(engine)
+}
+
+/// A running job whose worker is gone.
+#[derive(sqlx::FromRow)]
+struct Orphan {
+    id: i64,
+    kind: i16,
+    host: i64,
+    crash_count: i32,
+    rerun: i16,
+}
+
+async fn lock_orphans(
+    connection: &mut PgConnection,
+    after: i64,
+    expired: i64,
+) -> Result<Vec<Orphan>, StoreError> {
+    sqlx::query_as(
+        "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 AND kind < $3 \
+         AND leased_until >= $4 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(expired)
+    .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
+    .bind(KINDS)
+    .bind(after)
+    .fetch_all(connection)
+    .await
+    .map_err(engine)
+}
+
+/// What becomes of orphans, and of what is known and counted of their hosts.
+#[derive(Default)]
+struct Fates {
+    back: Vec<i64>,
+    given_up: Vec<i64>,
+    counts: JobDelta,
+    geolocations: Geolocations,
+    writes: Vec<Write>,
+}
+
+impl Fates {
+    /// A job that is to be given up, and whose host is not among those that were `locked` in time, is left alone.
+    fn of(orphans: &[Orphan], hosts: &Hosts, locked: &HashSet<i64>) -> Result<Self, StoreError> {
+        let mut fates = Self::default();
+        for orphan in orphans {
+            let kind = kind_of(orphan.kind)?;
+            if orphan.crash_count + 1 < CRASHES_MOST || orphan.rerun != 0 {
+                fates.counts.moved(kind, JobState::Running, JobState::Available);
+                fates.back.push(orphan.id);
+            } else if locked.contains(&orphan.host) {
+                fates.give_up(orphan, kind, hosts.is_pending(orphan.host));
+            }
+        }
+        Ok(fates)
+    }
+
+    fn give_up(&mut self, orphan: &Orphan, kind: JobKind, is_pending: bool) {
+        let host = orphan.host;
+        self.counts.moved(kind, JobState::Running, JobState::Discarded);
+        self.given_up.push(orphan.id);
+        if kind == JobKind::Geolocation {
+            self.geolocations.live.insert(host);
+            if is_pending {
+                self.geolocations.ended.push(host);
+            }
+            let attempt = Attempt::Unlocated { reason: POISON.0, database_build: None };
+            self.writes.push(Write { host, attempt, rule: Rule::Pending });
+        }
+    }
 }
 
 async fn write_rescued(

@@ -12,8 +12,7 @@ use super::{
     kind_of, state_of,
 };
 use crate::{
-    counters::{CoverageDelta, JobDelta},
-    database::touch,
+    counters::{CoverageDelta, JobDelta, touch},
     error::engine,
     listen::announce,
     locations::{Hosts, lock_hosts},

@@ -9,8 +9,7 @@ use sqlx::PgConnection;
 use super::{Applied, Caches, Rule, Write, apply_writes};
 use crate::{
     copy,
-    counters::{CoverageDelta, hour_of},
-    database::touch,
+    counters::{CoverageDelta, hour_of, touch},
     error::engine,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -120,21 +120,15 @@ type Key = (Vec<u8>, i16);
 
 /// One step of forgetting what is old and about no host; answers whether something was forgotten.
 pub(crate) async fn forget(database: &Database, walk: &Walk) -> Result<bool, StoreError> {
-    let position = Arc::new(walk.get());
     let looked = database
-        .read(move |connection, now| {
-            let position = Arc::clone(&position);
-            Box::pin(async move { look(connection, now, &position).await })
-        })
+        .read_with(walk.get(), |connection, now, position| Box::pin(look(connection, now, position)))
         .await?;
     let Some(Looked { from, to, old, next_at }) = looked else { return Ok(false) };
     let mut forgotten = 0;
     if let Some(to) = to.clone().filter(|_| old) {
-        let range = Arc::new((from, to));
         forgotten = database
-            .write(move |connection, now| {
-                let range = Arc::clone(&range);
-                Box::pin(async move { remove(connection, now, &range.0, &range.1).await })
+            .write_with((from, to), |connection, now, (after, to)| {
+                Box::pin(remove(connection, now, after, to))
             })
             .await?;
     }

@@ -287,7 +287,8 @@ async fn ids(
     query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
 ) -> Result<IdSet, StoreError> {
     let rows = query.fetch_all(connection).await.map_err(engine)?;
-    Ok(IdSet::from_ids(rows.iter().map(|row| row.get(0)).collect()))
+    let ids: Result<Vec<i64>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+    Ok(IdSet::from_ids(ids.map_err(engine)?))
 }
 
 async fn hosts_on(connection: &mut SqliteConnection, places: &IdSet) -> Result<u64, StoreError> {

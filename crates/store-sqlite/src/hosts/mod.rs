@@ -5,7 +5,7 @@ mod plan;
 mod row;
 mod select;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
@@ -19,7 +19,10 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 pub(crate) use self::select::select;
 use self::{plan::FoundPage, row::HOST_COLUMNS};
-use crate::{SqliteStore, error::engine};
+use crate::{
+    SqliteStore,
+    error::{corrupt, engine},
+};
 
 /// Most services and changes that one host page shows.
 const MOST_ROWS: u32 = 50;
@@ -166,25 +169,26 @@ async fn summaries(
          AND state = 1 ORDER BY host, port) GROUP BY host"
     );
     let ports = fetch(connection, sql).await?;
-    let ports: std::collections::HashMap<i64, String> =
-        ports.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let mut by_id: std::collections::HashMap<i64, HostSummary> = rows
-        .iter()
-        .map(|row| {
-            let mut summary = row::summary(row, Timestamp::from_millis(now), max_age);
-            let id: i64 = row.get("id");
-            if let Some(text) = ports.get(&id) {
-                let mut numbers: Vec<PortNumber> =
-                    text.split(',').filter_map(|port| port.parse().ok()).collect();
-                numbers.sort_unstable();
-                summary.open_ports = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-                numbers.dedup();
-                numbers.truncate(PORTS_SHOWN);
-                summary.ports = numbers;
-            }
-            (id, summary)
-        })
-        .collect();
+    let mut ports_of: HashMap<i64, String> = HashMap::with_capacity(ports.len());
+    for row in &ports {
+        ports_of.insert(row.try_get(0).map_err(engine)?, row.try_get(1).map_err(engine)?);
+    }
+    let mut by_id: HashMap<i64, HostSummary> = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let mut summary = row::summary(row, Timestamp::from_millis(now), max_age)?;
+        let id: i64 = row.try_get("id").map_err(engine)?;
+        if let Some(text) = ports_of.get(&id) {
+            let numbers =
+                text.split(',').map(|port| port.parse::<PortNumber>().map_err(|_| corrupt("a port")));
+            let mut numbers: Vec<PortNumber> = numbers.collect::<Result<_, _>>()?;
+            numbers.sort_unstable();
+            summary.open_ports = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            numbers.dedup();
+            numbers.truncate(PORTS_SHOWN);
+            summary.ports = numbers;
+        }
+        by_id.insert(id, summary);
+    }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }
 
@@ -250,36 +254,50 @@ async fn get(
         .await
         .map_err(engine)?
         .ok_or(StoreError::UnknownHost(address))?;
+    let id: i64 = found.try_get("id").map_err(engine)?;
     let services = sqlx::query(
         "SELECT port, protocol, state, service, banner, first_seen, last_seen FROM service WHERE host = ? \
          ORDER BY port, protocol",
     )
-    .bind(found.get::<i64, _>("id"))
+    .bind(id)
     .fetch_all(connection)
     .await
     .map_err(engine)?;
-    let mut host = row::host(&found, Timestamp::from_millis(now), max_age);
-    host.services = services.iter().filter_map(service).collect();
+    let mut host = row::host(&found, Timestamp::from_millis(now), max_age)?;
+    host.services = services.iter().map(service).collect::<Result<_, _>>()?;
     Ok(host)
 }
 
-fn service(row: &SqliteRow) -> Option<Service> {
+fn service(row: &SqliteRow) -> Result<Service, StoreError> {
     let (port, protocol) = port_of(row)?;
-    Some(Service {
+    let banner: Option<Vec<u8>> = row.try_get("banner").map_err(engine)?;
+    Ok(Service {
         port,
         protocol,
-        state: state_word(row.get("state")),
-        service: row.get("service"),
-        banner: row.get::<Option<Vec<u8>>, _>("banner").map(|bytes| escape_control(&bytes)),
-        first_seen: Timestamp::from_millis(row.get("first_seen")),
-        last_seen: Timestamp::from_millis(row.get("last_seen")),
+        state: state_word(row.try_get("state").map_err(engine)?),
+        service: row.try_get("service").map_err(engine)?,
+        banner: banner.map(|bytes| escape_control(&bytes)),
+        first_seen: row::time(row, "first_seen")?,
+        last_seen: row::time(row, "last_seen")?,
     })
 }
 
-fn port_of(row: &SqliteRow) -> Option<(PortNumber, Protocol)> {
-    let port = PortNumber::try_from(u16::try_from(row.get::<i64, _>("port")).ok()?).ok()?;
-    let protocol = Protocol::try_from(u8::try_from(row.get::<i64, _>("protocol")).ok()?).ok()?;
-    Some((port, protocol))
+fn service_change(row: &SqliteRow) -> Result<ServiceChange, StoreError> {
+    let (port, protocol) = port_of(row)?;
+    let state = state_word(row.try_get("state").map_err(engine)?);
+    Ok(ServiceChange { at: row::time(row, "at")?, port, protocol, state })
+}
+
+fn port_of(row: &SqliteRow) -> Result<(PortNumber, Protocol), StoreError> {
+    let protocol: i64 = row.try_get("protocol").map_err(engine)?;
+    let protocol = u8::try_from(protocol).ok().and_then(|number| Protocol::try_from(number).ok());
+    let port = port_number(row.try_get("port").map_err(engine)?)?;
+    Ok((port, protocol.ok_or_else(|| corrupt("a protocol"))?))
+}
+
+fn port_number(number: i64) -> Result<PortNumber, StoreError> {
+    let port = u16::try_from(number).ok().and_then(|number| PortNumber::try_from(number).ok());
+    port.ok_or_else(|| corrupt("a port"))
 }
 
 fn state_word(state: i64) -> String {
@@ -316,24 +334,18 @@ async fn history(connection: &mut SqliteConnection, address: Address) -> Result<
     .await
     .map_err(engine)?;
     Ok(HostHistory {
-        locations: locations.iter().filter_map(location_change).collect(),
-        services: services
-            .iter()
-            .filter_map(|row| {
-                let (port, protocol) = port_of(row)?;
-                let at = Timestamp::from_millis(row.get("at"));
-                Some(ServiceChange { at, port, protocol, state: state_word(row.get("state")) })
-            })
-            .collect(),
+        locations: locations.iter().map(location_change).collect::<Result<_, _>>()?,
+        services: services.iter().map(service_change).collect::<Result<_, _>>()?,
     })
 }
 
-fn location_change(row: &SqliteRow) -> Option<LocationChange> {
-    let from = row::place(row, "from_")?;
-    let to = row::place(row, "to_")?;
-    let provider = u8::try_from(row.get::<i64, _>("provider")).ok().and_then(ProviderName::from_number);
-    Some(LocationChange {
-        at: Timestamp::from_millis(row.get("at")),
+fn location_change(row: &SqliteRow) -> Result<LocationChange, StoreError> {
+    let place = |prefix| row::place(row, prefix)?.ok_or_else(|| corrupt("a place"));
+    let (from, to) = (place("from_")?, place("to_")?);
+    let provider: i64 = row.try_get("provider").map_err(engine)?;
+    let provider = u8::try_from(provider).ok().and_then(ProviderName::from_number);
+    Ok(LocationChange {
+        at: row::time(row, "at")?,
         distance_km: from.coordinate.distance_km(to.coordinate),
         from,
         to,
@@ -369,8 +381,10 @@ pub(crate) async fn places_matching(
         )
     };
     let rows = fetch(connection, sql).await?;
-    Ok(rows
-        .iter()
-        .map(|row| (PlaceId(row.get(0)), u64::try_from(row.get::<i64, _>(1)).unwrap_or(0)))
-        .collect())
+    rows.iter()
+        .map(|row| {
+            let hosts: i64 = row.try_get(1).map_err(engine)?;
+            Ok((PlaceId(row.try_get(0).map_err(engine)?), u64::try_from(hosts).unwrap_or(0)))
+        })
+        .collect()
 }

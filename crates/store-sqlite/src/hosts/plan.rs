@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use hostatlas_store::StoreError;
 
 use super::filter::{Resolved, literal};
-use crate::error::engine;
+use crate::error::{corrupt, engine};
 
 /// Hosts that a walk tests at most for one page: about 10 ms.
 const WALK_LIMIT: u64 = 10_000;
@@ -224,7 +224,8 @@ async fn walk(
         .fetch_optional(&mut *connection)
         .await
         .map_err(engine)?;
-    let edge = edge.and_then(|key| <[u8; 16]>::try_from(key.as_slice()).ok());
+    let key_of = |key: Vec<u8>| <[u8; 16]>::try_from(key).map_err(|_| corrupt("an address"));
+    let edge = edge.map(key_of).transpose()?;
     let stop = edge.map(|key| format!(" AND host.address <= {}", literal(key))).unwrap_or_default();
     let sql = format!(
         "SELECT id, address FROM host INDEXED BY host_address WHERE true{bounds}{stop}{conditions} \
@@ -239,13 +240,13 @@ async fn walk(
 async fn fetch(connection: &mut SqliteConnection, sql: String) -> Result<Vec<Found>, StoreError> {
     let rows =
         sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await.map_err(engine)?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| {
-            let key: &[u8] = row.get(1);
-            Some(Found { id: HostId(row.get(0)), key: key.try_into().ok()? })
+    rows.iter()
+        .map(|row| {
+            let key: &[u8] = row.try_get(1).map_err(engine)?;
+            let key = key.try_into().map_err(|_| corrupt("an address"))?;
+            Ok(Found { id: HostId(row.try_get(0).map_err(engine)?), key })
         })
-        .collect())
+        .collect()
 }
 
 /// Turns `limit + 1` rows into a page: the extra row tells that there is a next one.

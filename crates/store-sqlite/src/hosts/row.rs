@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use hostatlas_domain::{
-    Address, AddressClass, Asn, Host, HostLocation, HostSummary, ImportId, Located, Location, LocationState,
+    Address, AddressClass, Asn, Host, HostLocation, HostSummary, ImportId, Location, LocationState,
     LookupView, Network, Place, PlaceId, ProviderName, Timestamp, UnlocatedReason, is_stale,
 };
-use hostatlas_store::backend::PlaceRow;
+use hostatlas_store::{StoreError, backend::PlaceRow};
 use sqlx::{Row, sqlite::SqliteRow};
+
+use crate::error::{corrupt, engine};
 
 /// The columns that [`host`] and [`summary`] read, with their FROM.
 pub(super) const HOST_COLUMNS: &str = "host.id, host.address, host.first_seen, host.last_seen, \
@@ -18,131 +20,150 @@ pub(super) const HOST_COLUMNS: &str = "host.id, host.address, host.first_seen, h
      place.timezone AS place_timezone, network.asn, network.organization, network.isp \
      FROM host LEFT JOIN place ON place.id = host.place LEFT JOIN network ON network.id = host.network";
 
-/// The place in the columns that begin with `prefix`.
-pub(super) fn place(row: &SqliteRow, prefix: &str) -> Option<Place> {
+/// The place in the columns that begin with `prefix`; none where nothing was joined.
+pub(super) fn place(row: &SqliteRow, prefix: &str) -> Result<Option<Place>, StoreError> {
     let column = |name: &str| format!("{prefix}{name}");
-    let units: (Option<i64>, Option<i64>) =
-        (row.get(column("latitude").as_str()), row.get(column("longitude").as_str()));
-    let (Some(latitude), Some(longitude)) = units else { return None };
-    PlaceRow {
+    let unit = |name: &str| row.try_get::<Option<i64>, _>(column(name).as_str()).map_err(engine);
+    let name = |name: &str| row.try_get::<String, _>(column(name).as_str()).map_err(engine);
+    let (Some(latitude), Some(longitude)) = (unit("latitude")?, unit("longitude")?) else { return Ok(None) };
+    let columns = PlaceRow {
         units: (latitude, longitude),
-        precision: row.get(column("precision").as_str()),
-        names: ["city", "region", "country"].map(|name| row.get(column(name).as_str())),
-    }
-    .place()
+        precision: row.try_get(column("precision").as_str()).map_err(engine)?,
+        names: [name("city")?, name("region")?, name("country")?],
+    };
+    columns.place().map(Some).ok_or_else(|| corrupt("a place"))
 }
 
-fn number(row: &SqliteRow, column: &str) -> Option<u8> {
-    row.get::<Option<i64>, _>(column).and_then(|number| u8::try_from(number).ok())
+/// What the number in a column stands for; none also for a number that means nothing here.
+fn known<T>(row: &SqliteRow, column: &str, of: fn(u8) -> Option<T>) -> Result<Option<T>, StoreError> {
+    let number: Option<i64> = row.try_get(column).map_err(engine)?;
+    Ok(number.and_then(|number| u8::try_from(number).ok()).and_then(of))
 }
 
-fn moment(row: &SqliteRow, column: &str) -> Option<Timestamp> {
-    row.get::<Option<i64>, _>(column).map(Timestamp::from_millis)
+/// The time in a column that always has one.
+pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, StoreError> {
+    row.try_get(column).map(Timestamp::from_millis).map_err(engine)
 }
 
-fn address(row: &SqliteRow) -> Address {
-    let key: &[u8] = row.get("address");
-    // The column is written by `Address::to_key` alone; a damaged one shows as the unspecified address.
-    Address::from_key(key.try_into().unwrap_or([0; 16]))
+fn moment(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    let millis: Option<i64> = row.try_get(column).map_err(engine)?;
+    Ok(millis.map(Timestamp::from_millis))
 }
 
-fn text(row: &SqliteRow, column: &str) -> Option<String> {
-    row.get::<Option<String>, _>(column).filter(|text| !text.is_empty())
+fn address(row: &SqliteRow) -> Result<Address, StoreError> {
+    let key: &[u8] = row.try_get("address").map_err(engine)?;
+    Ok(Address::from_key(key.try_into().map_err(|_| corrupt("an address"))?))
 }
 
-fn network(row: &SqliteRow) -> Network {
-    let asn = row.get::<Option<i64>, _>("asn").and_then(|asn| u32::try_from(asn).ok()).filter(|asn| *asn > 0);
-    Network { asn: asn.map(Asn), organization: text(row, "organization"), isp: text(row, "isp") }
+fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
+    let text: Option<String> = row.try_get(column).map_err(engine)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
-fn state(row: &SqliteRow) -> LocationState {
-    number(row, "location_state").and_then(LocationState::from_number).unwrap_or(LocationState::Pending)
-}
-
-fn class(row: &SqliteRow) -> AddressClass {
-    number(row, "class").and_then(AddressClass::from_number).unwrap_or(AddressClass::Public)
-}
-
-fn stale(row: &SqliteRow, now: Timestamp, max_age: Duration) -> bool {
-    // A special address is where configuration or a person says; time does not change that.
-    state(row) == LocationState::Located
-        && class(row).is_public()
-        && moment(row, "located_at").is_some_and(|located_at| is_stale(located_at, now, max_age))
-}
-
-fn located(row: &SqliteRow) -> Option<Located> {
-    Some(Located {
-        place: place(row, "place_")?,
-        network: network(row),
-        timezone: text(row, "place_timezone"),
-        provider: number(row, "provider").and_then(ProviderName::from_number)?,
-        accuracy_km: row.get::<Option<i64>, _>("accuracy_km").and_then(|km| u16::try_from(km).ok()),
-        database_build: moment(row, "database_build"),
+fn network(row: &SqliteRow) -> Result<Network, StoreError> {
+    let asn: Option<i64> = row.try_get("asn").map_err(engine)?;
+    let asn = asn.map(|asn| u32::try_from(asn).map_err(|_| corrupt("an AS number"))).transpose()?;
+    Ok(Network {
+        asn: asn.filter(|asn| *asn > 0).map(Asn),
+        organization: text(row, "organization")?,
+        isp: text(row, "isp")?,
     })
 }
 
-fn location(row: &SqliteRow) -> Option<HostLocation> {
-    let located = located(row)?;
+fn state(row: &SqliteRow) -> Result<LocationState, StoreError> {
+    known(row, "location_state", LocationState::from_number)?.ok_or_else(|| corrupt("a location state"))
+}
+
+fn class(row: &SqliteRow) -> Result<AddressClass, StoreError> {
+    known(row, "class", AddressClass::from_number)?.ok_or_else(|| corrupt("an address class"))
+}
+
+/// None also for a reason that only a newer version beside this one knows.
+fn reason(row: &SqliteRow) -> Result<Option<UnlocatedReason>, StoreError> {
+    known(row, "reason", UnlocatedReason::from_number)
+}
+
+/// None also for a provider that only a newer version beside this one knows.
+fn provider(row: &SqliteRow) -> Result<Option<ProviderName>, StoreError> {
+    known(row, "provider", ProviderName::from_number)
+}
+
+fn accuracy_km(row: &SqliteRow) -> Result<Option<u16>, StoreError> {
+    let accuracy: Option<i64> = row.try_get("accuracy_km").map_err(engine)?;
+    accuracy.map(|km| u16::try_from(km).map_err(|_| corrupt("an accuracy"))).transpose()
+}
+
+fn stale(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Result<bool, StoreError> {
+    // A special address is where configuration or a person says; time does not change that.
+    let may_be = state(row)? == LocationState::Located && class(row)?.is_public();
+    Ok(may_be && moment(row, "located_at")?.is_some_and(|located_at| is_stale(located_at, now, max_age)))
+}
+
+/// Where the host is; none where it is on no place, or nobody that is known here said so.
+fn location(row: &SqliteRow) -> Result<Option<HostLocation>, StoreError> {
+    let place_id: Option<i64> = row.try_get("place").map_err(engine)?;
+    let Some(place_id) = place_id else { return Ok(None) };
+    let place = place(row, "place_")?.ok_or_else(|| corrupt("a place that cannot be found"))?;
+    let Some(provider) = provider(row)? else { return Ok(None) };
     let answer = LookupView::located(
-        address(row),
+        address(row)?,
         &Location {
-            place: Some(located.place),
-            network: located.network,
-            timezone: located.timezone,
-            provider: located.provider,
-            accuracy_km: located.accuracy_km,
-            database_build: located.database_build,
+            place: Some(place),
+            network: network(row)?,
+            timezone: text(row, "place_timezone")?,
+            provider,
+            accuracy_km: accuracy_km(row)?,
+            database_build: moment(row, "database_build")?,
         },
     );
-    Some(HostLocation {
-        answer,
-        located_at: located_at(row),
-        place_id: PlaceId(row.get::<Option<i64>, _>("place")?),
-    })
+    Ok(Some(HostLocation { answer, located_at: located_at(row)?, place_id: PlaceId(place_id) }))
 }
 
 /// None also after a person let the host go: until it is looked up again it is as old as can be.
-fn located_at(row: &SqliteRow) -> Option<Timestamp> {
-    moment(row, "located_at").filter(|at| at.as_millis() > 0)
+fn located_at(row: &SqliteRow) -> Result<Option<Timestamp>, StoreError> {
+    Ok(moment(row, "located_at")?.filter(|at| at.as_millis() > 0))
 }
 
-fn import(row: &SqliteRow, column: &str) -> Option<ImportId> {
-    Some(row.get::<i64, _>(column)).filter(|id| *id > 0).map(ImportId)
+fn import(row: &SqliteRow, column: &str) -> Result<Option<ImportId>, StoreError> {
+    let id: i64 = row.try_get(column).map_err(engine)?;
+    Ok((id > 0).then_some(ImportId(id)))
 }
 
 /// A host without its services.
-pub(super) fn host(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Host {
-    Host {
-        ip: address(row),
-        first_seen: Timestamp::from_millis(row.get("first_seen")),
-        last_seen: Timestamp::from_millis(row.get("last_seen")),
-        location_state: state(row),
-        unlocated_reason: number(row, "reason").and_then(UnlocatedReason::from_number),
-        address_class: class(row),
-        location: location(row),
-        pinned: row.get::<i64, _>("pinned") != 0,
-        attempted_at: moment(row, "attempted_at"),
-        stale: stale(row, now, max_age),
+pub(super) fn host(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Result<Host, StoreError> {
+    let pinned: i64 = row.try_get("pinned").map_err(engine)?;
+    Ok(Host {
+        ip: address(row)?,
+        first_seen: time(row, "first_seen")?,
+        last_seen: time(row, "last_seen")?,
+        location_state: state(row)?,
+        unlocated_reason: reason(row)?,
+        address_class: class(row)?,
+        location: location(row)?,
+        pinned: pinned != 0,
+        attempted_at: moment(row, "attempted_at")?,
+        stale: stale(row, now, max_age)?,
         services: Vec::new(),
-        first_import: import(row, "first_import"),
-        last_import: import(row, "last_import"),
-    }
+        first_import: import(row, "first_import")?,
+        last_import: import(row, "last_import")?,
+    })
 }
 
 /// A list row without its ports.
-pub(super) fn summary(row: &SqliteRow, now: Timestamp, max_age: Duration) -> HostSummary {
-    let place = place(row, "place_");
-    let network = network(row);
+pub(super) fn summary(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Result<HostSummary, StoreError> {
+    let place = place(row, "place_")?;
+    let network = network(row)?;
     let country = place.as_ref().and_then(|place| place.country);
-    HostSummary {
-        ip: address(row),
-        first_seen: Timestamp::from_millis(row.get("first_seen")),
-        last_seen: Timestamp::from_millis(row.get("last_seen")),
-        location_state: state(row),
-        unlocated_reason: number(row, "reason").and_then(UnlocatedReason::from_number),
-        address_class: class(row),
-        stale: stale(row, now, max_age),
-        place_id: row.get::<Option<i64>, _>("place").map(PlaceId),
+    let place_id: Option<i64> = row.try_get("place").map_err(engine)?;
+    Ok(HostSummary {
+        ip: address(row)?,
+        first_seen: time(row, "first_seen")?,
+        last_seen: time(row, "last_seen")?,
+        location_state: state(row)?,
+        unlocated_reason: reason(row)?,
+        address_class: class(row)?,
+        stale: stale(row, now, max_age)?,
+        place_id: place_id.map(PlaceId),
         latitude: place.as_ref().map(|place| place.coordinate.latitude()),
         longitude: place.as_ref().map(|place| place.coordinate.longitude()),
         precision: place.as_ref().map(|place| place.precision),
@@ -152,12 +173,10 @@ pub(super) fn summary(row: &SqliteRow, now: Timestamp, max_age: Duration) -> Hos
         region: place.and_then(|place| place.region),
         asn: network.asn.map(|asn| asn.to_string()),
         organization: network.organization,
-        provider: number(row, "provider")
-            .and_then(ProviderName::from_number)
-            .map(|name| name.name().to_owned()),
-        accuracy_km: row.get::<Option<i64>, _>("accuracy_km").and_then(|km| u16::try_from(km).ok()),
-        located_at: located_at(row),
+        provider: provider(row)?.map(|provider| provider.name().to_owned()),
+        accuracy_km: accuracy_km(row)?,
+        located_at: located_at(row)?,
         ports: Vec::new(),
         open_ports: 0,
-    }
+    })
 }

@@ -3,7 +3,9 @@
 use hostatlas_domain::{
     JobId, JobKind, JobState, LeaseToken, Timestamp, Topic, UnlocatedReason, truncate_bytes,
 };
-use hostatlas_store::{Attempt, Fence, FinishJobs, Finished, Settled, StoreError, backend::IdSet};
+use hostatlas_store::{
+    Attempt, ERROR_BYTES, Fence, FinishJobs, Finished, RESULT_BYTES, Settled, StoreError, backend::IdSet,
+};
 use sqlx::SqliteConnection;
 
 use super::{claim::later, kind_of, state_of};
@@ -17,10 +19,6 @@ use crate::{
     },
     packed::{id_array, push_number, push_row, push_text, rows, separate},
 };
-
-/// What the columns hold at most, in bytes.
-const RESULT_MOST: usize = 256;
-const ERROR_MOST: usize = 1024;
 
 /// A job as it is, before its end is written.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +197,7 @@ impl<'f> Ends<'f> {
         }
         match settled {
             Settled::Completed(result) if end == JobState::Completed => {
-                self.completed.push((job.id, truncate_bytes(result, RESULT_MOST)));
+                self.completed.push((job.id, truncate_bytes(result, RESULT_BYTES)));
             }
             _ => {
                 let (result, error) = (result.map(String::as_str), error.map(String::as_str));
@@ -216,7 +214,7 @@ impl<'f> Ends<'f> {
     fn push_other(&mut self, numbers: &[Option<i64>], result: Option<&str>, error: Option<&str>) {
         push_row(&mut self.others, numbers);
         self.others.pop();
-        for (text, most) in [(result, RESULT_MOST), (error, ERROR_MOST)] {
+        for (text, most) in [(result, RESULT_BYTES), (error, ERROR_BYTES)] {
             self.others.push(',');
             match text {
                 Some(text) => push_text(&mut self.others, truncate_bytes(text, most)),

@@ -1,12 +1,13 @@
 use hostatlas_store::AdminStore;
 
 use super::*;
-use crate::{Mode, OpenOptions, SqliteStore, database::Size, error::engine};
+use crate::{OpenMode, OpenOptions, SqliteStore, database::Size, error::engine};
 
 async fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
     let directory = tempfile::tempdir().expect("a directory");
     let location = directory.path().join("hostatlas.db").display().to_string();
-    let store = SqliteStore::open(OpenOptions::new(location, Mode::Create)).await.expect("a new database");
+    let store =
+        SqliteStore::open(OpenOptions::new(location, OpenMode::Create)).await.expect("a new database");
     (directory, Arc::new(store))
 }
 

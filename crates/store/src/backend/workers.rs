@@ -1,18 +1,12 @@
-use hostatlas_domain::{JobKind, RunningJobs, WorkerState, truncate_bytes};
+use hostatlas_domain::{JobKind, RunningJobs, Timestamp, WorkerState, truncate_bytes};
 
-use crate::ReportWorker;
-
-/// After so long without a report a process is taken for dead: as long as its leases last.
-const SILENCE_MILLIS: i64 = 30_000;
-/// After so long it is forgotten.
-const FORGET_MILLIS: i64 = 3_600_000;
-/// No machine's name is longer.
-const HOST_NAME_BYTES: usize = 255;
+use crate::{HOST_NAME_BYTES, ReportWorker, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER};
 
 /// What a process is at `now`, that reported last at `heard_at`; both in ms since 1970.
 #[must_use]
 pub fn worker_state(now: i64, heard_at: i64, stopping: bool) -> WorkerState {
-    if now.saturating_sub(heard_at) >= SILENCE_MILLIS {
+    let silence = Timestamp::from_millis(now).since(Timestamp::from_millis(heard_at));
+    if silence >= WORKER_SILENT_AFTER {
         WorkerState::Silent
     } else if stopping {
         WorkerState::Stopping
@@ -24,7 +18,7 @@ pub fn worker_state(now: i64, heard_at: i64, stopping: bool) -> WorkerState {
 /// Whoever reported last at this time or before is forgotten at `now`; both in ms since 1970.
 #[must_use]
 pub fn worker_forgotten_at(now: i64) -> i64 {
-    now.saturating_sub(FORGET_MILLIS)
+    Timestamp::from_millis(now).minus(WORKER_FORGOTTEN_AFTER).as_millis()
 }
 
 /// What a report says, as it is stored.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use hostatlas_services::Error;
-use hostatlas_store_sqlite::{Mode, Restore, restore};
+use hostatlas_services::{Error, OpenMode};
+use hostatlas_store_sqlite::{Restore, restore};
 use serde::Serialize;
 
 use crate::{
@@ -38,7 +38,7 @@ struct Written {
 
 pub async fn backup(context: &Context<'_>, arguments: BackupArguments) -> Result<Exit, Failure> {
     // A database of an older schema can be backed up, too: before it is migrated, for one.
-    let services = context.services_as_they_are(Mode::Inspect).await?;
+    let services = context.services_as_they_are(OpenMode::Inspect).await?;
     let backup = services.admin().backup(&arguments.file).await?;
     let written = Written { file: backup.path.display().to_string(), bytes: backup.bytes };
     context.printer.object(&written, || {

@@ -1,9 +1,8 @@
 //! Moving a whole installation.
 
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
-use hostatlas_services::{CopyPhase, CopyReport, CopyRequest, CopySource, CopyStep, Store, copy};
-use hostatlas_store_sqlite::Mode;
+use hostatlas_services::{CopyPhase, CopyReport, CopyRequest, CopySource, CopyStep, OpenMode, Store, copy};
 
 use crate::{
     context::Context,
@@ -11,7 +10,7 @@ use crate::{
     printer::{count, key_values},
     progress::{Progress, Unit},
     shutdown::Shutdown,
-    stores::{is_postgres, open_named},
+    stores::{is_new_file, open_named},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,29 +24,27 @@ pub struct Arguments {
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
-    let source = open_named(&arguments.from, "--from", Mode::Existing).await?;
-    let outcome = from(context, &source, &arguments.to).await;
+    let source = open_named(&arguments.from, "--from", OpenMode::Existing).await?;
+    let outcome = copy_from(context, &source, &arguments.to).await;
     source.close().await;
     outcome
 }
 
-async fn from(context: &Context<'_>, source: &Arc<dyn Store>, to: &str) -> Result<Exit, Failure> {
+async fn copy_from(context: &Context<'_>, source: &Arc<dyn Store>, to: &str) -> Result<Exit, Failure> {
     // A source that is refused leaves no target behind.
     let source = CopySource::new(Arc::clone(source)).await?;
     let target = open_named(to, "--to", mode_of_target(to)).await?;
-    let outcome = between(context, source, &target).await;
+    let outcome = copy_between(context, source, &target).await;
     target.close().await;
     outcome
 }
 
 /// A new SQLite file is made; one that is there is opened as it is, since migrating it would change it.
-fn mode_of_target(url: &str) -> Mode {
-    let file = url.strip_prefix("sqlite:").map_or(url, |rest| rest.strip_prefix("//").unwrap_or(rest));
-    let is_new = !is_postgres(url) && fs::metadata(Path::new(file)).map_or(true, |file| file.len() == 0);
-    if is_new { Mode::Create } else { Mode::Existing }
+fn mode_of_target(url: &str) -> OpenMode {
+    if is_new_file(url) { OpenMode::Create } else { OpenMode::Existing }
 }
 
-async fn between(
+async fn copy_between(
     context: &Context<'_>,
     source: CopySource,
     target: &Arc<dyn Store>,

@@ -1,0 +1,108 @@
+//! What whoever holds a job may do to it, and what becomes of it without one who does.
+
+use hostatlas_domain::{JobState, LocationState, UnlocatedReason};
+use hostatlas_store::{Attempt, Finished, RenewJobs, Rescue, Settled};
+
+use crate::{TestStore, factory::*};
+
+/// A finish under a token that is not current is answered as lost, and its effect is not applied.
+pub async fn a_late_finish_changes_nothing(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    finish(&**test, vec![finished(&job, done())]).await;
+    let late = Finished { effect: Some(Attempt::Located(tokyo())), ..finished(&job, done()) };
+    assert_eq!(finish(&**test, vec![late]).await, [job.id]);
+    let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
+    assert_eq!(host.location_state, LocationState::Pending);
+}
+
+/// Waiting for a quota is not an attempt, and the page says why.
+pub async fn a_snooze_gives_the_attempt_back(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    let snoozed = Settled::Snoozed(HOUR, "rate limit of ip-api".to_owned());
+    finish(&**test, vec![finished(&job, snoozed)]).await;
+    let waiting = test.job_get(job.id).await.expect("a job");
+    assert_eq!((waiting.state, waiting.attempt), (JobState::Scheduled, 0));
+    assert!(waiting.waiting_because.expect("a reason").contains("rate limit of ip-api"));
+    assert_eq!(lease(&**test, 1).await, []);
+    (test.advance)(HOUR + SECOND);
+    assert_eq!(lease(&**test, 1).await[0].attempt, 1);
+}
+
+/// A failed attempt counts and waits its backoff.
+pub async fn a_retry_waits_its_delay(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    finish(&**test, vec![finished(&job, Settled::Retryable(SECOND * 15, "timed out".to_owned()))]).await;
+    let waiting = test.job_get(job.id).await.expect("a job");
+    assert_eq!((waiting.state, waiting.last_error.as_deref()), (JobState::Retryable, Some("timed out")));
+    assert_eq!(lease(&**test, 1).await, []);
+    (test.advance)(SECOND * 16);
+    assert_eq!(lease(&**test, 1).await[0].attempt, 2);
+}
+
+/// Giving up is visible on the host, with its reason.
+pub async fn discarding_marks_a_pending_host(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    let end = Settled::Discarded("token rejected".to_owned(), UnlocatedReason::Rejected);
+    finish(&**test, vec![finished(&job, end)]).await;
+    let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
+    assert_eq!(
+        (host.location_state, host.unlocated_reason),
+        (LocationState::Unlocated, Some(UnlocatedReason::Rejected))
+    );
+    assert_eq!(state(test, job.id).await, JobState::Discarded);
+}
+
+/// Fencing: whoever lost the lease changes nothing any more.
+pub async fn a_rescued_job_ignores_its_first_worker(test: &TestStore) {
+    one_job(test).await;
+    let first = lease(&**test, 1).await.remove(0);
+    (test.advance)(LEASE + SECOND);
+    assert_eq!(test.jobs_rescue(Rescue::Expired).await.expect("rescued").rescued, 1);
+    let second = lease(&**test, 1).await.remove(0);
+    assert!(second.token > first.token && second.crash_count == 1);
+    assert_eq!(finish(&**test, vec![finished(&first, done())]).await, [first.id]);
+    assert_eq!(state(test, first.id).await, JobState::Running);
+    assert_eq!(finish(&**test, vec![finished(&second, done())]).await, []);
+}
+
+/// A heartbeat keeps a job, however long it runs.
+pub async fn a_renewed_lease_is_not_rescued(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    for _ in 0..3 {
+        (test.advance)(HEARTBEAT);
+        let renew = RenewJobs { jobs: vec![(job.id, job.token)], lease: LEASE };
+        assert_eq!(test.jobs_renew(renew).await.expect("renewed"), []);
+        assert_eq!(test.jobs_rescue(Rescue::Expired).await.expect("rescued").rescued, 0);
+    }
+    finish(&**test, vec![finished(&job, done())]).await;
+    let renew = RenewJobs { jobs: vec![(job.id, job.token)], lease: LEASE };
+    assert_eq!(test.jobs_renew(renew).await.expect("renewed"), [job.id]);
+}
+
+/// Whoever does not have to look for leases that ran out leaves them to the one who has, for a while.
+pub async fn a_lease_is_overdue_a_while_after_it_ran_out(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    let overdue = Rescue::Overdue(2 * SECOND);
+    (test.advance)(LEASE + SECOND);
+    assert_eq!(test.jobs_rescue(overdue).await.expect("rescued").rescued, 0);
+    (test.advance)(2 * SECOND);
+    assert_eq!(test.jobs_rescue(overdue).await.expect("rescued").rescued, 1);
+    assert_eq!(state(test, job.id).await, JobState::Available);
+}
+
+/// A graceful stop costs no attempt.
+pub async fn released_jobs_keep_their_attempts(test: &TestStore) {
+    one_job(test).await;
+    let job = lease(&**test, 1).await.remove(0);
+    test.jobs_release(vec![(job.id, job.token)]).await.expect("released");
+    let released = test.job_get(job.id).await.expect("a job");
+    assert_eq!((released.state, released.attempt), (JobState::Available, 0));
+    let next = lease(&**test, 1).await.remove(0);
+    assert!(next.token > job.token);
+}
