@@ -260,7 +260,8 @@ pub trait JobStore: Send + Sync {
     /// Queues geolocation jobs for the next hosts of a selection, merging as [`JobStore::job_enqueue`] does.
     async fn jobs_enqueue(&self, params: EnqueueJobs) -> Result<EnqueuedJobs, StoreError>;
 
-    /// The next jobs to run: strictly by priority, then time, then id. No job is returned to two workers for the same
+    /// The next jobs to run: strictly by priority, then time, then id, but for what ADR 17 says of a store beside which
+    /// somebody holds an old snapshot. No job is returned to two workers for the same
     /// token. Of a kind with a cap so many come that no more than its cap run: with [`ClaimMode::Peek`], those in
     /// `except` count as running. An empty answer means that nothing is due, that the cap is reached, or that the first
     /// has to run alone and may not.

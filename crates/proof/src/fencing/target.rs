@@ -43,15 +43,12 @@ impl Target {
 
     async fn postgres(server: Option<&Server>) -> anyhow::Result<Self> {
         use hostatlas_store_postgres::{ClockOffset, OpenMode, OpenOptions};
-        let (url, keep): (String, Box<dyn Any + Send + Sync>) = match server {
-            Some(server) => {
-                let database = server.database(&format!("fencing_{:016x}", rand::random::<u64>()))?;
-                (database.location(), Box::new(()))
-            }
-            None => {
-                let database = TestDatabase::empty()?;
-                (database.url(), Box::new(database))
-            }
+        let (url, keep): (String, Box<dyn Any + Send + Sync>) = if let Some(server) = server {
+            let database = server.database(&format!("fencing_{:016x}", rand::random::<u64>()))?;
+            (database.location(), Box::new(()))
+        } else {
+            let database = TestDatabase::empty()?;
+            (database.url(), Box::new(database))
         };
         let clock_offset = ClockOffset::default();
         let mut options = OpenOptions::new(url, OpenMode::Create);

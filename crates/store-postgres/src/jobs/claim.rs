@@ -296,13 +296,14 @@ fn levels(rooms: &[(JobKind, u32)], ends: Option<&Ends>) -> String {
     };
     let end = |kind, priority| ends.get(&(kind, priority)).copied().unwrap_or(i64::MIN + 1);
     let row = |priority| {
-        let ends: String =
-            rooms.iter().map(|(kind, _)| format!(", {}::bigint", end(*kind, priority))).collect();
-        format!("({priority}::smallint{ends})")
+        let ends = rooms.iter().map(|(kind, _)| format!("{}::bigint", end(*kind, priority)));
+        let columns: Vec<_> = std::iter::once(format!("{priority}::smallint")).chain(ends).collect();
+        format!("({})", columns.join(", "))
     };
     let rows = (first..=last).map(row).collect::<Vec<_>>().join(", ");
-    let names: String = rooms.iter().map(|(kind, _)| format!(", end_{}", kind.number())).collect();
-    format!("(SELECT * FROM (VALUES {rows}) AS level (priority{names}) OFFSET 0) AS level")
+    let ends = rooms.iter().map(|(kind, _)| format!("end_{}", kind.number()));
+    let names = std::iter::once("priority".to_owned()).chain(ends).collect::<Vec<_>>().join(", ");
+    format!("(SELECT * FROM (VALUES {rows}) AS level ({names}) OFFSET 0) AS level")
 }
 
 /// Level after level; the limit ends it before the levels that are not needed are looked at.
