@@ -22,6 +22,8 @@ use crate::{
 
 /// How often an idle worker looks, when nobody wakes it.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a free slot waits for more, once it heard of a job, while another batch runs.
+const GATHERING: Duration = Duration::from_millis(100);
 /// Jobs are due and none was claimed for so long: somebody should know.
 const WATCHDOG: Duration = Duration::from_secs(30);
 /// How many jobs that were running when their worker died are claimed together: as many as the common batch endpoints
@@ -36,6 +38,8 @@ const PEEK_DEPTH: usize = 2;
 const PROVEN_JOBS: u64 = 10_000;
 /// ...or for so long. Only a lease leaves a trace of which jobs kill their worker.
 const PROVEN_AFTER: Duration = Duration::from_mins(1);
+/// And so few come together meanwhile: the first are done sooner, and a job that kills its worker has fewer neighbours.
+const CAREFUL_BATCH: u32 = 1_000;
 /// In poll intervals: work goes on within five seconds after a full disk has room again.
 const LONGEST_ERROR_PAUSE: u32 = 3;
 /// A drain that cannot claim, or write what it did, so often one after the other is given up.
@@ -90,7 +94,7 @@ impl Lane {
                     drop(slot);
                     let news = future::select(woken, heard).map(drop);
                     if !progress.running.is_empty() {
-                        self.wait(progress, soon(poll_pause(), news)).await?;
+                        self.wait(progress, gather(news)).await?;
                     } else if self.idle(progress, mode, news).await? {
                         return Ok(());
                     }
@@ -114,9 +118,14 @@ impl Lane {
     }
 
     fn mode(&self, progress: &Progress) -> ClaimMode {
-        let proven = progress.survived >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
-        let leases = !self.exclusive || self.after_crash && !proven;
+        let leases = !self.exclusive || self.is_careful(progress);
         if leases { ClaimMode::Lease } else { self.context.handler.mode() }
+    }
+
+    /// Whether a job that killed the worker before may still be among those that come.
+    fn is_careful(&self, progress: &Progress) -> bool {
+        let proven = progress.survived >= PROVEN_JOBS || progress.started.elapsed() >= PROVEN_AFTER;
+        self.after_crash && !proven
     }
 
     /// Where the next batch is claimed and run; none if claiming has to stop before there is one.
@@ -158,9 +167,10 @@ impl Lane {
     }
 
     fn params(&self, progress: &Progress, mode: ClaimMode, alone: bool) -> ClaimJobs {
+        let most = if self.is_careful(progress) { CAREFUL_BATCH } else { u32::MAX };
         ClaimJobs {
             kinds: vec![self.context.handler.kind()],
-            limit: self.context.handler.batch_size(),
+            limit: self.context.handler.batch_size().min(most),
             lease: LEASE,
             worker: self.worker,
             mode,
@@ -312,6 +322,13 @@ impl Lane {
 /// How long until the next look.
 fn poll_pause() -> Duration {
     spread(POLL_INTERVAL, rand::random())
+}
+
+/// Ends a moment after `news`, or after a poll without any. Jobs that are queued one after the other come together then:
+/// a slot that took each by itself would keep the other one, and the database, from their work.
+async fn gather(news: impl Future<Output = ()>) {
+    soon(poll_pause(), news).await;
+    tokio::time::sleep(GATHERING).await;
 }
 
 /// Ends with `news`, or after `pause` without any.

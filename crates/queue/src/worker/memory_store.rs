@@ -58,6 +58,8 @@ pub(super) struct MemoryStore {
     pub(super) disk_full: bool,
     /// How long a finish takes.
     pub(super) finish_takes: Duration,
+    /// How many jobs each claim asked for.
+    pub(super) limits: Mutex<Vec<u32>>,
     /// Which kinds each claim asked for.
     pub(super) kinds_asked: Mutex<HashSet<JobKind>>,
     pub(super) rescues: Mutex<Vec<Rescue>>,
@@ -118,6 +120,7 @@ impl MemoryStore {
 impl JobStore for MemoryStore {
     async fn jobs_claim(&self, params: ClaimJobs) -> Result<Vec<ClaimedJob>, StoreError> {
         self.claims.lock().expect("no test panics in here").push((params.mode, params.oldest_first));
+        self.limits.lock().expect("no test panics in here").push(params.limit);
         self.kinds_asked.lock().expect("no test panics in here").extend(params.kinds.iter().copied());
         let mut rows = self.rows();
         let mut due =

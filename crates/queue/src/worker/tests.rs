@@ -297,6 +297,20 @@ async fn after_a_worker_that_died_while_it_peeked_jobs_are_leased() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_unclean_start_batches_are_small_until_enough_jobs_went_well() {
+    let store = Arc::new(MemoryStore { rescued_at_start: 1, ..MemoryStore::with_jobs(40_000) });
+    let summary = drain(&store, Work::Succeed, ClaimMode::Lease, 10_000).await;
+    let limits = store.limits.lock().expect("unpoisoned").clone();
+    let careful = limits.iter().take_while(|limit| **limit == 1_000).count();
+    assert_eq!(summary.completed, 40_000);
+    // Two batches are under way when the last that was needed ends.
+    assert!(
+        (10..=12).contains(&careful) && limits[careful..].iter().all(|limit| *limit == 10_000),
+        "{limits:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_with_which_a_worker_died_are_never_only_peeked() {
     let store = Arc::new(MemoryStore::with_crashes(&[0, 1, 2]));
     let summary = drain(&store, Work::Succeed, ClaimMode::Peek, 1).await;
