@@ -116,7 +116,8 @@ impl JobStore for PostgresStore {
 
     async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
         let mut sum = Rescued::default();
-        let (began, after) = (Instant::now(), self.frontier.leased());
+        let began = Instant::now();
+        let after = if rescue == Rescue::All { i64::MIN } else { self.frontier.leased() };
         loop {
             let (rescued, expired, is_last) = self
                 .database
