@@ -100,12 +100,12 @@ impl Arguments {
     }
 
     /// What is logged unless the configuration says: commands that run on their own tell what they do, the others
-    /// only what goes wrong.
+    /// only what goes wrong. That nothing can be written is the answer of those, and said once.
     pub const fn log_filter(&self) -> &'static str {
         match &self.command {
             Command::Serve(_) => "info",
             Command::Worker(arguments) if !arguments.drain => "info",
-            _ => "warn",
+            _ => "warn,hostatlas_store::backend::writing=off",
         }
     }
 }

@@ -112,7 +112,18 @@ impl<'a> Context<'a> {
         let ledger = Arc::new(StoreLedger::new(store.clone()));
         // Checking a new database file takes up to a second, and blocks.
         let made = tokio::task::block_in_place(|| self.make_locator(Some(ledger)));
-        let config = ServicesConfig {
+        let config = self.services_config(made.providers);
+        Ok(Services::new(store, made.locator, config))
+    }
+
+    /// What is known where the database cannot be used: the providers, and what the use cases would work with.
+    pub fn without_database(&self) -> (Locator, ServicesConfig) {
+        let made = tokio::task::block_in_place(|| self.make_locator(None));
+        (made.locator, self.services_config(made.providers))
+    }
+
+    fn services_config(&self, provider_problems: Vec<ProviderProblem>) -> ServicesConfig {
+        ServicesConfig {
             max_age: self.configuration.max_age,
             max_workers: self.configuration.max_workers,
             scope: self.configuration.scope.clone(),
@@ -124,12 +135,11 @@ impl<'a> Context<'a> {
                 self.configuration.database.url().into_owned()
             },
             providers: self.configuration.providers.clone(),
-            provider_problems: made.providers,
+            provider_problems,
             sites: self.configuration.sites.clone(),
             mmdb_dir: self.configuration.mmdb_dir.clone(),
             backup_dir: self.configuration.backup_dir.clone(),
-        };
-        Ok(Services::new(store, made.locator, config))
+        }
     }
 
     fn make_locator(&self, ledger: Option<Arc<dyn Ledger>>) -> MadeLocator {

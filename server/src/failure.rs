@@ -14,7 +14,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// Part of it failed.
+    /// Part of it failed; of the doctor: something is missing or waits.
     PartFailed = 3,
     /// All that is left waits until an online provider may be asked again.
     WaitsForQuota = 4,

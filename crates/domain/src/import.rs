@@ -160,17 +160,20 @@ pub struct ImportReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ImportState {
-    /// Reading, or its process died: what it committed stays.
+    /// Reading and storing.
     Running,
     /// Read to the end.
     Done,
     /// Undone.
     Undone,
+    /// Ended before its input did: a person stopped it, its input could not be read, or its process died. What it
+    /// committed stays; importing the same input again completes it.
+    Interrupted,
 }
 
 impl ImportState {
     /// All of them; the position is the number that is stored.
-    pub const ALL: [Self; 3] = [Self::Running, Self::Done, Self::Undone];
+    pub const ALL: [Self; 4] = [Self::Running, Self::Done, Self::Undone, Self::Interrupted];
 
     /// The number under which it is stored.
     pub const fn number(self) -> u8 {
@@ -193,7 +196,7 @@ pub struct Import {
     pub state: ImportState,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When it ended; of an import whose process died, when that was last heard of.
     pub finished_at: Option<Timestamp>,
     /// What it did so far.
     #[serde(flatten)]

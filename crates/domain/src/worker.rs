@@ -36,6 +36,13 @@ pub struct WorkerStatus {
     pub heard_at: Timestamp,
 }
 
+impl WorkerStatus {
+    /// Whether it takes up jobs of this kind, as far as anybody has heard.
+    pub fn takes(&self, kind: JobKind) -> bool {
+        self.state == WorkerState::Alive && self.kinds.contains(&kind)
+    }
+}
+
 /// Jobs of one kind that a process is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

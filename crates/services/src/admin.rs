@@ -1,10 +1,12 @@
 mod attribution;
 mod doctor;
+mod trial;
 
 use hostatlas_domain::Timestamp;
 use hostatlas_geolocation::DatabaseStatus;
 use hostatlas_store::{CheckReport, SchemaStatus};
 
+pub(crate) use self::trial::WriteTrial;
 pub use self::{
     attribution::Attribution,
     doctor::{DoctorFinding, DoctorReport, Severity},
@@ -48,9 +50,11 @@ impl Admin {
         attribution::of(&self.databases())
     }
 
-    /// Whether the store answers, so that requests can be served.
+    /// Whether the store can be read, and was found to be writable within the last few seconds, so that requests can be
+    /// served.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.services.store().changes().await?;
-        Ok(())
+        let store = self.services.store();
+        store.changes().await?;
+        self.services.write_trial().latest(store.as_ref()).await
     }
 }

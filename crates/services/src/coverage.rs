@@ -32,8 +32,8 @@ impl CountryCache {
 /// One cause for which hosts are not on the map, and what mends it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EmptyReason {
-    /// The cause, for programs: `no_hosts`, `no_database`, `jobs_waiting`, `jobs_paused`, `no_jobs`, `unlocated`,
-    /// `not_applicable`.
+    /// The cause, for programs: `no_hosts`, `no_database`, `jobs_waiting`, `jobs_paused`, `no_worker`, `no_jobs`,
+    /// `unlocated`, `not_applicable`.
     pub code: String,
     /// The cause, for people.
     pub sentence: String,
@@ -146,6 +146,7 @@ impl CoverageService {
         coverage: &Coverage,
         reasons: &mut Vec<EmptyReason>,
     ) -> Result<(), Error> {
+        let workers = self.services.workers().list().await?;
         for kind in self.services.jobs().kinds().await?.into_iter().filter(|kind| kind.served) {
             let (waiting, running) = (kind.counts.waiting(), kind.counts.running);
             let href = format!("/jobs?kind={}", kind.kind);
@@ -158,6 +159,12 @@ impl CoverageService {
                     "Resume on the jobs page",
                     &href,
                 ));
+            } else if waiting > 0 && !workers.iter().any(|worker| worker.takes(kind.kind)) {
+                let sentence = format!(
+                    "{waiting} {} jobs are queued, and no worker runs: start `hostatlas serve` or `hostatlas worker`.",
+                    kind.kind
+                );
+                reasons.push(EmptyReason::new("no_worker", waiting, sentence, "See the workers", "/workers"));
             } else if waiting + running > 0 {
                 let sentence = format!(
                     "{} {} jobs are queued; a worker takes them in turn.",

@@ -11,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::Services;
 
@@ -153,6 +153,9 @@ async fn poll(services: Services) {
     loop {
         match services.store().changes().await {
             Ok(changes) => {
+                if failing {
+                    info!("Live pages get news again");
+                }
                 failing = false;
                 let first = known.is_empty();
                 for change in changes {

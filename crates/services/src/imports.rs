@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_domain::{Import, ImportId, ImportReport, Page, ScanFormat, Undone};
+use hostatlas_domain::{Import, ImportId, ImportReport, ImportState, Page, ScanFormat, Undone};
 use hostatlas_store::StartImport;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::{
     group::{Seen, next_batch},
@@ -193,6 +194,7 @@ impl Run<'_> {
                 _ = tick.tick() => {
                     if let Some(writer) = &mut writer {
                         writer.look().await?;
+                        self.stay_known(writer).await;
                     }
                     self.tell(writer.as_ref(), true);
                     continue;
@@ -293,6 +295,14 @@ impl Run<'_> {
         }
     }
 
+    /// Says that the import goes on while nothing of it is written, or it would be taken for dead. Reading goes on without
+    /// the store, so a report that cannot be made ends nothing.
+    async fn stay_known(&self, writer: &mut Writer) {
+        if let Err(error) = writer.note_progress().await {
+            warn!(error = &error as &dyn std::error::Error, "How far the import is could not be noted");
+        }
+    }
+
     async fn start(&mut self, format: ScanFormat) -> Result<Writer, Error> {
         let params = StartImport { source: self.name.clone(), format };
         let id = self.services.store().import_start(params).await?;
@@ -304,8 +314,8 @@ impl Run<'_> {
     async fn end(&mut self, writer: &mut Writer, ending: Ending) -> Result<ImportReport, Error> {
         writer.settle().await?;
         writer.note_reader(ending.lines, ending.first_bad);
-        let complete = ending.failure.is_none();
-        let import = writer.finish(ending.truncated, complete).await?;
+        let state = if ending.failure.is_none() { ImportState::Done } else { ImportState::Interrupted };
+        let import = writer.finish(ending.truncated, state).await?;
         self.tell(Some(writer), true);
         match ending.failure {
             None => Ok(import.report),
@@ -327,7 +337,7 @@ impl Run<'_> {
             return Err(Error::Internal("the reader of an import broke down".into()));
         }
         writer.settle().await?;
-        let import = writer.finish(false, false).await?;
+        let import = writer.finish(false, ImportState::Interrupted).await?;
         let stored = import.report.hosts_seen;
         Err(Error::Interrupted {
             detail: format!(

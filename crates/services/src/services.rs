@@ -7,7 +7,9 @@ use tokio::sync::Notify;
 
 use crate::{
     Admin, CoverageService, Events, Geolocate, Hosts, Imports, Jobs, Map, Mmdb, Providers, Runs, Schedules,
-    Worker, WorkerOptions, Workers, clock,
+    Worker, WorkerOptions, Workers,
+    admin::WriteTrial,
+    clock,
     coverage::CountryCache,
     events::Hub,
     map::MapIndex,
@@ -67,6 +69,7 @@ struct Inner {
     schedules_asked: Notify,
     countries: CountryCache,
     comparison: LatestComparison,
+    write_trial: WriteTrial,
 }
 
 impl Services {
@@ -82,6 +85,7 @@ impl Services {
             schedules_asked: Notify::new(),
             countries: CountryCache::default(),
             comparison: LatestComparison::default(),
+            write_trial: WriteTrial::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -197,6 +201,10 @@ impl Services {
 
     pub(crate) fn countries(&self) -> &CountryCache {
         &self.inner.countries
+    }
+
+    pub(crate) fn write_trial(&self) -> &WriteTrial {
+        &self.inner.write_trial
     }
 
     /// The comparison of a database file that goes on in this process, or the last one.

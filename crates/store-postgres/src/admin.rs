@@ -11,7 +11,7 @@ use crate::{
     PostgresStore, check, copy,
     error::{corrupt, engine},
     jobs::KINDS,
-    providers, schema, tidy,
+    providers, schema, tidy, workers,
 };
 
 /// Every process has it: leases and their tokens keep workers apart.
@@ -38,6 +38,11 @@ impl AdminStore for PostgresStore {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         self.database.read(|_, now| Box::pin(async move { Ok(Timestamp::from_millis(now)) })).await
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        let tried = self.database.write(|connection, _| Box::pin(workers::try_write(connection)));
+        self.database.writing.wrote(tried.await)
     }
 
     async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use hostatlas_store::StoreError;
+use hostatlas_store::{StoreError, backend::Writing};
 use rand::Rng;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres,
@@ -46,6 +46,7 @@ pub(crate) struct Database {
     is_pooled: bool,
     /// Whether a session may hold statements of somebody else under the names of ours.
     forgets: bool,
+    pub(crate) writing: Arc<Writing>,
     /// For people, without the password.
     pub(crate) location: Arc<str>,
     /// For a session of our own behind the pool's back; behind a pooler it is one without settings.
@@ -97,7 +98,8 @@ impl Database {
         let listening = listening.map(|listening| settings(listening, false));
         let is_pooled = location.is_pooled;
         let (forgets, location) = (is_pooled && !translates, Arc::from(location.text.as_str()));
-        Self { pool, clock, is_pooled, forgets, location, options, listening }
+        let writing = Arc::default();
+        Self { pool, clock, is_pooled, forgets, writing, location, options, listening }
     }
 
     /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
@@ -132,6 +134,20 @@ impl Database {
     }
 
     async fn write_repeatedly<P, T, F>(
+        &self,
+        timeout: Duration,
+        params: P,
+        operation: F,
+    ) -> Result<T, StoreError>
+    where
+        P: Send + Sync,
+        T: Send,
+        F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
+    {
+        self.writing.tried(self.write_until_it_wins(timeout, params, operation).await)
+    }
+
+    async fn write_until_it_wins<P, T, F>(
         &self,
         timeout: Duration,
         params: P,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hostatlas_domain::{Mode, Run, RunId, RunState, Topic};
 use hostatlas_store::{
     RunProgress, RunStore, StoreError,
-    backend::{RunRow, run_interrupted_before},
+    backend::{RunRow, interrupted_before},
 };
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
@@ -48,7 +48,7 @@ async fn start(connection: &mut PgConnection, now: i64, mode: Mode, total: u64) 
         .map_err(engine)?;
     copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < $1")
-        .bind(run_interrupted_before(now))
+        .bind(interrupted_before(now))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;

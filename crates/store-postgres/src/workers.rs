@@ -20,9 +20,10 @@ use crate::{
 #[async_trait]
 impl WorkerStore for PostgresStore {
     async fn worker_report(&self, worker: ReportWorker) -> Result<(), StoreError> {
-        self.database
-            .write_with(worker, |connection, now, worker| Box::pin(report(connection, now, worker)))
-            .await
+        let reported = self
+            .database
+            .write_with(worker, |connection, now, worker| Box::pin(report(connection, now, worker)));
+        self.database.writing.wrote(reported.await)
     }
 
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError> {
@@ -148,6 +149,16 @@ async fn take(
     .await
     .map_err(engine)?;
     Ok(taken.rows_affected() == 1)
+}
+
+/// Writes a row of a name that no duty has, and removes it: the page that it stood on is written.
+pub(crate) async fn try_write(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO duty (name, worker, held_until) VALUES ('try_write', 0, 0) ON CONFLICT (name) DO NOTHING")
+        .execute(&mut *connection)
+        .await
+        .map_err(engine)?;
+    sqlx::query("DELETE FROM duty WHERE name = 'try_write'").execute(connection).await.map_err(engine)?;
+    Ok(())
 }
 
 async fn let_go(connection: &mut PgConnection, duty: Duty, worker: WorkerId) -> Result<(), StoreError> {

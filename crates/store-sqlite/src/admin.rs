@@ -9,9 +9,10 @@ use sqlx::SqliteConnection;
 
 use crate::{
     SqliteStore, backup, check, copy,
+    database::Size,
     error::{corrupt, engine},
     jobs::KINDS,
-    providers, schema, tidy,
+    providers, schema, tidy, workers,
 };
 
 #[async_trait]
@@ -32,6 +33,12 @@ impl AdminStore for SqliteStore {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(Timestamp::from_millis(self.database.now()))
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        let tried =
+            self.database.write(Size::Small, |connection, _| Box::pin(workers::try_write(connection)));
+        self.database.writing.wrote(tried.await)
     }
 
     async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use hostatlas_domain::Topic;
-use hostatlas_store::StoreError;
+use hostatlas_store::{StoreError, backend::Writing};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -38,6 +38,7 @@ pub(crate) struct Database {
     pub(crate) path: PathBuf,
     pub(crate) locks: Locks,
     pub(crate) readers: SqlitePool,
+    pub(crate) writing: Writing,
     clock: Arc<Clock>,
     small: mpsc::Sender<Box<dyn Command>>,
     bulk: mpsc::Sender<Box<dyn Command>>,
@@ -61,7 +62,8 @@ impl Database {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { path, locks, readers, clock, small, bulk, writer, stop } = parts;
         let (writer, stop) = (Mutex::new(Some(writer)), Mutex::new(Some(stop)));
-        Self { path, locks, readers, clock, small, bulk, writer, stop }
+        let writing = Writing::default();
+        Self { path, locks, readers, writing, clock, small, bulk, writer, stop }
     }
 
     /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
@@ -77,7 +79,7 @@ impl Database {
         let (reply, answer) = oneshot::channel();
         let queue = if size == Size::Small { &self.small } else { &self.bulk };
         queue.send(Box::new(Task::new(operation, reply))).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.writing.tried(answer.await.map_err(|_| closed())?)
     }
 
     /// Runs `operation` on the connection that writes, under the lock but outside any transaction.

@@ -2,10 +2,10 @@
 //! [`crate::undo`].
 
 use async_trait::async_trait;
-use hostatlas_domain::{
-    Cursor, Import, ImportId, ImportReport, ImportState, LineCounts, Page, Timestamp, Topic, Undone,
+use hostatlas_domain::{Cursor, Import, ImportId, ImportReport, LineCounts, Page, Timestamp, Topic, Undone};
+use hostatlas_store::{
+    FinishImport, ImportStore, RecordSightings, Recorded, StartImport, StoreError, backend::import_state,
 };
-use hostatlas_store::{FinishImport, ImportStore, RecordSightings, Recorded, StartImport, StoreError};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
@@ -51,12 +51,12 @@ impl ImportStore for SqliteStore {
     }
 
     async fn import_get(&self, id: ImportId) -> Result<Import, StoreError> {
-        self.database.read(move |connection, _| Box::pin(get(connection, id))).await
+        self.database.read(move |connection, now| Box::pin(get(connection, now, id))).await
     }
 
     async fn imports_list(&self, cursor: Option<Cursor>, limit: u32) -> Result<Page<Import>, StoreError> {
         let before = cursor.map_or(Ok(i64::MAX), |cursor| cursor.number(0))?;
-        self.database.read(move |connection, _| Box::pin(list(connection, before, limit))).await
+        self.database.read(move |connection, now| Box::pin(list(connection, now, before, limit))).await
     }
 }
 
@@ -89,8 +89,8 @@ async fn finish(
     let mut update = sqlx::query(
         "UPDATE import SET lines_ok = ?2, lines_repaired = ?3, lines_duplicate = ?4, lines_skipped = ?5,
              lines_bad = ?6, truncated = ?7, first_bad = ?8, reported_at = ?9,
-             finished_at = CASE WHEN ?10 THEN ?9 ELSE finished_at END,
-             state = CASE WHEN state = 0 AND ?10 THEN 1 ELSE state END
+             finished_at = CASE WHEN state = 0 AND ?10 <> 0 THEN ?9 ELSE finished_at END,
+             state = CASE WHEN state = 0 THEN ?10 ELSE state END
          WHERE id = ?1",
     )
     .bind(params.id.0);
@@ -101,21 +101,22 @@ async fn finish(
         .bind(params.truncated)
         .bind(first_bad)
         .bind(now)
-        .bind(params.done)
+        .bind(params.state.number())
         .execute(&mut *connection)
         .await
         .map_err(engine)?;
     touch(connection, &[Topic::Imports]).await?;
-    get(connection, params.id).await
+    get(connection, now, params.id).await
 }
 
-async fn get(connection: &mut SqliteConnection, id: ImportId) -> Result<Import, StoreError> {
+async fn get(connection: &mut SqliteConnection, now: i64, id: ImportId) -> Result<Import, StoreError> {
     let row = sqlx::query("SELECT * FROM import WHERE id = ?1").bind(id.0).fetch_optional(connection).await;
-    row.map_err(engine)?.as_ref().map_or(Err(StoreError::UnknownImport(id)), read)
+    row.map_err(engine)?.map_or(Err(StoreError::UnknownImport(id)), |row| read(&row, now))
 }
 
 async fn list(
     connection: &mut SqliteConnection,
+    now: i64,
     before: i64,
     limit: u32,
 ) -> Result<Page<Import>, StoreError> {
@@ -126,7 +127,7 @@ async fn list(
         .fetch_all(connection)
         .await
         .map_err(engine)?;
-    let mut items: Vec<Import> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let mut items: Vec<Import> = rows.iter().map(|row| read(row, now)).collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let last = items.last().filter(|_| more);
@@ -134,7 +135,7 @@ async fn list(
     Ok(Page { items, next_cursor })
 }
 
-fn read(row: &SqliteRow) -> Result<Import, StoreError> {
+fn read(row: &SqliteRow, now: i64) -> Result<Import, StoreError> {
     let count = |name: &str| -> Result<u64, StoreError> {
         let count: i64 = row.try_get(name).map_err(engine)?;
         u64::try_from(count).map_err(|_| corrupt("a negative count"))
@@ -143,9 +144,11 @@ fn read(row: &SqliteRow) -> Result<Import, StoreError> {
     let first_bad: String = row.try_get("first_bad").map_err(engine)?;
     let finished_at: Option<i64> = row.try_get("finished_at").map_err(engine)?;
     let state: u8 = row.try_get("state").map_err(engine)?;
+    let reported_at = row.try_get("reported_at").map_err(engine)?;
+    let (state, finished_at) = import_state(state, reported_at, finished_at, now)?;
     Ok(Import {
         source: row.try_get("source").map_err(engine)?,
-        state: ImportState::from_number(state).ok_or_else(|| corrupt("an import state"))?,
+        state,
         started_at: Timestamp::from_millis(row.try_get("started_at").map_err(engine)?),
         finished_at: finished_at.map(Timestamp::from_millis),
         report: ImportReport {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hostatlas_domain::{Mode, Run, RunId, RunState, Topic};
 use hostatlas_store::{
     RunProgress, RunStore, StoreError,
-    backend::{RunRow, run_interrupted_before},
+    backend::{RunRow, interrupted_before},
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -49,7 +49,7 @@ async fn start(
 ) -> Result<RunId, StoreError> {
     copy::refuse_half(connection).await?;
     sqlx::query("UPDATE run SET state = 3, finished_at = reported_at WHERE state = 0 AND reported_at < ?1")
-        .bind(run_interrupted_before(now))
+        .bind(interrupted_before(now))
         .execute(&mut *connection)
         .await
         .map_err(engine)?;

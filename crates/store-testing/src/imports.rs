@@ -161,12 +161,37 @@ pub async fn an_import_reports_its_progress_and_end(test: &TestStore) {
     let id = start(&**test).await;
     record_in(&**test, id, &[open("8.8.8.8", 53)]).await;
     let lines = LineCounts { ok: 1, duplicate: 2, ..LineCounts::default() };
-    let end = FinishImport { id, lines, truncated: true, first_bad: Vec::new(), done: true };
+    let end = FinishImport { id, lines, truncated: true, first_bad: Vec::new(), state: ImportState::Done };
     let import = test.import_finish(end).await.expect("finished");
     assert_eq!((import.state, import.report.lines, import.report.hosts_new), (ImportState::Done, lines, 1));
     assert!(import.report.truncated && import.finished_at.is_some());
     let listed = test.imports_list(None, 10).await.expect("a list");
     assert_eq!(listed.items, [import]);
+}
+
+/// An import that says nothing has no process any more; one that reports again goes on.
+pub async fn a_silent_import_is_interrupted(test: &TestStore) {
+    let id = start(&**test).await;
+    let state = async || test.import_get(id).await.expect("an import").state;
+    let report = |state| FinishImport {
+        id,
+        lines: LineCounts::default(),
+        truncated: false,
+        first_bad: Vec::new(),
+        state,
+    };
+    (test.advance)(SECOND * 9);
+    assert_eq!(state().await, ImportState::Running);
+    (test.advance)(SECOND * 2);
+    let silent = test.imports_list(None, 10).await.expect("a list").items.remove(0);
+    assert_eq!((silent.state, silent.finished_at), (ImportState::Interrupted, Some(silent.started_at)));
+    test.import_finish(report(ImportState::Running)).await.expect("reported");
+    assert_eq!(state().await, ImportState::Running);
+    test.import_finish(report(ImportState::Interrupted)).await.expect("reported");
+    assert_eq!(state().await, ImportState::Interrupted);
+    // It has ended: what comes late changes nothing.
+    test.import_finish(report(ImportState::Done)).await.expect("reported");
+    assert_eq!(state().await, ImportState::Interrupted);
 }
 
 /// Batches that share no host come to the same in any order, and also while others import the same hosts.

@@ -80,6 +80,7 @@ macro_rules! conformance {
             imports_are_undone_in_any_order,
             undo_of_a_located_import_leaves_counters_true,
             an_import_reports_its_progress_and_end,
+            a_silent_import_is_interrupted,
             batches_of_one_import_may_be_recorded_at_once,
         );
         $crate::conformance!(@cases $open, hosts:

@@ -68,6 +68,10 @@ pub trait AdminStore: Send + Sync {
     /// such a moment was, and when a rule of the calendar comes next, is counted from this one.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 
+    /// Writes something, as durably as everything else, and takes it away again: whether a write works is known only
+    /// once one was tried.
+    async fn try_write(&self) -> Result<(), StoreError>;
+
     /// How many jobs wait whose kind only a newer version knows. Nobody else counts or lists them.
     async fn jobs_of_newer_kinds(&self) -> Result<u64, StoreError>;
 

@@ -12,10 +12,12 @@ mod runs;
 mod schedules;
 mod selected;
 mod services;
+mod silence;
 mod special;
 mod wait;
 mod windows;
 mod workers;
+mod writing;
 
 pub use copy_key::{copy_key, copy_key_text};
 pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before};
@@ -24,14 +26,16 @@ pub use known::{Answer, Caches, KnownPlace, Learned};
 pub use pattern::escape_like;
 pub use place::PlaceRow;
 pub use resolving::{Answers, Resolving};
-pub use runs::{RunRow, run_interrupted_before};
+pub use runs::RunRow;
 pub use schedules::ScheduleRow;
 pub use selected::next_selected;
 pub use services::{KnownService, WrittenService, speaks_tls, write_service};
+pub use silence::{import_state, interrupted_before};
 pub use special::{SpecialHost, SpecialOutcome};
 pub use wait::Wait;
 pub use windows::{spent_text, stored_window};
 pub use workers::{WorkerTexts, worker_forgotten_at, worker_kinds, worker_running, worker_state};
+pub use writing::Writing;
 
 use crate::StoreError;
 

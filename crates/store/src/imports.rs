@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, BadLine, Cursor, DuePolicy, Import, ImportId, LineCounts, Page, PortNumber, Protocol,
-    ScanFormat, Scope, Timestamp, Undone,
+    Address, BadLine, Cursor, DuePolicy, Import, ImportId, ImportState, LineCounts, Page, PortNumber,
+    Protocol, ScanFormat, Scope, Timestamp, Undone,
 };
 
 use crate::StoreError;
@@ -90,8 +90,8 @@ pub struct FinishImport {
     pub truncated: bool,
     /// The first bad records, at most ten.
     pub first_bad: Vec<BadLine>,
-    /// Whether the input has ended. Otherwise this only notes progress.
-    pub done: bool,
+    /// `Running` while it goes on; `Done` or `Interrupted` ends it.
+    pub state: ImportState,
 }
 
 /// Reading scan output into the store.
@@ -119,16 +119,18 @@ pub trait ImportStore: Send + Sync {
         1
     }
 
-    /// Notes how far an import is; hosts, services and jobs are counted by [`ImportStore::sightings_record`] itself.
+    /// Notes how far an import is, at least every two seconds while it goes on; hosts, services and jobs are counted by
+    /// [`ImportStore::sightings_record`] itself. One that has ended, or was undone, keeps its state.
     async fn import_finish(&self, params: FinishImport) -> Result<Import, StoreError>;
 
     /// Removes hosts and services that only this import brought, with their jobs; what another import has also seen
     /// stays. A host that a third, undone import shared may stay: in doubt nothing is lost.
     async fn import_undo(&self, id: ImportId) -> Result<Undone, StoreError>;
 
-    /// One import. [`StoreError::UnknownImport`] if there is none.
+    /// One import; it is shown as interrupted when it has not reported for ten seconds. [`StoreError::UnknownImport`] if
+    /// there is none.
     async fn import_get(&self, id: ImportId) -> Result<Import, StoreError>;
 
-    /// Imports, newest first.
+    /// Imports, newest first, each as [`ImportStore::import_get`] shows it.
     async fn imports_list(&self, cursor: Option<Cursor>, limit: u32) -> Result<Page<Import>, StoreError>;
 }

@@ -40,6 +40,13 @@ impl Database {
         }
     }
 
+    /// Whether it is a file that the first import makes: it is not there, and the folder is.
+    pub fn is_yet_to_be_made(&self) -> bool {
+        let Self::File(file) = self else { return false };
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        !file.exists() && folder.is_dir()
+    }
+
     /// Whether it is on a server.
     pub const fn is_server(&self) -> bool {
         matches!(self, Self::Server(_))

@@ -252,11 +252,18 @@ fn a_postgresql_address() {
         format!("postgres://me@{nobody}/atlas?password=secret"),
         format!("postgres://me:secret@{nobody}/atlas?poler=secret"),
     ] {
-        for command in [&["stats", "coverage"][..], &["db", "status"], &["db", "migrate"], &["doctor"]] {
+        for command in [&["stats", "coverage"][..], &["db", "status"], &["db", "migrate"]] {
             let ended = installation.run(&[command, &["--database-url", &url]].concat());
             assert_refused(&ended, 1, "cannot open the database `postgres://");
             assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
         }
+        // The doctor says what it can without the database.
+        let doctor = installation.run(&["doctor", "--database-url", &url]);
+        assert_eq!(doctor.code, Some(1), "{doctor:?}");
+        let findings = doctor.json()["findings"].to_string();
+        assert!(findings.contains("cannot open the database `postgres://"), "{findings}");
+        assert!(findings.contains("mmdb/city.mmdb"), "{findings}");
+        assert!(!format!("{doctor:?}").contains("secret"), "{doctor:?}");
         let shown = installation.run(&["config", "show", "--database-url", &url]);
         assert!(shown.stdout.contains("postgres://") && !shown.stdout.contains("secret"), "{}", shown.stdout);
     }

@@ -49,26 +49,6 @@ fn the_database_is_made_checked_and_described() {
 }
 
 #[test]
-fn the_doctor_says_what_to_do_next() {
-    let installation = Installation::without_databases();
-    assert_eq!(installation.run(&["db", "migrate"]).code, Some(0));
-    let ended = installation.run(&["doctor", "--json"]);
-    let report = ended.json();
-    let find = |subject: &str| {
-        let findings = report["findings"].as_array().expect("findings").iter();
-        findings
-            .filter(|finding| finding["subject"] == subject)
-            .map(|finding| finding["severity"].clone())
-            .next()
-    };
-    assert_eq!(
-        (find("database"), find("places"), find("hosts")),
-        (Some("ok".into()), Some("warning".into()), Some("note".into()))
-    );
-    assert_eq!(ended.code, Some(0));
-}
-
-#[test]
 fn help_and_version_are_answered() {
     let installation = Installation::new();
     for arguments in [&["--help"][..], &["import", "--help"], &["--version"], &["help", "jobs"]] {

@@ -1,13 +1,14 @@
 use std::{
     io::{BufRead, BufReader, Write},
-    process::Stdio,
+    process::{Command, Stdio},
+    time::Instant,
 };
 
 use serde_json::json;
 
 use crate::{
     shown,
-    support::{Installation, SCAN, repository},
+    support::{Installation, PATIENCE, SCAN, repository},
 };
 
 #[test]
@@ -94,4 +95,68 @@ fn imports_are_listed() {
     let list =
         installation.run(&["import", "list", "--fields", "id,source,state,format,hosts_new,lines.bad"]);
     insta::assert_snapshot!("import_list", shown(&list));
+}
+
+/// The latest import, once there is one that `accepts`.
+fn latest(installation: &Installation, accepts: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let listed = installation.run(&["import", "list", "--json"]);
+        if listed.code == Some(0)
+            && let Some(import) = listed.json().get(0).filter(|import| accepts(import))
+        {
+            return import.clone();
+        }
+        assert!(Instant::now() < deadline, "{listed:?}");
+    }
+}
+
+/// An import whose input has begun and does not end; dropping the pipe ends it.
+fn endless(installation: &Installation) -> (std::process::Child, std::process::ChildStdin) {
+    let mut child = installation.command(&["import", "-"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // More than what is looked at to recognise it.
+    let lines = "open tcp 80 8.8.8.8 1795434087\n".repeat(20_000);
+    pipe.write_all(format!("#masscan\n{lines}").as_bytes()).expect("written");
+    pipe.flush().expect("flushed");
+    (child, pipe)
+}
+
+fn signal(child: &std::process::Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+#[test]
+fn an_import_that_is_stopped_is_interrupted_at_once() {
+    let installation = Installation::new();
+    let (mut child, _pipe) = endless(&installation);
+    assert_eq!(latest(&installation, |_| true)["state"], "running");
+    signal(&child, "-TERM");
+    child.wait().expect("it ends");
+    let import = latest(&installation, |_| true);
+    assert_eq!(import["state"], "interrupted", "{import}");
+    assert!(import["finished_at"].is_string(), "{import}");
+}
+
+/// While it only reads it is still heard of: otherwise it would be taken for dead after ten seconds.
+#[test]
+fn an_import_whose_process_is_killed_is_interrupted_once_it_is_silent() {
+    let installation = Installation::new();
+    let (mut child, _pipe) = endless(&installation);
+    latest(&installation, |_| true);
+    let began = Instant::now();
+    let running = latest(&installation, |import| {
+        assert_eq!(import["state"], "running", "{import}");
+        began.elapsed().as_secs() >= 11
+    });
+    assert_eq!(running["finished_at"], json!(null), "{running}");
+    signal(&child, "-KILL");
+    child.wait().expect("it ends");
+    let import = latest(&installation, |import| import["state"] != "running");
+    assert_eq!(import["state"], "interrupted", "{import}");
+    let server = installation.serve_with(&["--no-worker"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let shown = runtime.block_on(crate::support::get_json(&server, "/api/v1/imports/1"));
+    assert_eq!(shown["state"], "interrupted", "{shown}");
 }

@@ -252,6 +252,10 @@ impl Server {
         Self { child, address, said }
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to standard error so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("not poisoned").clone()

@@ -6,6 +6,7 @@ mod support;
 mod coverage;
 mod databases;
 mod events;
+mod full_disk;
 mod hosts;
 mod imports;
 mod jobs;

@@ -1,18 +1,19 @@
 //! What is wrong with an installation, and what to do about it.
 
+mod parts;
+
 use std::time::Duration;
 
 use hostatlas_domain::{
-    BreakerState, Coverage, ProviderName, ProviderStatus, ScheduleOutcome, UnlocatedReason, WorkerState,
+    BreakerState, Coverage, ProviderStatus, ScheduleOutcome, UnlocatedReason, WorkerState,
 };
-use hostatlas_geolocation::DatabaseStatus;
-use hostatlas_store::SchemaStatus;
+use hostatlas_store::{SchemaStatus, StoreError};
 
 use super::Admin;
-use crate::{Error, locator::places_remedy};
+use crate::Error;
 
-/// A database older than this gets a note: places move by a few percent a month.
-const OLD_DATABASE: Duration = Duration::from_hours(45 * 24);
+/// How long a write that is tried may take: as long as it waits for those of other processes, and a little more.
+const WRITE_PATIENCE: Duration = Duration::from_secs(12);
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -33,7 +34,7 @@ pub enum Severity {
 pub struct DoctorFinding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked at: `database`, `places`, `providers`, `jobs`, `workers`, `schedules`,
+    /// What was looked at: `configuration`, `database`, `places`, `providers`, `jobs`, `workers`, `schedules`,
     /// `hosts`.
     pub subject: String,
     /// What was found.
@@ -66,9 +67,8 @@ impl Admin {
     pub async fn doctor(&self) -> Result<DoctorReport, Error> {
         let mut report = DoctorReport::default();
         add_schema(&mut report, &self.schema_status().await?);
-        if self.services.config().providers.contains(&ProviderName::Mmdb) {
-            self.add_files(&mut report);
-        }
+        self.add_writing(&mut report).await;
+        parts::add_files(&mut report, self.services.locator(), self.services.config(), self.services.now());
         self.add_providers(&mut report).await?;
         self.add_jobs(&mut report).await?;
         self.add_workers(&mut report).await?;
@@ -78,71 +78,33 @@ impl Admin {
         Ok(report)
     }
 
-    fn add_files(&self, report: &mut DoctorReport) {
-        let files = self.databases();
-        for file in &files {
-            self.add_file(report, file);
-        }
-        // An online provider may do without.
-        if self.services.locator().database_build().is_some() || self.services.locator().has_online() {
-            return;
-        }
-        let detail = "no database of places is in use: hosts cannot be located".to_owned();
-        report.add(Severity::Warning, "places", detail, Some(&places_remedy(self.services.locator())));
-    }
-
-    fn add_file(&self, report: &mut DoctorReport, file: &DatabaseStatus) {
-        let name = file.path.display();
-        if let Some(problem) = &file.problem {
-            let severity = if file.in_use { Severity::Warning } else { Severity::Error };
-            let used = if file.in_use { "; the version before it is still in use" } else { "" };
-            report.add(severity, "places", format!("{problem}{used}"), Some(&problem.remedy));
-            return;
-        }
-        if !file.in_use {
-            report.add(Severity::Note, "places", format!("`{name}` is not in use"), None);
-            return;
-        }
-        let age = file.database_build.map(|build| self.services.now().since(build));
-        let kind = file.database_type.as_deref().unwrap_or("unnamed type");
-        let detail = match file.database_build.zip(age) {
-            Some((build, age)) => {
-                format!(
-                    "`{name}` ({kind}) was built {}, {} days ago",
-                    build.to_date(),
-                    age.as_secs() / 86_400
-                )
+    /// Tries a write: a full disk lets everything be read.
+    async fn add_writing(&self, report: &mut DoctorReport) {
+        let store = self.services.store().clone();
+        let error = match tokio::time::timeout(WRITE_PATIENCE, store.try_write()).await {
+            Ok(Ok(())) => {
+                report.add(Severity::Ok, "database", "a write was tried, and works".to_owned(), None);
+                return;
             }
-            None => format!("`{name}` ({kind}) does not say when it was built"),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::TookTooLong { what: "a write that was tried did not end" },
         };
-        if age.is_some_and(|age| age > OLD_DATABASE) {
-            let remedy = Some("replace it by a newer one (by rename): it is taken up while the server runs");
-            report.add(Severity::Note, "places", detail, remedy);
-        } else {
-            report.add(Severity::Ok, "places", detail, None);
-        }
+        let passes = matches!(error, StoreError::Busy);
+        let severity = if passes { Severity::Warning } else { Severity::Error };
+        let error = Error::from(error);
+        report.add(severity, "database", format!("a write was tried: {error}"), error.hint().as_deref());
     }
 
     /// Who sees addresses, who does so in clear text, and who is not asked although it is configured.
     async fn add_providers(&self, report: &mut DoctorReport) -> Result<(), Error> {
-        for problem in &self.services.config().provider_problems {
-            report.add(Severity::Error, "providers", problem.detail.clone(), Some(&problem.remedy));
-        }
+        parts::add_problems(report, self.services.config());
         let problems = &self.services.config().provider_problems;
         let known = |name: &str| problems.iter().any(|problem| problem.provider.name() == name);
         let statuses = self.services.providers().list().await?;
         for status in statuses.iter().filter(|status| status.enabled && !known(&status.name)) {
             let Some(host) = &status.third_party else { continue };
-            let sent = format!("{} addresses so far", status.addresses_sent);
-            let name = &status.name;
-            if status.clear_text {
-                let detail = format!("`{name}` sends addresses to {host} in clear text ({sent})");
-                let remedy = "whoever is on the way can read them: use a provider or plan that takes https";
-                report.add(Severity::Warning, "providers", detail, Some(remedy));
-            } else {
-                let detail = format!("`{name}` sends addresses to {host} ({sent})");
-                report.add(Severity::Note, "providers", detail, None);
-            }
+            let sent = format!(" ({} addresses so far)", status.addresses_sent);
+            parts::add_third_party(report, &status.name, host, status.clear_text, &sent);
             add_state(report, status);
         }
         Ok(())
@@ -150,8 +112,10 @@ impl Admin {
 
     async fn add_jobs(&self, report: &mut DoctorReport) -> Result<(), Error> {
         let before = report.findings.len();
+        let workers = self.services.workers().list().await?;
         for kind in self.services.jobs().kinds().await? {
             let waiting = kind.counts.waiting();
+            let is_taken = workers.iter().any(|worker| worker.takes(kind.kind));
             if kind.paused_at.is_some() {
                 let remedy = format!("run `hostatlas jobs resume {}`", kind.kind);
                 let detail = format!("`{}` is paused, {waiting} jobs wait", kind.kind);
@@ -165,9 +129,14 @@ impl Admin {
                     detail,
                     Some("they run once a version serves them, or cancel them"),
                 );
+            } else if waiting > 0 && !is_taken {
+                let detail =
+                    format!("{waiting} `{}` jobs wait, and no worker runs that takes them", kind.kind);
+                let remedy = Some("start `hostatlas serve`, or `hostatlas worker`");
+                report.add(Severity::Warning, "jobs", detail, remedy);
             } else if waiting > 0 {
                 let detail = format!("{waiting} `{}` jobs wait", kind.kind);
-                let remedy = Some("a running `hostatlas serve` or `hostatlas worker` takes them in turn");
+                let remedy = Some("a worker takes them in turn: `hostatlas workers` shows who runs");
                 report.add(Severity::Note, "jobs", detail, remedy);
             }
             if kind.counts.discarded > 0 {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hostatlas_domain::{BadLine, Import, ImportId, LineCounts};
+use hostatlas_domain::{BadLine, Import, ImportId, ImportState, LineCounts};
 use hostatlas_store::{FinishImport, RecordSightings, Recorded};
 use tokio::time::Instant;
 use tracing::{Instrument, debug};
@@ -170,13 +170,13 @@ impl Writer {
         if self.noted.elapsed() < NOTE_INTERVAL {
             return Ok(());
         }
-        self.finish(false, false).await.map(drop)
+        self.finish(false, ImportState::Running).await.map(drop)
     }
 
-    /// Brings the import's row up to date; `done` if the input has ended.
-    pub(super) async fn finish(&mut self, truncated: bool, done: bool) -> Result<Import, Error> {
+    /// Brings the import's row up to date.
+    pub(super) async fn finish(&mut self, truncated: bool, state: ImportState) -> Result<Import, Error> {
         self.noted = Instant::now();
-        if done {
+        if state == ImportState::Done {
             // Others wait for the longest of them; `make bench` reads this.
             let (transactions, slowest_ms) = (self.transactions, self.slowest.as_secs_f64() * 1_000.0);
             debug!(transactions, slowest_ms, "Import {} is written", self.id.0);
@@ -186,7 +186,7 @@ impl Writer {
             lines: self.lines,
             truncated,
             first_bad: self.first_bad.clone(),
-            done,
+            state,
         };
         Ok(self.services.store().import_finish(params).await?)
     }

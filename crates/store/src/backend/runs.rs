@@ -2,17 +2,8 @@
 
 use hostatlas_domain::{GeolocateSummary, Run, RunId, RunState, Timestamp};
 
-use super::corrupt;
+use super::{corrupt, interrupted_before};
 use crate::StoreError;
-
-/// After so long without a report a run's process is taken for dead: five reports that did not come.
-const SILENCE_MILLIS: i64 = 10_000;
-
-/// A run that goes on and reported last before this time is interrupted at `now`; both in ms since 1970.
-#[must_use]
-pub fn run_interrupted_before(now: i64) -> i64 {
-    now.saturating_sub(SILENCE_MILLIS)
-}
 
 /// The columns of a run. Times are in ms since 1970.
 #[derive(Clone, Debug)]
@@ -93,7 +84,7 @@ impl RunRow {
     /// Its state at `now`, and when it ended. Nobody writes the end of a run whose process died: it is the last report.
     fn ended(&self, now: i64) -> Result<(RunState, Option<i64>), StoreError> {
         let state = RunState::from_number(self.state).ok_or_else(|| corrupt("a state of a run"))?;
-        if state == RunState::Running && self.reported_at < run_interrupted_before(now) {
+        if state == RunState::Running && self.reported_at < interrupted_before(now) {
             Ok((RunState::Interrupted, Some(self.reported_at)))
         } else {
             Ok((state, self.finished_at))

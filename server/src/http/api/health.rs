@@ -13,10 +13,10 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The database answers, too.
+/// The database can be read, and a write was tried within the last three seconds and worked.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "ready", body = str),
-    (status = 503, description = "the database does not answer", body = hostatlas_domain::Problem, content_type = "application/problem+json"),
+    (status = 503, description = "the database cannot be read or written", body = hostatlas_domain::Problem, content_type = "application/problem+json"),
 ))]
 pub async fn ready(State(services): State<Services>) -> Result<&'static str, Refusal> {
     services.admin().ready().await?;
