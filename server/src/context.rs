@@ -72,6 +72,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The providers of the configuration that can be asked, apart from any database of hosts.
+    pub fn locator_alone(&self) -> Locator {
+        self.make_locator(None).locator
+    }
+
     /// The use cases over the configured database, opened the first time. Fails if a configured provider cannot be
     /// asked.
     pub async fn services(&self, opening: impl Into<Opening>) -> Result<Services, Failure> {

@@ -66,7 +66,7 @@ async fn run(context: &Context<'_>, command: Command) -> Result<Exit, Failure> {
         Command::Schedules(arguments) => commands::schedules::run(context, arguments).await,
         Command::Stats(action) => commands::stats::run(context, action).await,
         Command::Doctor => commands::doctor::run(context).await,
-        Command::Config(action) => commands::config::run(context, &action),
+        Command::Config(action) => commands::config::run(context, &action).await,
         Command::Mmdb(action) => commands::mmdb::run(context, action).await,
         Command::Db(action) => commands::db::run(context, action).await,
     };

@@ -5,6 +5,7 @@
 
 #![expect(missing_docs, reason = "the macro makes a struct of each function's arguments")]
 
+pub mod attributions;
 pub mod coverage;
 pub mod databases;
 pub mod hosts;

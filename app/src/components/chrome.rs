@@ -1,8 +1,12 @@
+use hostatlas_domain::Attribution;
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use super::{Icon, ShortcutsDialog};
-use crate::islands::{LiveChip, LivePage, Shortcuts, ThemeToggle};
+use crate::{
+    api::attributions::list_attributions,
+    islands::{LiveChip, LivePage, Shortcuts, ThemeToggle},
+};
 
 /// Which part of the program a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +119,36 @@ pub fn Live(
     }
 }
 
-/// Who the data comes from.
+/// Whose data is shown, as its licences ask; nothing where none does. It fetches by itself because every page has it.
 #[component]
-pub fn Attribution() -> impl IntoView {
+pub fn Attributions() -> impl IntoView {
+    Suspend::new(async move {
+        // A page that cannot read the database says so itself.
+        let attributions = list_attributions().await.unwrap_or_default();
+        attributions.into_iter().map(|attribution| view! { <Credit attribution /> }).collect_view()
+    })
+}
+
+/// The words of one licence, with its links.
+#[component]
+fn Credit(attribution: Attribution) -> impl IntoView {
+    let Attribution { text, url, license, license_url, sources } = attribution;
+    let license = license.zip(license_url).map(|(name, url)| {
+        view! {
+            " ("
+            <a href=url rel="license noreferrer">
+                {name}
+            </a>
+            ")"
+        }
+    });
     view! {
-        <a href="https://db-ip.com" rel="noreferrer">
-            "IP Geolocation by DB-IP"
-        </a>
+        <span class="credit" title=sources.join(", ")>
+            <a href=url rel="noreferrer">
+                {text}
+            </a>
+            {license}
+        </span>
     }
 }
 
@@ -150,9 +177,7 @@ pub fn Chrome(
         </main>
         <footer class="foot">
             <span>"hostatlas " {env!("CARGO_PKG_VERSION")}</span>
-            <span>
-                <Attribution />
-            </span>
+            <Attributions />
             <span>"Base map: Natural Earth"</span>
             <span class="push">"Times in UTC"</span>
         </footer>

@@ -49,7 +49,7 @@ pub use self::{
     answers::{AnswersTable, Says, disagreement, took},
     badge::{Badge, JobBadge, LocationBadge, job_signs},
     card::Card,
-    chrome::{Attribution, Chrome, Live, Tab, TopBar},
+    chrome::{Attributions, Chrome, Live, Tab, TopBar},
     controls::{Command, GeolocateControls, PlaceControls, RunCard},
     cost::{cost_words, costs_words, left},
     coverage_bar::{CoverageBar, CoverageKeys},

@@ -10,7 +10,7 @@ use crate::{
     ApiError,
     api::{authorize, services},
     components::{
-        Attribution, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
+        Attributions, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
         TopBar, costs_words,
     },
     format::{address, compact, grouped, percent},
@@ -183,8 +183,8 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
             <CoverageBar coverage=coverage.clone() height=10 />
             <CoverageKeys coverage />
             <span class="attrib">
-                <Attribution />
-                " · Natural Earth"
+                <Attributions />
+                <span class="credit">"Natural Earth"</span>
             </span>
         </section>
     }

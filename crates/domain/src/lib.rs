@@ -4,6 +4,7 @@
 //! The words are those of `docs/ARCHITECTURE.md`.
 
 mod address;
+mod attribution;
 mod country;
 mod coverage;
 mod database;
@@ -33,6 +34,7 @@ mod timestamp;
 mod worker;
 
 pub use address::{Address, InvalidAddress};
+pub use attribution::Attribution;
 pub use country::{CountryCode, InvalidCountryCode};
 pub use coverage::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
 pub use database::{CandidateComparison, CandidateDatabase, ComparisonState, Databases, InstalledDatabase};

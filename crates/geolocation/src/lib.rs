@@ -68,6 +68,7 @@
 //! Dropping the future of a lookup ends its calls; nothing runs on behind it.
 
 mod country_centre;
+mod credit;
 mod locator;
 mod lookup;
 pub mod mmdb;
@@ -76,6 +77,7 @@ mod provider;
 mod sites;
 
 pub use country_centre::country_centre;
+pub use credit::{Credit, License, database_credit};
 pub use locator::{LocateOptions, Locator, LocatorBuilder};
 pub use lookup::Lookup;
 pub use mmdb::{AddressFamilies, DatabaseStatus, MmdbConfig, MmdbSet, Problem, ReloadOutcome, Role};

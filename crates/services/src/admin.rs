@@ -2,13 +2,13 @@ mod attribution;
 mod doctor;
 mod trial;
 
-use hostatlas_domain::Timestamp;
+use hostatlas_domain::{Attribution, Timestamp};
 use hostatlas_geolocation::DatabaseStatus;
 use hostatlas_store::{CheckReport, SchemaStatus};
 
 pub(crate) use self::trial::WriteTrial;
 pub use self::{
-    attribution::Attribution,
+    attribution::attributions,
     doctor::{DoctorFinding, DoctorReport, Severity},
 };
 use crate::{Error, Permission, Services};
@@ -45,9 +45,10 @@ impl Admin {
         self.services.locator().databases()
     }
 
-    /// Whose data the map shows: the base map, then each database in use whose maker is known.
-    pub fn attributions(&self) -> Vec<Attribution> {
-        attribution::of(&self.databases())
+    /// Whose data is shown, in the words that its licences ask for; the base map, which asks for none, is left out.
+    pub async fn attributions(&self) -> Result<Vec<Attribution>, Error> {
+        let coverage = self.services.coverage().get().await?;
+        Ok(attributions(self.services.locator(), &coverage))
     }
 
     /// Whether the store can be read, and was found to be writable within the last few seconds, so that requests can be

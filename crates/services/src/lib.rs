@@ -29,7 +29,7 @@ mod sites;
 mod worker;
 mod workers;
 
-pub use admin::{Admin, Attribution, DoctorFinding, DoctorReport, Severity};
+pub use admin::{Admin, DoctorFinding, DoctorReport, Severity, attributions};
 pub use authorize::Permission;
 pub use clock::now;
 pub use copy::{CopiedTable, CopyPhase, CopyReport, CopyRequest, CopySource, CopyStep, copy};
@@ -57,6 +57,6 @@ pub use hostatlas_geolocation::{
 };
 pub use hostatlas_queue::HEARTBEAT;
 pub use hostatlas_store::{
-    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, OpenMode, SchemaStatus, Store, StoreError,
-    WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
+    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, OpenMode, SchemaStatus, Store,
+    StoreError, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
 };

@@ -210,6 +210,11 @@ async fn export(
     }
     if let Some(list) = list {
         list.finish("no host matches")?;
+        printer.flush()?;
+        // On standard error, so that whoever reads the file finds data alone in it.
+        for attribution in services.admin().attributions().await? {
+            printer.note(&format!("attribution: {attribution}"));
+        }
     }
     printer.flush()?;
     Ok(Exit::Done)

@@ -4,8 +4,8 @@ use utoipa::OpenApi;
 use super::{
     AppState,
     api::{
-        coverage, databases, events, export, health, hosts, imports, jobs, map, places, providers, runs,
-        schedules, workers,
+        attributions, coverage, databases, events, export, health, hosts, imports, jobs, map, places,
+        providers, runs, schedules, workers,
     },
 };
 
@@ -38,6 +38,7 @@ use super::{
         runs::show,
         runs::cancel,
         map::answer,
+        attributions::list,
         coverage::show,
         coverage::recent,
         coverage::countries,

@@ -63,7 +63,7 @@ impl Installation {
         let installation = Self::without_databases();
         let mmdb = installation.path("mmdb");
         fs::create_dir(&mmdb).expect("a folder");
-        fs::write(mmdb.join("city.mmdb"), city_database()).expect("a file");
+        fs::write(mmdb.join("city.mmdb"), city_database("Test-City")).expect("a file");
         fs::write(mmdb.join("asn.mmdb"), asn_database()).expect("a file");
         installation
     }
@@ -381,8 +381,9 @@ fn built() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }
 
-fn city_database() -> Vec<u8> {
-    let mut writer = Writer::builder("Test-City").ip_version(IpVersion::V6).build_epoch(built()).build();
+/// London, Mountain View and Dublin, in a database of this type.
+pub fn city_database(database_type: &str) -> Vec<u8> {
+    let mut writer = Writer::builder(database_type).ip_version(IpVersion::V6).build_epoch(built()).build();
     let ranges = [
         ("193.61.0.0/16", city("London", "GB", "United Kingdom", 51.5085, -0.12574)),
         ("8.8.8.0/24", city("Mountain View", "US", "United States", 37.4223, -122.085)),

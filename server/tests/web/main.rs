@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attributions;
 mod coverage;
 mod databases;
 mod events;

@@ -2,7 +2,7 @@ use hostatlas_domain::{Address, Limit, Observation, Precision, ProviderName, Unl
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
-use crate::{Answer, LookupError};
+use crate::{Answer, Credit, LookupError};
 
 /// What is particular to one online provider: how it is asked and how its answers read. Pure: no call is made here.
 pub trait OnlineProvider: Send + Sync + 'static {
@@ -27,6 +27,11 @@ pub trait OnlineProvider: Send + Sync + 'static {
 
     /// What a person should know of its terms, in a sentence.
     fn terms(&self) -> &'static str;
+
+    /// What its terms ask those to say who show its answers.
+    fn credit(&self) -> Option<Credit> {
+        None
+    }
 
     /// How finely its answers can place an address. Who knows countries alone is asked when nobody better can be.
     fn finest(&self) -> Precision {

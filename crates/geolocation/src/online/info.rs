@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Endpoint, OnlineProvider, ProviderConfig, member::Member, provider};
+use crate::Credit;
 
 /// What an online provider is, and how it does in this process.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct ProviderInfo {
     pub clear_text: bool,
     /// What a person should know of its terms.
     pub terms: &'static str,
+    /// What its terms ask those to say who show its answers.
+    pub credit: Option<Credit>,
     /// The ways to ask it, with their limits.
     pub endpoints: Vec<Endpoint>,
     /// The account whose quota is used, as the ledger knows it.
@@ -35,6 +38,7 @@ impl ProviderInfo {
             third_party: url.host_str().map(ToOwned::to_owned),
             clear_text: url.scheme() != "https",
             terms: provider.terms(),
+            credit: provider.credit(),
             endpoints: provider.endpoints().to_vec(),
             account: provider.account(),
             disabled_because: None,

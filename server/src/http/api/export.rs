@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     commands::hosts::FIELDS,
-    http::{AppState, errors::Refusal, extract::Query},
+    http::{AppState, api::attributions, errors::Refusal, extract::Query},
     printer,
 };
 
@@ -97,7 +97,9 @@ fn unwritable(failure: crate::failure::Failure) -> io::Error {
 /// Every host that matches, by address, as a file. What breaks on the way breaks the connection off: a file that ends
 /// properly is whole.
 #[utoipa::path(get, path = "/api/v1/hosts/export", tag = "hosts", params(ExportParameters), responses(
-    (status = 200, description = "the file", content((String = "text/csv"), (String = "application/x-ndjson"), (String = "text/plain"))),
+    (status = 200, description = "the file", headers(
+        ("x-attribution" = String, description = "whose data it is, as its licence asks; one for each. `/api/v1/attributions` has the same as JSON"),
+    ), content((String = "text/csv"), (String = "application/x-ndjson"), (String = "text/plain"))),
     (status = 400, description = "the query is not understood or not supported", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "too many exports are going on", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -111,6 +113,11 @@ pub async fn export(
     let q = parameters.q.unwrap_or_default();
     // Before the answer begins: afterwards nothing could be refused.
     let first = state.services.hosts().search(&q, HostSort::Address, None, PAGE).await?;
+    let mut headers = format.headers();
+    // Addresses alone are nobody's data but the scan's.
+    if format != Format::Addresses {
+        headers.extend(attributions::headers(&state.services).await?);
+    }
     let export = Export {
         services: state.services,
         shutdown: state.shutdown,
@@ -127,7 +134,7 @@ pub async fn export(
         })?;
         Ok::<_, io::Error>(chunk.map(|chunk| (chunk, export)))
     });
-    Ok((format.headers(), Body::from_stream(chunks)).into_response())
+    Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
 /// An export on its way.

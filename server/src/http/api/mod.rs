@@ -1,5 +1,6 @@
 //! REST: one file a noun. A handler authorizes, calls one service and answers.
 
+pub mod attributions;
 pub mod coverage;
 pub mod databases;
 pub mod events;
@@ -30,6 +31,7 @@ pub fn router() -> Router<AppState> {
         .merge(runs::router())
         .merge(map::router())
         .merge(coverage::router())
+        .merge(attributions::router())
         .merge(jobs::router())
         .merge(workers::router())
         .merge(schedules::router())

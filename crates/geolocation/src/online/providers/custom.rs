@@ -79,6 +79,7 @@ pub fn custom(name: ProviderName, config: CustomConfig) -> Result<Arc<dyn Online
         endpoints,
         patience: if by_day { Patience::DAYS } else { Patience::MINUTES },
         terms: "A service that the operator described.",
+        credit: None,
         protocol: Custom {
             name,
             headers: checked_headers(name, headers, key.as_ref())?,

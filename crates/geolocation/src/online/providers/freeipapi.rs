@@ -35,6 +35,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, vec![Endpoint { name: "single", batch: 1, limits: vec![lookups] }])?,
         patience: Patience::MINUTES,
         terms: "Its limit counts for each server's address; a key raises it.",
+        credit: None,
         protocol: Freeipapi { authorization: bearer(key.as_ref(), NAME)? },
         key,
     }

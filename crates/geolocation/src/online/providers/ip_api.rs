@@ -51,6 +51,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         patience: Patience::MINUTES,
         terms: "Without a key for non-commercial use only, and addresses travel in clear text. Bans those that go \
                 on over its limits.",
+        credit: None,
         protocol: IpApi { key: key.clone() },
         key,
     }

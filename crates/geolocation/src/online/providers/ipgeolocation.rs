@@ -14,7 +14,7 @@ use super::{
     service::{Protocol, Service, below, get, post, the_one},
 };
 use crate::{
-    Answer, LookupError,
+    Answer, Credit, LookupError,
     online::{
         Endpoint, HttpRequest, OnlineProvider, Refusal,
         judge::{OnlineRecord, judge, numbered_name, same_address},
@@ -23,6 +23,10 @@ use crate::{
 
 const NAME: ProviderName = ProviderName::Ipgeolocation;
 const PLANS: [&str; 3] = ["v3", "legacy", "paid"];
+
+/// The free plans ask for a link.
+const CREDIT: Credit =
+    Credit { text: "IP geolocation by ipgeolocation.io", url: "https://ipgeolocation.io", license: None };
 
 /// It takes 50,000 at once; an answer of this many stays small enough to be held.
 const BATCH: u32 = 1_000;
@@ -52,6 +56,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, endpoints)?,
         patience: Patience::DAYS,
         terms: "A free key has 1,000 addresses a day. Its terms want a link and bound how long answers are kept.",
+        credit: (plan != Plan::Paid).then_some(CREDIT),
         protocol: Ipgeolocation { plan, key: key.clone() },
         key: Some(key),
     }

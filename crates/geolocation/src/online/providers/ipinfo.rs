@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Answer, LookupError,
+    credit::IPINFO,
     online::{
         Endpoint, HttpRequest, OnlineProvider, Refusal,
         judge::{OnlineRecord, judge, numbered_name, same_address},
@@ -49,6 +50,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, endpoints)?,
         patience: Patience::DAYS,
         terms: "A thousand addresses a day without a token; its quota counts addresses, in batches too.",
+        credit: (plan == Plan::Legacy).then_some(IPINFO),
         protocol: Ipinfo { plan, authorization: bearer(key.as_ref(), NAME)? },
         key,
     }

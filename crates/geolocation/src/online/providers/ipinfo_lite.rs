@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Answer, LookupError,
+    credit::IPINFO_LITE,
     online::{
         Endpoint, HttpRequest, OnlineProvider, Refusal,
         judge::{OnlineRecord, judge, numbered_name},
@@ -39,6 +40,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, endpoints)?,
         patience: Patience::MINUTES,
         terms: "Country and network alone. CC BY-SA 4.0: pages that show its answers name IPinfo.",
+        credit: Some(IPINFO_LITE),
         protocol: Lite { authorization: bearer(Some(&key), NAME)? },
         key: Some(key),
     }

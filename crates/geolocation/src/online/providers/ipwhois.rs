@@ -41,6 +41,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, endpoints)?,
         patience: Patience::MINUTES,
         terms: "Without a key for non-commercial use only.",
+        credit: None,
         protocol: Ipwhois { key: key.clone() },
         key,
     }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Answer, LookupError,
+    credit::GEOLITE,
     online::{
         Endpoint, HttpRequest, OnlineProvider, Refusal,
         judge::{OnlineRecord, judge, same_address, system_number},
@@ -27,10 +28,12 @@ const PLANS: [&str; 2] = ["geolite", "city"];
 /// The provider: `geolite` without a plan.
 pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, ConfigError> {
     let spacing = Duration::from_millis(50);
-    let (published, permits) = match config.plan_among(NAME, &PLANS)? {
-        0 => ("https://geolite.info/", 1_000),
+    let free = config.plan_among(NAME, &PLANS)? == 0;
+    let (published, permits) = if free {
+        ("https://geolite.info/", 1_000)
+    } else {
         // No limit but the credit; a bound that an operator notices before the bill.
-        _ => ("https://geoip.maxmind.com/", 100_000),
+        ("https://geoip.maxmind.com/", 100_000)
     };
     let key = config.required_key(NAME)?;
     let account = config.required_account(NAME)?;
@@ -43,6 +46,7 @@ pub fn provider(config: &ProviderConfig) -> Result<Arc<dyn OnlineProvider>, Conf
         endpoints: config.limit(NAME, vec![Endpoint { name: "single", batch: 1, limits: vec![daily] }])?,
         patience: Patience::DAYS,
         terms: "MaxMind's licence: not to identify persons or households, and old answers are not kept.",
+        credit: free.then_some(GEOLITE),
         protocol: Maxmind { authorization: (header::AUTHORIZATION, authorization) },
         key: Some(key),
     }

@@ -12,7 +12,7 @@ use super::{
     reply::{Answers, Patience, observe},
 };
 use crate::{
-    LookupError,
+    Credit, LookupError,
     online::{Endpoint, HttpRequest, HttpResponse, OnlineProvider, Refusal, Reply},
 };
 
@@ -50,6 +50,8 @@ pub struct Service<P> {
     pub patience: Patience,
     /// What a person should know.
     pub terms: &'static str,
+    /// What its terms ask those to say who show its answers.
+    pub credit: Option<Credit>,
     /// How.
     pub protocol: P,
 }
@@ -120,6 +122,10 @@ impl<P: Protocol> OnlineProvider for Service<P> {
 
     fn terms(&self) -> &'static str {
         self.terms
+    }
+
+    fn credit(&self) -> Option<Credit> {
+        self.credit
     }
 
     fn finest(&self) -> Precision {
