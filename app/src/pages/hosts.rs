@@ -1,32 +1,27 @@
 mod facets;
 
-use facets::Facets;
-use hostatlas_domain::{CountryCoverage, Coverage, HostSort, HostSummary, Page, Timestamp};
+use facets::{FacetCounts, Facets};
+use hostatlas_domain::{HostSort, HostSummary, Page, Timestamp};
 use hostatlas_services::{HostCount, Permission};
 use leptos::prelude::*;
 
 use super::{LIMIT, page, query};
 use crate::{
     ApiError,
-    api::{
-        authorize,
-        coverage::{coverage_countries, get_coverage},
-        hosts::search_hosts,
-        services,
-    },
+    api::{authorize, hosts::search_hosts, services},
     components::{Chrome, FormNotice, HostTable, Icon, Live, QueryChips, Tab},
     format::{address, counted, grouped},
 };
 
-/// How far matches are counted. Counting on would take longer than anybody reads.
-const COUNT_CAP: u64 = 10_000;
+/// How far matches are counted, by themselves and for the facets. Counting on would take longer than anybody reads.
+const COUNT_CAP: u32 = 10_000;
 
 /// What the host list shows.
 struct Loaded {
     page: Page<HostSummary>,
     count: HostCount,
-    coverage: Coverage,
-    countries: Vec<CountryCoverage>,
+    facets: FacetCounts,
+    total: u64,
     now: Timestamp,
 }
 
@@ -34,9 +29,18 @@ async fn load(q: String, sort: HostSort, cursor: String) -> Result<Loaded, ApiEr
     authorize(Permission::ViewHosts)?;
     let services = services()?;
     let page = search_hosts(q.clone(), sort, cursor, LIMIT).await?;
-    let count = services.hosts().count(&q, COUNT_CAP).await?;
-    let (coverage, countries) = (get_coverage().await?, coverage_countries().await?);
-    Ok(Loaded { page, count, coverage, countries, now: services.now() })
+    let hosts = services.hosts();
+    let facets = FacetCounts::of(&hosts, &q, COUNT_CAP).await?;
+    let count = match facets.matching(&q) {
+        // What facets have counted to the end is not counted again.
+        Some(all) if all.exact => all,
+        first => {
+            let count = hosts.count(&q, COUNT_CAP.into()).await?;
+            HostCount { hosts: count.hosts.max(first.map_or(0, |first| first.hosts)), ..count }
+        }
+    };
+    let total = services.coverage().get().await?.total;
+    Ok(Loaded { page, count, facets, total, now: services.now() })
 }
 
 /// The host list: search, facets by state, pages by key.
@@ -58,16 +62,15 @@ pub fn HostsPage() -> impl IntoView {
 }
 
 fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { page, count, coverage, countries, now } = loaded;
+    let Loaded { page, count, facets, total, now } = loaded;
     let matches = match (q.is_empty(), count.exact) {
-        (true, _) => counted(coverage.total, "host", "hosts"),
+        (true, _) => counted(total, "host", "hosts"),
         (false, true) => {
             let verb = if count.hosts == 1 { "matches" } else { "match" };
-            format!("{} of {} {verb}, exact count", grouped(count.hosts), grouped(coverage.total))
+            format!("{} of {} {verb}, exact count", grouped(count.hosts), grouped(total))
         }
-        (false, false) => {
-            format!("more than {} match, counted to {}", grouped(COUNT_CAP), grouped(COUNT_CAP))
-        }
+        // Either so many match, or so many were found as far as was looked.
+        (false, false) => format!("at least {} of {} match", grouped(count.hosts), grouped(total)),
     };
     let first = cursor.is_empty();
     let order = if sort == HostSort::Address { "by address" } else { "newest first" };
@@ -90,7 +93,7 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
             </div>
         </div>
         <div class="cols cols--side-main">
-            <Facets coverage countries q=q.to_owned() />
+            <Facets counts=facets q=q.to_owned() />
             <div class="table-wrap">
                 {if empty {
                     view! { <NoHosts searched=!q.is_empty() /> }.into_any()

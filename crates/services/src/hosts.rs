@@ -1,5 +1,5 @@
-use hostatlas_domain::{Host, HostSort, HostSummary, Page};
-use hostatlas_store::{HostCount, HostHistory, SearchHosts};
+use hostatlas_domain::{CountryCoverage, Coverage, Host, HostSort, HostSummary, LocationState, Page};
+use hostatlas_store::{HostCount, HostFacets, HostHistory, SearchHosts};
 
 use crate::{
     Error, Services,
@@ -43,6 +43,22 @@ impl Hosts {
         Ok(self.services.store().hosts_count(filter, self.services.config().max_age, cap).await?)
     }
 
+    /// What the hosts that match `q` are: all of them where `q` is empty, else the first `cap`.
+    pub async fn facets(&self, q: &str, cap: u32) -> Result<HostFacets, Error> {
+        let filter = parse_query(q)?.filter().clone();
+        if !filter.is_empty() {
+            return Ok(self
+                .services
+                .store()
+                .hosts_facets(filter, self.services.config().max_age, cap)
+                .await?);
+        }
+        // Of all hosts counters are kept, so nothing has to be looked at.
+        let coverage = self.services.coverage().get().await?;
+        let countries = self.services.coverage().countries().await?;
+        Ok(of_all(coverage, &countries))
+    }
+
     /// All that is known of one host.
     pub async fn get(&self, ip: &str) -> Result<Host, Error> {
         let address = parse_address(ip)?;
@@ -52,5 +68,26 @@ impl Hosts {
     /// Its moves, and its services that opened or closed; newest first, at most 50 each.
     pub async fn history(&self, ip: &str) -> Result<HostHistory, Error> {
         Ok(self.services.store().host_history(parse_address(ip)?).await?)
+    }
+}
+
+fn of_all(coverage: Coverage, countries: &[CountryCoverage]) -> HostFacets {
+    let states = [
+        (LocationState::Located, coverage.located),
+        (LocationState::Pending, coverage.pending),
+        (LocationState::Unlocated, coverage.unlocated),
+        (LocationState::NotApplicable, coverage.not_applicable),
+    ];
+    let states = states.into_iter().filter(|(_, hosts)| *hosts > 0);
+    let countries = countries
+        .iter()
+        .filter_map(|country| Some((country.country_code.as_deref()?.parse().ok()?, country.hosts)));
+    HostFacets {
+        counted: HostCount { hosts: coverage.total, exact: true },
+        states: states.map(|(state, hosts)| (state.slug().to_owned(), hosts)).collect(),
+        stale: coverage.stale,
+        reasons: coverage.unlocated_reasons,
+        providers: coverage.providers,
+        countries: countries.collect(),
     }
 }

@@ -57,6 +57,6 @@ pub use hostatlas_geolocation::{
 };
 pub use hostatlas_queue::HEARTBEAT;
 pub use hostatlas_store::{
-    ChangedJobs, CheckReport, Finding, HostCount, HostHistory, OpenMode, SchemaStatus, Store,
+    ChangedJobs, CheckReport, Finding, HostCount, HostFacets, HostHistory, OpenMode, SchemaStatus, Store,
     StoreError, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
 };

@@ -3,7 +3,7 @@
 use hostatlas_domain::{
     DuePolicy, HostFilter, HostQuery, HostSort, LocationFacts, Timestamp, UnlocatedReason, due,
 };
-use hostatlas_store::{Attempt, HostSelection, SearchHosts, SelectHosts, StoreError};
+use hostatlas_store::{Attempt, HostFacets, HostSelection, SearchHosts, SelectHosts, StoreError};
 
 use crate::{TestStore, factory::*};
 
@@ -104,6 +104,73 @@ pub async fn counting_stops_at_its_cap(test: &TestStore) {
     let filter = HostFilter { ports: vec![port(80)], ..HostFilter::default() };
     let count = test.hosts_count(filter, MAX_AGE, 5).await.expect("a count");
     assert_eq!((count.hosts, count.exact), (5, false));
+}
+
+/// Facets count the hosts that match and no others, with and without the list indexes, and as many as can be narrowed to.
+pub async fn facets_count_the_hosts_that_match(test: &TestStore) {
+    let seen =
+        [open("8.8.8.8", 443), open("8.8.9.9", 443), up("9.9.9.9"), up("10.0.0.1"), open("1.1.1.1", 80)];
+    record(&**test, &seen).await;
+    apply(&**test, "8.8.8.8", Attempt::Located(frankfurt())).await;
+    (test.advance)(MAX_AGE + HOUR);
+    apply(&**test, "8.8.9.9", Attempt::Located(tokyo())).await;
+    let miss = Attempt::Unlocated { reason: UnlocatedReason::NoRecord, database_build: None };
+    apply(&**test, "9.9.9.9", miss).await;
+    for _ in 0..2 {
+        for text in [
+            "",
+            "port:443",
+            "country:DE",
+            "state:stale",
+            "8.0.0.0/7",
+            "provider:mmdb",
+            "org:carrier",
+            "frankfurt",
+            "city:Atlantis",
+        ] {
+            let query: HostQuery = text.parse().expect(text);
+            let facets = test.hosts_facets(query.filter().clone(), MAX_AGE, 100).await.expect("facets");
+            let hosts = all_pages(test, query.filter().clone(), HostSort::Address, 10).await.len() as u64;
+            assert_eq!((facets.counted.hosts, facets.counted.exact), (hosts, true), "{text}");
+            assert_eq!(facets.states.values().sum::<u64>(), hosts, "{text}");
+            assert_facets_are_what_narrowing_finds(test, text, &facets).await;
+        }
+        test.tidy().await.expect("tidied");
+    }
+    let all = test.hosts_facets(HostFilter::default(), MAX_AGE, 100).await.expect("facets");
+    let countries: Vec<_> = all.countries.iter().map(|(code, hosts)| (code.to_string(), *hosts)).collect();
+    assert_eq!(countries, [("DE".to_owned(), 1), ("JP".to_owned(), 1)]);
+    assert_eq!((all.stale, all.reasons.get("no_record"), all.providers.get("mmdb")), (1, Some(&1), Some(&2)));
+}
+
+async fn assert_facets_are_what_narrowing_finds(test: &TestStore, text: &str, facets: &HostFacets) {
+    let states = facets.states.iter().map(|(state, hosts)| (format!("state:{state}"), *hosts));
+    let stale = std::iter::once(("state:stale".to_owned(), facets.stale)).filter(|_| text != "state:stale");
+    let reasons = facets.reasons.iter().map(|(reason, hosts)| (format!("reason:{reason}"), *hosts));
+    let providers = facets.providers.iter().map(|(name, hosts)| (format!("provider:{name}"), *hosts));
+    let countries = facets.countries.iter().map(|(code, hosts)| (format!("country:{code}"), *hosts));
+    for (term, hosts) in states.chain(stale).chain(reasons).chain(providers).chain(countries) {
+        // A field is given once; what is there already is not given again.
+        let field = term.split(':').next().unwrap_or_default();
+        if text.contains(&format!("{field}:")) {
+            continue;
+        }
+        let query: HostQuery = format!("{text} {term}").parse().expect("a query");
+        let count = test.hosts_count(query.filter().clone(), MAX_AGE, 100).await.expect("a count");
+        assert_eq!((count.hosts, count.exact), (hosts, true), "{text} {term}");
+    }
+}
+
+/// Facets of more hosts than the cap say that they are not all.
+pub async fn facets_stop_at_their_cap(test: &TestStore) {
+    let observations: Vec<_> = (1..=9).map(|last| open(&format!("8.8.8.{last}"), 80)).collect();
+    record(&**test, &observations).await;
+    for (cap, expected) in [(5, (5, false)), (9, (9, true)), (20, (9, true))] {
+        let filter = HostFilter { ports: vec![port(80)], ..HostFilter::default() };
+        let facets = test.hosts_facets(filter, MAX_AGE, cap).await.expect("facets");
+        assert_eq!((facets.counted.hosts, facets.counted.exact), expected, "{cap}");
+        assert_eq!(facets.states.get("pending"), Some(&expected.0), "{cap}");
+    }
 }
 
 /// The store's idea of due agrees with the rule in the domain, state by state and over time.

@@ -88,6 +88,8 @@ macro_rules! conformance {
             each_field_of_a_filter_is_honoured,
             a_list_by_time_pages_through_every_host,
             counting_stops_at_its_cap,
+            facets_count_the_hosts_that_match,
+            facets_stop_at_their_cap,
             due_in_the_store_is_due_in_the_domain,
             an_unknown_host_is_an_error,
             located_hosts_come_page_by_page,

@@ -3,6 +3,7 @@
 
 mod copy_key;
 mod coverage;
+mod facets;
 mod ids;
 mod known;
 mod pattern;
@@ -21,6 +22,7 @@ mod writing;
 
 pub use copy_key::{copy_key, copy_key_text};
 pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before};
+pub use facets::{FacetGroup, FacetWalk};
 pub use ids::{IdHasher, IdMap, IdSet};
 pub use known::{Answer, Caches, KnownPlace, Learned};
 pub use pattern::escape_like;

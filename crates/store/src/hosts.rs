@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange, Page,
-    PlaceId, ProviderName, ServiceChange,
+    Address, CountryCode, Cursor, DuePolicy, Host, HostFilter, HostId, HostSort, HostSummary, LocationChange,
+    Page, PlaceId, ProviderName, ServiceChange,
 };
 
 use crate::StoreError;
@@ -24,12 +24,29 @@ pub struct SearchHosts {
 }
 
 /// How many hosts match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostCount {
     /// So many were counted.
     pub hosts: u64,
     /// Whether counting came to its end.
     pub exact: bool,
+}
+
+/// What the hosts that match a filter are, by what a list of them is narrowed by. Names are those of the query language.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacets {
+    /// How many hosts were counted, and whether those are all that match.
+    pub counted: HostCount,
+    /// By location state; states without a host are left out. So for the next three.
+    pub states: BTreeMap<String, u64>,
+    /// Of the located, how many are stale.
+    pub stale: u64,
+    /// The unlocated by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// The located by provider.
+    pub providers: BTreeMap<String, u64>,
+    /// Those on a place by country, most hosts first, then by code. Places that are in no country are left out.
+    pub countries: Vec<(CountryCode, u64)>,
 }
 
 /// What happened to a host.
@@ -118,6 +135,17 @@ pub trait HostStore: Send + Sync {
         max_age: Duration,
         cap: u64,
     ) -> Result<HostCount, StoreError>;
+
+    /// What the hosts that match are, of the first `cap` of them by address.
+    ///
+    /// Reads a bounded number of rows, as lists do: where a rare match lies behind many other hosts, fewer than `cap` are
+    /// counted although there are more.
+    async fn hosts_facets(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u32,
+    ) -> Result<HostFacets, StoreError>;
 
     /// One host. [`StoreError::UnknownHost`] if no scan saw it.
     async fn host_get(&self, address: Address, max_age: Duration) -> Result<Host, StoreError>;

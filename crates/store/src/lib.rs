@@ -24,7 +24,8 @@ pub use admin::{AdminStore, Backup, CheckReport, Finding, SchemaStatus, WorkerRo
 pub use copy::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, NEW_WITH_ROWS};
 pub use error::StoreError;
 pub use hosts::{
-    HostCount, HostHistory, HostSelection, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,
+    HostCount, HostFacets, HostHistory, HostSelection, HostStore, LocatedHost, SearchHosts, SelectHosts,
+    SelectedHost,
 };
 pub use imports::{
     FinishImport, ImportStore, Observation, ObservedBanner, ObservedPort, RecordSightings, Recorded,

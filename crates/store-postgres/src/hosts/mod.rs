@@ -1,5 +1,6 @@
 //! Reading hosts: lists, one host, its history, selections.
 
+mod facets;
 mod filter;
 mod plan;
 mod row;
@@ -13,7 +14,8 @@ use hostatlas_domain::{
     Protocol, ProviderName, Service, ServiceChange, Timestamp, escape_control,
 };
 use hostatlas_store::{
-    HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
+    HostCount, HostFacets, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,
+    StoreError,
 };
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
@@ -49,6 +51,19 @@ impl HostStore for PostgresStore {
         self.database
             .read_with(filter, move |connection, now, filter| {
                 Box::pin(count(connection, now, filter, max_age, cap))
+            })
+            .await
+    }
+
+    async fn hosts_facets(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u32,
+    ) -> Result<HostFacets, StoreError> {
+        self.database
+            .read_with(filter, move |connection, now, filter| {
+                Box::pin(facets::count(connection, now, filter, max_age, cap))
             })
             .await
     }

@@ -1,5 +1,6 @@
 //! Reading hosts: lists, one host, its history, selections.
 
+mod facets;
 mod filter;
 mod plan;
 mod row;
@@ -13,7 +14,8 @@ use hostatlas_domain::{
     Protocol, ProviderName, Service, ServiceChange, Timestamp, escape_control,
 };
 use hostatlas_store::{
-    HostCount, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost, StoreError,
+    HostCount, HostFacets, HostHistory, HostStore, LocatedHost, SearchHosts, SelectHosts, SelectedHost,
+    StoreError,
 };
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -48,6 +50,19 @@ impl HostStore for SqliteStore {
         self.database
             .read(move |connection, now| {
                 Box::pin(async move { count(connection, now, &filter, max_age, cap).await })
+            })
+            .await
+    }
+
+    async fn hosts_facets(
+        &self,
+        filter: HostFilter,
+        max_age: Duration,
+        cap: u32,
+    ) -> Result<HostFacets, StoreError> {
+        self.database
+            .read(move |connection, now| {
+                Box::pin(async move { facets::count(connection, now, &filter, max_age, cap).await })
             })
             .await
     }
