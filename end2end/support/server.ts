@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -69,6 +69,13 @@ export class Atlas {
   /** Imports a scan while the server runs, as a person at a terminal would. */
   async import(file: string = sample): Promise<{ hosts_new: number; jobs_queued: number }> {
     return JSON.parse(await this.run('import', file, '--json'));
+  }
+
+  /** Imports this text. */
+  async importText(text: string): Promise<void> {
+    const file = join(this.#folder, 'scan.txt');
+    writeFileSync(file, text);
+    await this.import(file);
   }
 
   /** What `GET /api/v1/...` answers. */

@@ -1,19 +1,9 @@
-use std::cell::RefCell;
-
-use hostatlas_domain::Topic;
 use leptos::{prelude::*, web_sys::VisibilityState};
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::EventSource;
 
-use crate::browser::{self, OPENED, REFRESH};
+use super::stream;
+use crate::browser;
 
-thread_local! {
-    // A browser's object belongs to its thread. Kept in a `StoredValue` it would be dropped on another one by the
-    // server, which panics.
-    static CONNECTION: RefCell<Option<EventSource>> = const { RefCell::new(None) };
-}
-
-/// Listens to `/api/v1/events` and tells the page's other islands; the one connection of a page.
+/// Listens to what changes and tells the page's other islands.
 ///
 /// It stops while it is paused and while the page is hidden, and catches up afterwards.
 #[island]
@@ -22,17 +12,13 @@ pub fn LiveChip() -> impl IntoView {
     let update = move |catch_up: bool| {
         let listens =
             !paused.get_untracked() && browser::document().visibility_state() == VisibilityState::Visible;
-        let listening = CONNECTION.with_borrow(Option::is_some);
-        if listens && !listening {
-            CONNECTION.set(listen());
+        if listens && !stream::listens() {
+            stream::listen();
             if catch_up {
-                for topic in Topic::ALL {
-                    browser::announce(&browser::topic_event(topic.slug()));
-                }
-                browser::announce(REFRESH);
+                stream::catch_up();
             }
-        } else if !listens && let Some(source) = CONNECTION.take() {
-            source.close();
+        } else if !listens && stream::listens() {
+            stream::stop();
         }
     };
     Effect::new(move |_| {
@@ -57,20 +43,4 @@ pub fn LiveChip() -> impl IntoView {
             {word}
         </button>
     }
-}
-
-/// Opens the stream. The browser reconnects on its own when it breaks.
-fn listen() -> Option<EventSource> {
-    let source = EventSource::new("/api/v1/events").ok()?;
-    let opened = Closure::<dyn FnMut()>::new(|| browser::announce(OPENED));
-    source.set_onopen(Some(opened.as_ref().unchecked_ref()));
-    opened.forget();
-    for topic in Topic::ALL {
-        let heard =
-            Closure::<dyn FnMut()>::new(move || browser::announce(&browser::topic_event(topic.slug())));
-        let _ = source.add_event_listener_with_callback(topic.slug(), heard.as_ref().unchecked_ref());
-        // A few bytes for each time that the stream is opened anew.
-        heard.forget();
-    }
-    Some(source)
 }

@@ -13,6 +13,7 @@ mod run;
 mod shortcuts;
 #[cfg(feature = "hydrate")]
 mod steering;
+mod stream;
 mod theme;
 mod times;
 
