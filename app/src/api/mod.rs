@@ -9,6 +9,7 @@ pub mod attributions;
 pub mod coverage;
 pub mod databases;
 pub mod hosts;
+pub mod imports;
 pub mod jobs;
 pub mod map;
 pub mod providers;

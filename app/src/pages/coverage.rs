@@ -1,32 +1,38 @@
 mod hero;
+mod imports;
 mod tables;
 
 use hostatlas_domain::{
-    CountryCoverage, Coverage, Forecast, LookupCost, ProviderCoverage, RecentResult, Run, Timestamp,
+    CountryCoverage, Coverage, Forecast, Import, LookupCost, Page, ProviderCoverage, RecentResult, Run,
+    Timestamp,
 };
 use hostatlas_services::{Permission, Selection, Services};
 use leptos::prelude::*;
 
 use self::{
     hero::Hero,
+    imports::Imports,
     tables::{Countries, Providers, Reasons, Recent},
 };
 use super::page;
 use crate::{
     ApiError,
-    api::{authorize, services},
+    api::{authorize, imports::list_imports, services},
     components::{Chrome, FormNotice, Icon, Live, RunCard, Tab, cost_words},
     format::grouped,
 };
 
 /// Latest results in the list.
 const RECENT: u32 = 12;
+/// Latest imports in the table.
+const IMPORTS: u32 = 10;
 
 struct Loaded {
     coverage: Coverage,
     countries: Vec<CountryCoverage>,
     providers: Vec<ProviderCoverage>,
     recent: Vec<RecentResult>,
+    imports: Page<Import>,
     run: Option<Run>,
     forecast: Vec<Forecast>,
     /// What locating what is missing, and refreshing what is stale, would send to whom.
@@ -43,6 +49,7 @@ async fn load() -> Result<Loaded, ApiError> {
         countries: coverage.countries().await?,
         providers: coverage.providers().await?,
         recent: coverage.recent(RECENT).await?,
+        imports: list_imports(String::new(), IMPORTS).await?,
         run: services.runs().latest().await?,
         forecast: services.providers().forecast().await?,
         costs: costs(&services).await?,
@@ -71,12 +78,12 @@ pub fn CoveragePage() -> impl IntoView {
             <FormNotice />
             {content}
         </Chrome>
-        <Live topics="coverage jobs" />
+        <Live topics="coverage jobs imports" />
     }
 }
 
 fn sheet(loaded: Loaded) -> impl IntoView {
-    let Loaded { coverage, countries, providers, recent, run, forecast, costs, now } = loaded;
+    let Loaded { coverage, countries, providers, recent, imports, run, forecast, costs, now } = loaded;
     let [missing_cost, stale_cost] = costs;
     let located = coverage.located;
     view! {
@@ -87,7 +94,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             </p>
         </div>
         <Hero coverage=coverage.clone() forecast />
-        <section class="card" aria-labelledby="mend-head">
+        <section class="card" id="actions" aria-labelledby="mend-head">
             <div class="card__head">
                 <h2 id="mend-head">"Close the gap"</h2>
                 <span class="card__note">"A run looks up at once, in this process; queued jobs go through the worker and can be paused."</span>
@@ -124,6 +131,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
                 <Recent recent now />
             </div>
         </div>
+        <Imports more=imports.next_cursor.is_some() imports=imports.items now />
     }
 }
 

@@ -137,7 +137,7 @@ impl CoverageService {
             count,
             format!("{whose}: {remedy}. It is taken up within seconds."),
             "See what to install",
-            "/coverage#databases",
+            "/databases",
         ));
     }
 

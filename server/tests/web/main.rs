@@ -11,6 +11,7 @@ mod full_disk;
 mod hosts;
 mod imports;
 mod jobs;
+mod links;
 mod map;
 mod providers;
 mod runs;
