@@ -28,3 +28,21 @@ async fn an_unknown_import_is_404() {
     let answer = client().get(server.url("/api/v1/imports/5")).send().await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 404);
 }
+
+#[tokio::test]
+async fn the_coverage_page_lists_the_latest_imports_with_their_state() {
+    let installation = Installation::imported();
+    // Nothing about where a host is: one record is bad, and the document ends in the middle of the next.
+    let cut = "[\n{\"ip\":\"1.1.1.1\",\"timestamp\":\"1795434001\",\"ports\":[{\"port\":25,\"proto\":\"tcp\"}]},\n{\"ip\":\"9.9";
+    installation.run(&["import", &installation.write("cut <short>.json", cut)]);
+    assert_eq!(installation.run(&["import", "undo", "1"]).code, Some(0));
+    let server = installation.serve_with(&["--no-worker"]);
+    let html = client().get(server.url("/coverage")).send().await.expect("an answer");
+    let html = html.text().await.expect("a page");
+    let (_, list) = html.split_once("id=\"imports-list\"").expect("the list");
+    let (latest, first) =
+        list.split_once("</tr>").and_then(|(_, rows)| rows.split_once("</tr>")).expect("rows");
+    assert!(latest.contains("cut &lt;short&gt;.json") && latest.contains("Done"), "{latest}");
+    assert!(latest.contains("cut short") && latest.contains("/hosts?q=import:2"), "{latest}");
+    assert!(first.contains("scan.json") && first.contains("Undone"), "{first}");
+}

@@ -97,6 +97,7 @@ const fn signs(state: ImportState) -> (&'static str, &'static str, &'static str)
         ImportState::Running => ("info", "running", "Running"),
         ImportState::Done => ("ok", "completed", "Done"),
         ImportState::Undone => ("mute", "cancelled", "Undone"),
+        ImportState::Interrupted => ("warn", "warn", "Interrupted"),
     }
 }
 
