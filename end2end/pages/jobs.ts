@@ -16,8 +16,8 @@ export class JobsPage {
     this.rows = this.table.locator('tbody').getByRole('row');
     this.states = page.getByRole('navigation', { name: 'Jobs by state' });
     this.queue = page.getByRole('button', { name: 'Queue jobs' });
-    this.retryAll = page.getByRole('button', { name: 'Retry all matching' });
-    this.cancelAll = page.getByRole('button', { name: 'Cancel all matching' });
+    this.retryAll = page.getByRole('button', { name: /^Retry all (jobs|matching)/ });
+    this.cancelAll = page.getByRole('button', { name: /^Cancel all (jobs|matching)/ });
   }
 
   async open(query = ''): Promise<void> {

@@ -10,9 +10,9 @@ use crate::{
     format::address,
 };
 #[cfg(feature = "ssr")]
-use hostatlas_domain::{JobFilter, ProblemCode};
+use hostatlas_domain::{JobFilter, JobTargets, ProblemCode};
 #[cfg(feature = "ssr")]
-use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, Permission};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, Permission, Selection};
 
 /// The filter that three fields of a form or of the address bar mean; empty ones mean none.
 #[cfg(feature = "ssr")]
@@ -71,22 +71,33 @@ pub async fn queue_jobs(
     #[server(default)] force: bool,
 ) -> Result<u64, ApiError> {
     authorize(Permission::ManageJobs)?;
-    let due_only = what == "due";
-    if what == "query" && q.trim().is_empty() {
-        return Err(ApiError::new(
-            ProblemCode::InvalidRequest,
-            "the query is empty: say which hosts, or choose another answer",
-        ));
-    }
-    let q = Some(q).filter(|q| what != "all" && !due_only && !q.trim().is_empty());
-    let request = EnqueueRequest { q, ips: Vec::new(), due_only, force, kind: JobKind::Geolocation };
+    let selection = queue_selection(&what, q)?;
+    let request = EnqueueRequest { selection, force, kind: JobKind::Geolocation };
     let report = services()?.jobs().enqueue(request).await?;
     let (queued, duplicate) = (report.queued.to_string(), report.duplicate.to_string());
     leptos_axum::redirect(&address("/jobs", &[("queued", &queued), ("duplicate", &duplicate)]));
     Ok(report.queued)
 }
 
-/// Does to jobs what the button `action` says: `retry`, `cancel` the ticked ones, or `retry_all`, `cancel_all` that match.
+/// The hosts that `what` names: `due`, `all`, or `query` with `q`. A query beside another word would be ignored, so it is
+/// refused: whoever wrote it did not mean all hosts.
+#[cfg(feature = "ssr")]
+fn queue_selection(what: &str, q: String) -> Result<Selection, ApiError> {
+    let refused = |detail: &str| Err(ApiError::new(ProblemCode::InvalidRequest, detail));
+    match (what, q.trim().is_empty()) {
+        ("query", false) => Ok(Selection::Query(q)),
+        ("query", true) => refused("the query is empty: say which hosts, or choose another answer"),
+        ("due" | "all", false) => refused(
+            "there is a query, but another answer is chosen: choose \"Those that match\", or empty the query",
+        ),
+        ("due", true) => Ok(Selection::Due),
+        ("all", true) => Ok(Selection::All),
+        _ => refused("no hosts are named: choose what is due, all, or those that match"),
+    }
+}
+
+/// Does to jobs what the button `action` says: `retry`, `cancel` the ticked ones; `retry_matching`, `cancel_matching` those
+/// of the filter, which must have a condition; `retry_all`, `cancel_all` every job, without a filter.
 #[server(prefix = "/api/fn", endpoint = "jobs/change")]
 pub async fn change_jobs(
     action: String,
@@ -98,12 +109,19 @@ pub async fn change_jobs(
     authorize(Permission::ManageJobs)?;
     let jobs = services()?.jobs();
     let ticked = || JobTargets::Ids(ids.iter().copied().map(JobId).collect());
-    let matching = || job_filter(&state, &kind, &ip).map(JobTargets::Matching);
+    let filter = job_filter(&state, &kind, &ip)?;
+    let given = (filter != JobFilter::default()).then(|| filter.clone());
+    let named = |filter, all| {
+        JobTargets::named(None, filter, all)
+            .map_err(|error| ApiError::new(ProblemCode::InvalidRequest, &error.to_string()))
+    };
     let ChangedJobs { changed, skipped } = match action.as_str() {
         "retry" => jobs.retry(ticked()).await?,
         "cancel" => jobs.cancel(ticked()).await?,
-        "retry_all" => jobs.retry(matching()?).await?,
-        "cancel_all" => jobs.cancel(matching()?).await?,
+        "retry_matching" => jobs.retry(named(Some(filter), false)?).await?,
+        "cancel_matching" => jobs.cancel(named(Some(filter), false)?).await?,
+        "retry_all" => jobs.retry(named(given, true)?).await?,
+        "cancel_all" => jobs.cancel(named(given, true)?).await?,
         _ => {
             return Err(ApiError::new(
                 ProblemCode::InvalidRequest,

@@ -7,9 +7,11 @@ use crate::ApiError;
 #[cfg(feature = "ssr")]
 use crate::api::{authorize, services};
 #[cfg(feature = "ssr")]
-use hostatlas_services::{Permission, RunRequest, RunSelection};
+use hostatlas_domain::ProblemCode;
+#[cfg(feature = "ssr")]
+use hostatlas_services::{Permission, RunRequest, Selection};
 
-/// Starts a batch run over the hosts that match `q`, or over `missing`, `stale` or `all` hosts where it is empty.
+/// Starts a batch run over the hosts that match `q`, or over `missing`, `stale` or `all` hosts: one of the two.
 #[server(prefix = "/api/fn", endpoint = "runs/start")]
 pub async fn start_run(
     #[server(default)] q: String,
@@ -17,21 +19,24 @@ pub async fn start_run(
     #[server(default)] force: bool,
 ) -> Result<Run, ApiError> {
     authorize(Permission::Geolocate)?;
-    let request = RunRequest {
-        q: Some(q).filter(|q| !q.is_empty()),
-        selection: match selection.as_str() {
-            "stale" => RunSelection::Stale,
-            "all" => RunSelection::All,
-            _ => RunSelection::Missing,
-        },
-        mode: hostatlas_domain::Mode::AsyncBatch,
-        force,
-        ips: Vec::new(),
-        batch_size: None,
+    let named = match selection.as_str() {
+        "" => None,
+        "missing" => Some(Selection::Missing),
+        "stale" => Some(Selection::Stale),
+        "all" => Some(Selection::All),
+        _ => return Err(refused("the form was not filled in as this page sends it")),
     };
+    let query = Some(q).filter(|q| !q.trim().is_empty()).map(Selection::Query);
+    let selection = Selection::only([query, named])?.ok_or_else(|| refused("no hosts are named"))?;
+    let request = RunRequest { selection, mode: hostatlas_domain::Mode::AsyncBatch, force, batch_size: None };
     let run = services()?.runs().start(request).await?;
     leptos_axum::redirect("/coverage");
     Ok(run)
+}
+
+#[cfg(feature = "ssr")]
+fn refused(detail: &str) -> ApiError {
+    ApiError::new(ProblemCode::InvalidRequest, detail)
 }
 
 /// Stops a run; what it found is kept.

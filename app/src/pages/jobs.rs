@@ -342,7 +342,12 @@ fn Bulk(filter: Filter, counts: JobCounts) -> impl IntoView {
     let count = |number: u64| {
         known.then(|| view! { " " <span class="count" aria-hidden="true">{grouped(number)}</span> })
     };
-    let scope = if filter.is_empty() { "all jobs" } else { "the jobs of this filter" };
+    // Without a filter the buttons say "all", and so does what they send.
+    let (scope, which, retry, cancel) = if filter.is_empty() {
+        ("all jobs", "all jobs", "retry_all", "cancel_all")
+    } else {
+        ("the jobs of this filter", "all matching", "retry_matching", "cancel_matching")
+    };
     view! {
         <form id=FORM class="bulkbar" method="post" action="/api/fn/jobs/change">
             <input type="hidden" name="state" value=filter.state.clone() />
@@ -360,12 +365,12 @@ fn Bulk(filter: Filter, counts: JobCounts) -> impl IntoView {
                 </button>
             </span>
             <span class="push btn-row" role="group" aria-label=format!("For {scope}")>
-                <button type="submit" class="btn btn--sm" name="action" value="retry_all">
-                    "Retry all matching"
+                <button type="submit" class="btn btn--sm" name="action" value=retry>
+                    {format!("Retry {which}")}
                     {count(retryable)}
                 </button>
-                <button type="submit" class="btn btn--sm btn--danger" name="action" value="cancel_all">
-                    "Cancel all matching"
+                <button type="submit" class="btn btn--sm btn--danger" name="action" value=cancel>
+                    {format!("Cancel {which}")}
                     {count(cancellable)}
                 </button>
             </span>

@@ -1,6 +1,7 @@
 mod counts;
 mod kind;
 mod state;
+mod targets;
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use counts::{JobCounts, JobStats, KindStatus};
 pub use kind::{JobKind, UnknownJobKind};
 pub use state::{JobState, UnknownJobState};
+pub use targets::{InvalidJobTargets, JobConditions, JobTargets};
 
 use crate::{Address, Protocol, Timestamp};
 

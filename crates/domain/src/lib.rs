@@ -42,8 +42,8 @@ pub use event::{Topic, TopicChange};
 pub use host::{Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange};
 pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};
 pub use job::{
-    EnqueuedJob, Job, JobCounts, JobFilter, JobId, JobKind, JobState, JobStats, KindStatus, LeaseToken,
-    Priority, UnknownJobKind, UnknownJobState,
+    EnqueuedJob, InvalidJobTargets, Job, JobConditions, JobCounts, JobFilter, JobId, JobKind, JobState,
+    JobStats, JobTargets, KindStatus, LeaseToken, Priority, UnknownJobKind, UnknownJobState,
 };
 pub use location::{
     DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Located, Location, LocationFacts, LocationState,

@@ -15,7 +15,6 @@ use hostatlas_store::{ApplyLocations, Attempt, HostSelection, LocationWrite, Sel
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::answer::{said_by, view};
 pub use self::{
     answer::{LookedUp, lookup},
     progress::GeolocateProgress,
@@ -26,6 +25,10 @@ use self::{
     offline::locate_offline,
     plan::{Plan, select},
     progress::{Tracker, count},
+};
+pub(crate) use self::{
+    answer::{said_by, view},
+    plan::understand,
 };
 use crate::{Error, Permission, Services, request::parse_address, worker::bulk_priority};
 

@@ -1,7 +1,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use hostatlas_domain::{
-    AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Priority, classify,
+    AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, JobTargets, KindStatus, Page,
+    Priority, classify,
 };
 use hostatlas_store::{
     ChangedJobs, EnqueueJob, EnqueueJobs, EnqueuedJobs, HostSelection, JobSelection, PrunePolicy,
@@ -10,9 +11,10 @@ use hostatlas_store::{
 use tracing::Instrument as _;
 
 use crate::{
-    Error, Permission, Services,
+    Error, Permission, Selection, Services,
     flight::Flight,
-    request::{parse_address, parse_addresses, parse_cursor, parse_limit, parse_query},
+    geolocate::understand,
+    request::{parse_address, parse_cursor, parse_limit},
     worker::is_served,
 };
 
@@ -30,12 +32,8 @@ pub struct Jobs {
 /// A request for geolocation jobs for many hosts.
 #[derive(Clone, Debug)]
 pub struct EnqueueRequest {
-    /// Hosts that match this query; none or empty with no `ips`: all.
-    pub q: Option<String>,
-    /// These hosts; unknown ones are left out. Not together with `q`.
-    pub ips: Vec<String>,
-    /// Only hosts that are due. Only without `q` and `ips`.
-    pub due_only: bool,
+    /// Which hosts.
+    pub selection: Selection,
     /// Whether age and cache are bypassed.
     pub force: bool,
     /// What to queue; this version queues `geolocation` only.
@@ -51,15 +49,6 @@ pub struct EnqueuedJobsReport {
     pub queued: u64,
     /// Hosts that already had a live job, which took the request in.
     pub duplicate: u64,
-}
-
-/// Which jobs a bulk action means.
-#[derive(Clone, Debug)]
-pub enum JobTargets {
-    /// These.
-    Ids(Vec<JobId>),
-    /// All that match, however many.
-    Matching(JobFilter),
 }
 
 /// After how long finished jobs are deleted.
@@ -144,26 +133,12 @@ impl Jobs {
                 hint: Some("queue `geolocation` jobs; the probe kinds come with a later version".to_owned()),
             });
         }
-        let selection = self.selection(&request)?;
+        let selection = understand(&self.services, &request.selection, self.services.config().max_age)?;
         let priority = match &selection {
             HostSelection::Addresses(picked) if picked.len() <= PICKED_BY_HAND => Priority::FIRST,
             _ => request.kind.default_priority(),
         };
         self.enqueue_all(selection, priority, request.force, CHUNK, |_| true).await
-    }
-
-    fn selection(&self, request: &EnqueueRequest) -> Result<HostSelection, Error> {
-        let q = request.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-        match (q, request.ips.is_empty()) {
-            (Some(_), false) => Err(Error::invalid("`q` and `ips` exclude each other", "send one of them")),
-            (Some(q), true) => Ok(HostSelection::Filter {
-                filter: parse_query(q)?.filter().clone(),
-                max_age: self.services.config().max_age,
-            }),
-            (None, false) => Ok(HostSelection::Addresses(parse_addresses(&request.ips)?)),
-            (None, true) if request.due_only => Ok(HostSelection::Due(self.services.due_policy())),
-            (None, true) => Ok(HostSelection::All),
-        }
     }
 
     /// Queues chunk by chunk until the selection ends or `go_on` says no, and returns once nothing is under way.
@@ -231,28 +206,37 @@ impl Jobs {
     }
 
     async fn change(&self, targets: JobTargets, change: Change) -> Result<ChangedJobs, Error> {
-        let mut total = ChangedJobs::default();
-        match targets {
-            JobTargets::Ids(ids) => {
-                for ids in ids.chunks(CHUNK as usize) {
-                    let done = self.change_once(JobSelection::Ids(ids.to_vec()), change).await?;
-                    total.changed += done.changed;
-                    total.skipped += done.skipped;
-                }
-            }
-            JobTargets::Matching(filter) => loop {
-                let selection = JobSelection::Matching { filter: filter.clone(), limit: CHUNK };
-                let done = self.change_once(selection, change).await?;
-                total.changed += done.changed;
-                // Jobs that cannot be changed match again and again: once nothing changes, all that are left are such.
-                if done.changed == 0 {
-                    total.skipped += done.skipped;
-                    break;
-                }
-            },
-        }
+        let total = match targets {
+            JobTargets::Ids(ids) => self.change_these(&ids, change).await?,
+            JobTargets::Matching(conditions) => self.change_matching(&conditions.into(), change).await?,
+            JobTargets::All => self.change_matching(&JobFilter::default(), change).await?,
+        };
         self.services.jobs_changed();
         Ok(total)
+    }
+
+    async fn change_these(&self, ids: &[JobId], change: Change) -> Result<ChangedJobs, Error> {
+        let mut total = ChangedJobs::default();
+        for ids in ids.chunks(CHUNK as usize) {
+            let done = self.change_once(JobSelection::Ids(ids.to_vec()), change).await?;
+            total.changed += done.changed;
+            total.skipped += done.skipped;
+        }
+        Ok(total)
+    }
+
+    async fn change_matching(&self, filter: &JobFilter, change: Change) -> Result<ChangedJobs, Error> {
+        let mut total = ChangedJobs::default();
+        loop {
+            let selection = JobSelection::Matching { filter: filter.clone(), limit: CHUNK };
+            let done = self.change_once(selection, change).await?;
+            total.changed += done.changed;
+            // Jobs that cannot be changed match again and again: once nothing changes, all that are left are such.
+            if done.changed == 0 {
+                total.skipped += done.skipped;
+                return Ok(total);
+            }
+        }
     }
 
     async fn change_once(&self, selection: JobSelection, change: Change) -> Result<ChangedJobs, Error> {

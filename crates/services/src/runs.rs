@@ -20,28 +20,11 @@ pub struct Runs {
     services: Services,
 }
 
-/// Which hosts a run means when neither a query nor addresses are given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunSelection {
-    /// Pending and unlocated ones.
-    #[default]
-    Missing,
-    /// Located ones whose location is stale.
-    Stale,
-    /// All public ones.
-    All,
-}
-
 /// A request for a run.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// Hosts that match this query.
-    pub q: Option<String>,
-    /// These hosts. Not together with `q`.
-    pub ips: Vec<String>,
-    /// Which hosts when neither is given.
-    pub selection: RunSelection,
+    /// Which hosts.
+    pub selection: Selection,
     /// [`Mode::AsyncBatch`] or [`Mode::QueueJobs`].
     pub mode: Mode,
     /// Whether age is bypassed.
@@ -66,7 +49,7 @@ impl Runs {
         }
         let request = GeolocateRequest {
             mode: request.mode,
-            selection: selection(&request)?,
+            selection: request.selection,
             batch_size: request.batch_size.and_then(|size| NonZeroUsize::new(size as usize)),
             delay: Duration::ZERO,
             force: request.force,
@@ -97,20 +80,6 @@ impl Runs {
     /// The latest run.
     pub async fn latest(&self) -> Result<Option<Run>, Error> {
         Ok(self.services.store().run_latest().await?)
-    }
-}
-
-fn selection(request: &RunRequest) -> Result<Selection, Error> {
-    let q = request.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-    match (q, request.ips.is_empty()) {
-        (Some(_), false) => Err(Error::invalid("`q` and `ips` exclude each other", "send one of them")),
-        (Some(q), true) => Ok(Selection::Query(q.to_owned())),
-        (None, false) => Ok(Selection::Addresses(request.ips.clone())),
-        (None, true) => Ok(match request.selection {
-            RunSelection::Missing => Selection::Missing,
-            RunSelection::Stale => Selection::Stale,
-            RunSelection::All => Selection::All,
-        }),
     }
 }
 

@@ -74,7 +74,10 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     };
     let selection = match arguments.query {
         Some(query) => Selection::Query(query),
-        None if !ips.is_empty() => Selection::Addresses(ips.iter().map(ToString::to_string).collect()),
+        // Also where standard input was empty: it names no host, not all.
+        None if !arguments.ip.is_empty() => {
+            Selection::Addresses(ips.iter().map(ToString::to_string).collect())
+        }
         None if arguments.force => Selection::All,
         None => Selection::Due,
     };

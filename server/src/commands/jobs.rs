@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use hostatlas_domain::{Address, Job, JobFilter, JobId, JobKind, JobState};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, OpenMode, PruneRequest};
+use hostatlas_domain::{Address, InvalidJobTargets, Job, JobFilter, JobId, JobKind, JobState, JobTargets};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, OpenMode, PruneRequest, Selection};
 use serde::Serialize;
 
 use super::{addresses, stats};
@@ -98,7 +98,7 @@ pub struct FilterArguments {
 #[derive(Debug, clap::Args)]
 pub struct TargetArguments {
     /// Numbers of jobs
-    #[arg(value_name = "ID", conflicts_with_all = ["state", "kind", "ip", "all"])]
+    #[arg(value_name = "ID")]
     ids: Vec<i64>,
     #[command(flatten)]
     filter: FilterArguments,
@@ -115,15 +115,14 @@ impl FilterArguments {
 
 impl TargetArguments {
     fn targets(&self) -> Result<JobTargets, Failure> {
-        let filter = self.filter.filter();
-        if !self.ids.is_empty() {
-            return Ok(JobTargets::Ids(self.ids.iter().copied().map(JobId).collect()));
-        }
-        if filter == JobFilter::default() && !self.all {
-            return Err(Failure::usage("which jobs?")
-                .with_hint("give numbers, or --state, --kind or --ip, or --all for every job"));
-        }
-        Ok(JobTargets::Matching(filter))
+        let ids = (!self.ids.is_empty()).then(|| self.ids.iter().copied().map(JobId).collect());
+        let filter = Some(self.filter.filter()).filter(|filter| *filter != JobFilter::default());
+        JobTargets::named(ids, filter, self.all).map_err(|error| match error {
+            InvalidJobTargets::Twice => Failure::usage(error.to_string())
+                .with_hint("give numbers, or a filter (--state, --kind, --ip), or --all: one of the three"),
+            _ => Failure::usage("which jobs?")
+                .with_hint("give numbers, or --state, --kind or --ip, or --all for every job"),
+        })
     }
 }
 
@@ -200,14 +199,19 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
         Action::List { filter, limit, cursor } => list(context, filter.filter(), cursor, limit).await,
         Action::Show { id } => show(context, JobId(id)).await,
         Action::Enqueue { ips, query, due, all, force } => {
-            if ips.is_empty() && query.is_none() && !due && !all {
-                let hint = "give addresses, --query, --due or --all";
-                return Err(Failure::usage("which hosts?").with_hint(hint));
-            }
-            let ips = tokio::task::block_in_place(|| addresses::read(&ips))?;
-            let ips = ips.iter().map(ToString::to_string).collect();
-            let request = EnqueueRequest { q: query, ips, due_only: due, force, kind: JobKind::Geolocation };
-            enqueue(context, request).await
+            let addresses = tokio::task::block_in_place(|| addresses::read(&ips))?;
+            let addresses = addresses.iter().map(ToString::to_string).collect();
+            // What was asked for decides, not what was found there: an empty standard input names no host, not all.
+            let named = [
+                (!ips.is_empty()).then_some(Selection::Addresses(addresses)),
+                query.map(Selection::Query),
+                due.then_some(Selection::Due),
+                all.then_some(Selection::All),
+            ];
+            let selection = Selection::only(named)?.ok_or_else(|| {
+                Failure::usage("which hosts?").with_hint("give addresses, --query, --due or --all")
+            })?;
+            enqueue(context, EnqueueRequest { selection, force, kind: JobKind::Geolocation }).await
         }
         Action::Retry(arguments) => {
             let targets = arguments.targets()?;

@@ -32,7 +32,7 @@ pub enum Key {
     Scope,
     /// What is logged: `info`, `debug`, `hostatlas=trace`.
     Log,
-    /// Kept for the accounts of a later version.
+    /// Refused with the reason: there are no accounts that it could be of.
     AdminPassword,
     /// Token of ipinfo.
     IpinfoToken,

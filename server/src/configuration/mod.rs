@@ -33,6 +33,11 @@ use values::{
 
 use crate::failure::Failure;
 
+/// Whoever sets a password relies on it.
+const NO_ACCOUNTS: &str = "this version has no accounts, so the password would protect nothing: whoever reaches the server may change \
+     everything\nremove the setting; `serve` listens on this machine alone, and a proxy that asks for a password can stand in \
+     front of it (docs/OPERATIONS.md)";
+
 /// What the program works with.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -141,7 +146,7 @@ impl Configuration {
         let max_workers = reader.one(Key::MaxWorkers, Some("10"), workers)?;
         let scope = reader.list(Key::Scope, "", range)?;
         let log = reader.optional(Key::Log, text)?;
-        reader.optional(Key::AdminPassword, text)?;
+        reader.refuse(Key::AdminPassword, NO_ACCOUNTS)?;
         let cache_located_for = reader.one(Key::CacheLocatedHours, Some("24"), hours)?;
         let cache_missed_for = reader.one(Key::CacheMissedHours, Some("1"), hours)?;
         let online = provider_settings::read(&mut reader, &providers, custom)?;
@@ -290,6 +295,13 @@ mod tests {
         let configuration = with(Key::IpinfoToken, "tok_123").expect("sound");
         let shown: Vec<_> = configuration.shown().iter().filter_map(|shown| shown.value.clone()).collect();
         assert!(shown.contains(&"***".to_owned()) && !shown.iter().any(|value| value.contains("tok_123")));
+    }
+
+    #[test]
+    fn a_password_that_protects_nothing_is_refused_and_not_repeated() {
+        let said = refused(Key::AdminPassword, "hunter2");
+        assert!(said.contains("`admin_password`") && said.contains("no accounts"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]

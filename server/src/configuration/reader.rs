@@ -68,6 +68,14 @@ impl Reader {
         Ok(None)
     }
 
+    /// Refuses a setting that is known and cannot be honoured, so that nobody relies on it.
+    pub(super) fn refuse(&mut self, key: Key, reason: &str) -> Result<(), Failure> {
+        match self.settings.remove(&key) {
+            Some(given) => Err(invalid(key, &given, reason)),
+            None => Ok(()),
+        }
+    }
+
     fn take(&mut self, key: Key, default: &str) -> Given {
         let given = self
             .settings

@@ -1,12 +1,17 @@
 //! What requests bring, read so that every mistake is answered as a problem.
 
+use std::{fmt, marker::PhantomData};
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     http::{StatusCode, header, request::Parts},
 };
 use hostatlas_domain::{ProblemCode, sanitize};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::errors::Refusal;
 
@@ -30,38 +35,87 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// A JSON body. An empty body is the default: `curl -X POST` sends none.
+/// A JSON object as the body.
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Json<T> {
+/// A JSON object as the body, or no body where nothing has to be said: `curl -X POST` sends none.
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let kind = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        let is_json =
-            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
-        if body.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        // A form of a foreign page cannot send this type without asking first.
-        if !is_json {
-            let refusal =
-                Refusal::invalid("the body is no JSON", "send it with `content-type: application/json`");
-            return Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            let refusal = Refusal::invalid(
-                format!("the body cannot be read: {}", sanitize(&error.to_string(), 300)),
-                "`/api/openapi.json` describes the body",
-            );
-            if error.is_data() { refusal.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { refusal }
-        })
+        let missing =
+            || Refusal::invalid("the request has no body", "`/api/openapi.json` describes the body");
+        object(request, state).await?.map(Self).ok_or_else(missing)
     }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(object(request, state).await?.unwrap_or_default()))
+    }
+}
+
+/// The object that is the body; none where there is no body.
+async fn object<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<Option<T>, Refusal> {
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_json =
+        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    // A form of a foreign page cannot send this type without asking first.
+    if !is_json {
+        let refusal =
+            Refusal::invalid("the body is no JSON", "send it with `content-type: application/json`");
+        return Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    serde_json::from_slice(&body).map(|Object(value)| Some(value)).map_err(|error| {
+        let refusal = Refusal::invalid(
+            format!("the body cannot be read: {}", sanitize(&error.to_string(), 300)),
+            "`/api/openapi.json` describes the body",
+        );
+        if error.is_data() { refusal.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { refusal }
+    })
+}
+
+/// A value that is read from an object alone: serde takes an array for a struct as well, its items for the fields in
+/// their order, and a list of nulls for one in which nothing is set.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// Reads an object inside a body, with `deserialize_with`; null is none.
+pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
 }
 
 fn unreadable(rejection: &BytesRejection) -> Refusal {

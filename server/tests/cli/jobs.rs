@@ -45,6 +45,24 @@ fn lookups_are_queued() {
 }
 
 #[test]
+fn what_names_no_host_does_not_come_to_mean_all() {
+    let installation = Installation::located();
+    for (arguments, input) in [
+        (&["jobs", "enqueue", "--force", "-"][..], "\n# nobody\n"),
+        (&["jobs", "enqueue", "--force", "--query", " "], ""),
+        (&["geolocate", "--queue-jobs", "--force", "--ip", "-"], ""),
+        (&["geolocate", "--queue-jobs", "--query", ""], ""),
+        (&["jobs", "retry", "--all", "--state", "completed"], ""),
+        (&["jobs", "retry", "1", "--all"], ""),
+    ] {
+        let ended = installation.run_with_input(arguments, input.as_bytes());
+        assert!(matches!(ended.code, Some(1 | 2)), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("hint: "), "{arguments:?}: {ended:?}");
+    }
+    assert_eq!(installation.run(&["jobs", "stats"]).json()["geolocation"]["completed"], 5);
+}
+
+#[test]
 fn finished_jobs_are_deleted() {
     let installation = Installation::located();
     let pruned = installation.run(&["jobs", "prune", "--completed-after-days", "0"]);

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Installation, client, get_json, post_json, until};
+use crate::support::{Installation, Server, client, get_json, post_json, until};
 
 #[tokio::test]
 async fn jobs_are_counted_listed_and_shown() {
@@ -89,12 +89,37 @@ async fn requests_that_name_nothing_change_nothing() {
         ("/api/v1/jobs", json!({"q": "colour:red"}), 400),
         ("/api/v1/jobs", json!({"kind": "banner_grab", "all": true}), 400),
         ("/api/v1/jobs", json!({"ips": "8.8.8.8"}), 422),
+        ("/api/v1/jobs", json!({"q": " "}), 400),
+        ("/api/v1/jobs", json!({"ips": []}), 400),
+        ("/api/v1/jobs", json!({"ips": [" "]}), 400),
+        ("/api/v1/jobs", json!({"all": false}), 400),
+        ("/api/v1/jobs", json!({"q": "country:GB", "all": true}), 400),
+        ("/api/v1/jobs", json!({"q": "country:GB", "due_only": true}), 400),
+        ("/api/v1/jobs", json!([null, null, false, true]), 422),
         ("/api/v1/jobs/cancel", json!({}), 400),
         ("/api/v1/jobs/cancel", json!({"state": "available"}), 422),
         ("/api/v1/jobs/cancel", json!({"filter": {"state": "sleeping"}}), 400),
         ("/api/v1/jobs/kinds/coffee/pause", json!(null), 400),
     ];
-    for (path, body, expected) in cases {
+    let everything_by_omission = [
+        (json!({"filter": {}}), 400),
+        (json!({"filter": []}), 422),
+        (json!({"filter": [null, null]}), 422),
+        (json!({"filter": [null, null, null]}), 422),
+        (json!({"filter": null}), 400),
+        (json!({"filter": {"state": null, "kind": "", "ip": " "}}), 400),
+        (json!({"filter": {"colour": "red"}}), 422),
+        (json!({"ids": []}), 400),
+        (json!({"all": false}), 400),
+        (json!({"all": true, "filter": {"state": "available"}}), 400),
+        (json!({"all": true, "ids": [1]}), 400),
+        (json!([null, null, true]), 422),
+        (json!([]), 422),
+    ];
+    let everything_by_omission = ["/api/v1/jobs/cancel", "/api/v1/jobs/retry"]
+        .into_iter()
+        .flat_map(|path| everything_by_omission.clone().map(|(body, status)| (path, body, status)));
+    for (path, body, expected) in cases.into_iter().chain(everything_by_omission) {
         let (status, problem) = post_json(&server, path, &body).await;
         assert_eq!(
             (status, problem["status"].as_u64()),
@@ -103,6 +128,63 @@ async fn requests_that_name_nothing_change_nothing() {
         );
     }
     assert_eq!(get_json(&server, "/api/v1/jobs/stats").await["geolocation"]["available"], 5);
+}
+
+#[tokio::test]
+async fn all_jobs_are_changed_when_all_is_said() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+
+    let (_, cancelled) = post_json(&server, "/api/v1/jobs/cancel", &json!({"all": true})).await;
+    let (_, retried) = post_json(&server, "/api/v1/jobs/retry", &json!({"all": true})).await;
+
+    assert_eq!((&cancelled["changed"], &retried["changed"]), (&json!(5), &json!(5)));
+}
+
+/// Posts a form to a server function, as a page without scripts does; answers where it leads.
+async fn form(server: &Server, path: &str, fields: &[(&str, &str)]) -> String {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let request = client().post(server.url(path)).header("accept", "text/html").body(body);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.header("referer", server.url("/jobs")).send().await.expect("an answer");
+    answer.headers().get("location").map(|to| to.to_str().expect("text").to_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_buttons_of_the_page_act_on_all_jobs_only_when_they_say_so() {
+    let installation = Installation::imported();
+    let server = installation.serve_with(&["--no-worker"]);
+    let page = client().get(server.url("/jobs")).send().await.expect("a page").text().await.expect("text");
+    let filtered = client().get(server.url("/jobs?state=available")).send().await.expect("a page");
+    let filtered = filtered.text().await.expect("text");
+    assert!(page.contains("Cancel all jobs") && page.contains(r#"value="cancel_all""#));
+    assert!(filtered.contains("Cancel all matching") && filtered.contains(r#"value="cancel_matching""#));
+
+    for refused in [
+        &[("action", "cancel_matching")][..],
+        &[("action", "cancel_matching"), ("state", ""), ("kind", " "), ("ip", "")],
+        &[("action", "cancel_all"), ("state", "available")],
+        &[("action", "cancel")],
+    ] {
+        form(&server, "/api/fn/jobs/change", refused).await;
+    }
+    for refused in [
+        &[("what", ""), ("q", "")][..],
+        &[("what", "query"), ("q", " ")],
+        &[("what", "all"), ("q", "country:GB")],
+    ] {
+        form(&server, "/api/fn/jobs/queue", &[refused, &[("force", "true")]].concat()).await;
+    }
+    form(&server, "/api/fn/runs/start", &[("q", ""), ("selection", "")]).await;
+    let stats = get_json(&server, "/api/v1/jobs/stats").await;
+    assert_eq!((&stats["geolocation"]["available"], &stats["geolocation"]["total"]), (&json!(5), &json!(5)));
+    assert_eq!(get_json(&server, "/api/v1/runs/latest").await, json!(null));
+    let forced = get_json(&server, "/api/v1/jobs").await;
+    assert!(forced["items"].as_array().expect("jobs").iter().all(|job| job["force"] == false));
+
+    let matching = [("action", "cancel_matching"), ("state", "available")];
+    assert!(form(&server, "/api/fn/jobs/change", &matching).await.contains("changed=5"));
+    assert!(form(&server, "/api/fn/jobs/change", &[("action", "retry_all")]).await.contains("changed=5"));
 }
 
 #[tokio::test]

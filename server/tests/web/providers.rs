@@ -125,11 +125,15 @@ async fn a_pinned_host_stays_where_it_was_put_until_it_is_let_go() {
         (json!({"latitude": 95.0, "longitude": 0.5}), 400),
         (json!({"latitude": 5.0, "longitude": 0.5, "country_code": "XX"}), 400),
         (json!({"latitude": 5.0}), 422),
+        (json!([5.0, 0.5, null, null, null]), 422),
+        (json!({"latitude": 5.0, "longitude": 0.5, "altitude": 7}), 422),
     ];
     for (body, expected) in cases {
-        let (status, _) = send(&server, "PUT", path, Some(body.clone())).await;
-        assert!(status == expected || status == 400, "{body}: {status}");
+        assert_eq!(send(&server, "PUT", path, Some(body.clone())).await.0, expected, "{body}");
     }
+    // Without a body there is no place, and zero degrees north and east is none either.
+    assert_eq!(send(&server, "PUT", path, None).await.0, 400);
+    assert_eq!(get_json(&server, "/api/v1/hosts/8.8.8.8").await["pinned"], false);
     let unknown = json!({"latitude": 5.0, "longitude": 0.5});
     assert_eq!(send(&server, "PUT", "/api/v1/hosts/9.9.9.9/location", Some(unknown)).await.0, 404);
 }

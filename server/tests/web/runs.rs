@@ -39,7 +39,12 @@ async fn runs_that_make_no_sense_are_refused() {
     let server = installation.serve_with(&["--no-worker"]);
     for (body, status) in [
         (json!({"q": "country:GB", "ips": ["8.8.8.8"]}), 400),
-        (json!({"mode": "sequential"}), 400),
+        (json!({"q": "country:GB", "selection": "all"}), 400),
+        (json!({"q": " "}), 400),
+        (json!({"ips": []}), 400),
+        (json!({"ips": [""]}), 400),
+        (json!([null, null]), 422),
+        (json!({"mode": "sequential"}), 422),
         (json!({"mode": "sideways"}), 422),
         (json!({"batch_size": 0}), 400),
         (json!({"colour": 1}), 422),

@@ -8,7 +8,7 @@ use hostatlas_store::{HostSelection, SelectHosts, SelectedHost, StoreError};
 use super::{Geolocate, GeolocateRequest, Selection};
 use crate::{
     Error, Services,
-    request::{parse_addresses, parse_query},
+    request::{parse_addresses, parse_conditions},
 };
 
 /// A selection, understood.
@@ -20,19 +20,9 @@ pub(crate) struct Plan {
 impl Geolocate {
     pub(crate) async fn plan(&self, request: &GeolocateRequest) -> Result<Plan, Error> {
         let max_age = request.max_age.unwrap_or(self.services.config().max_age);
-        let due = DuePolicy { max_age, ..self.services.due_policy() };
         let selection = match &request.selection {
             Selection::Due if request.force => HostSelection::All,
-            Selection::Due => HostSelection::Due(due),
-            Selection::Missing => HostSelection::Due(missing_policy()),
-            Selection::Stale => {
-                HostSelection::Filter { filter: HostFilter { stale: true, ..HostFilter::default() }, max_age }
-            }
-            Selection::All => HostSelection::All,
-            Selection::Query(q) => {
-                HostSelection::Filter { filter: parse_query(q)?.filter().clone(), max_age }
-            }
-            Selection::Addresses(ips) => HostSelection::Addresses(parse_addresses(ips)?),
+            selection => understand(&self.services, selection, max_age)?,
         };
         let total = self.total(&request.selection, &selection, max_age).await?;
         Ok(Plan { selection, total })
@@ -63,6 +53,24 @@ impl Geolocate {
             _ => Some(coverage.pending + stale),
         })
     }
+}
+
+/// The hosts that a selection means, where a location is stale after `max_age`.
+pub(crate) fn understand(
+    services: &Services,
+    selection: &Selection,
+    max_age: Duration,
+) -> Result<HostSelection, Error> {
+    Ok(match selection {
+        Selection::Due => HostSelection::Due(DuePolicy { max_age, ..services.due_policy() }),
+        Selection::Missing => HostSelection::Due(missing_policy()),
+        Selection::Stale => {
+            HostSelection::Filter { filter: HostFilter { stale: true, ..HostFilter::default() }, max_age }
+        }
+        Selection::All => HostSelection::All,
+        Selection::Query(q) => HostSelection::Filter { filter: parse_conditions(q)?, max_age },
+        Selection::Addresses(ips) => HostSelection::Addresses(parse_addresses(ips)?),
+    })
 }
 
 /// Nothing located is due, everything else is.

@@ -4,6 +4,8 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use hostatlas_domain::Mode;
 
+use crate::Error;
+
 /// Which hosts a run means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
@@ -20,6 +22,21 @@ pub enum Selection {
     Query(String),
     /// These; unknown ones are left out.
     Addresses(Vec<String>),
+}
+
+impl Selection {
+    /// The only one that was named, of the ways there are to name hosts; none if none was. Of two, one would be ignored
+    /// silently, so they are refused.
+    pub fn only(named: impl IntoIterator<Item = Option<Self>>) -> Result<Option<Self>, Error> {
+        let mut named = named.into_iter().flatten();
+        let first = named.next();
+        match named.next() {
+            Some(_) => {
+                Err(Error::invalid("hosts are named in two ways at once", "send one of them, not both"))
+            }
+            None => Ok(first),
+        }
+    }
 }
 
 /// How to look which hosts up.

@@ -84,7 +84,7 @@ pub struct GeolocateBody {
 pub async fn geolocate(
     State(services): State<Services>,
     Path(ip): Path<String>,
-    extract::Json(body): extract::Json<GeolocateBody>,
+    extract::OptionalJson(body): extract::OptionalJson<GeolocateBody>,
 ) -> Result<(StatusCode, Json<EnqueuedJob>), Refusal> {
     services.authorize(Permission::Geolocate)?;
     Ok((StatusCode::ACCEPTED, Json(services.jobs().geolocate_host(&ip, body.force).await?)))

@@ -4,8 +4,8 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use hostatlas_domain::{Job, JobFilter, JobId, JobKind, JobStats, KindStatus, Page, Problem};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, JobTargets, Permission, Services};
+use hostatlas_domain::{Job, JobFilter, JobId, JobKind, JobStats, JobTargets, KindStatus, Page, Problem};
+use hostatlas_services::{ChangedJobs, EnqueueRequest, Permission, Selection, Services};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Items;
@@ -104,17 +104,17 @@ pub async fn kinds(State(services): State<Services>) -> Result<Json<Items<KindSt
     Ok(Json(Items::new(services.jobs().kinds().await?)))
 }
 
-/// For which hosts to queue lookups.
+/// For which hosts to queue lookups: exactly one of `q`, `ips`, `due_only` and `all`.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnqueueBody {
-    /// Hosts that match this query.
+    /// Hosts that match this query, which has a condition.
     q: Option<String>,
-    /// These hosts; not together with `q`.
-    ips: Vec<String>,
-    /// Only hosts whose location is missing or stale; neither with `q` nor with `ips`.
+    /// These hosts, at least one.
+    ips: Option<Vec<String>>,
+    /// Hosts whose location is missing or stale.
     due_only: bool,
-    /// Every public host: needed where nothing else is given.
+    /// Every public host.
     all: bool,
     /// Whether age and cache are bypassed.
     force: bool,
@@ -142,26 +142,37 @@ pub async fn enqueue(
 ) -> Result<(StatusCode, Json<EnqueueAnswer>), Refusal> {
     services.authorize(Permission::ManageJobs)?;
     let kind = extract::word(body.kind.as_deref())?.unwrap_or(JobKind::Geolocation);
-    let names_hosts = !body.ips.is_empty() || body.q.as_deref().is_some_and(|q| !q.trim().is_empty());
-    if !names_hosts && !body.due_only && !body.all {
-        return Err(Refusal::invalid("no hosts are named", "send `q`, `ips`, `due_only` or `all`"));
-    }
-    let EnqueueBody { q, ips, due_only, force, .. } = body;
-    let report = services.jobs().enqueue(EnqueueRequest { q, ips, due_only, force, kind }).await?;
+    let EnqueueBody { q, ips, due_only, all, force, .. } = body;
+    let named = [
+        q.map(Selection::Query),
+        ips.map(Selection::Addresses),
+        due_only.then_some(Selection::Due),
+        all.then_some(Selection::All),
+    ];
+    let selection = Selection::only(named)?.ok_or_else(|| {
+        Refusal::invalid(
+            "no hosts are named",
+            "send one of `q`, `ips`, `\"due_only\": true` and `\"all\": true`",
+        )
+    })?;
+    let report = services.jobs().enqueue(EnqueueRequest { selection, force, kind }).await?;
     let answer =
         EnqueueAnswer { considered: report.considered, queued: report.queued, duplicate: report.duplicate };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// Jobs by number, or all that match.
+/// Jobs by number, those that match a filter, or every job: exactly one of the three.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetBody {
-    /// These jobs.
+    /// These jobs, at least one.
     #[schema(value_type = Option<Vec<i64>>)]
     ids: Option<Vec<JobId>>,
-    /// All that match; an empty filter is every job.
+    /// All that match; a filter has at least one condition.
+    #[serde(deserialize_with = "extract::optional_object")]
     filter: Option<FilterBody>,
+    /// Every job.
+    all: bool,
 }
 
 /// What a bulk action did.
@@ -180,11 +191,11 @@ impl From<ChangedJobs> for ChangedAnswer {
 
 impl TargetBody {
     fn targets(self) -> Result<JobTargets, Refusal> {
-        match (self.ids, self.filter) {
-            (Some(ids), None) => Ok(JobTargets::Ids(ids)),
-            (None, Some(filter)) => Ok(JobTargets::Matching(filter.read()?)),
-            _ => Err(Refusal::invalid("no jobs are named", "send either `ids` or `filter`")),
-        }
+        let filter = self.filter.as_ref().map(FilterBody::read).transpose()?;
+        JobTargets::named(self.ids, filter, self.all).map_err(|error| {
+            let hint = "send one of `ids`, a `filter` with a condition, and `\"all\": true`";
+            Refusal::invalid(error.to_string(), hint)
+        })
     }
 }
 

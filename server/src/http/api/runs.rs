@@ -5,8 +5,8 @@ use axum::{
     routing::{get, post},
 };
 use hostatlas_domain::{Mode, Problem, Run, RunId};
-use hostatlas_services::{Permission, RunRequest, RunSelection, Services};
-use serde::Deserialize;
+use hostatlas_services::{Permission, RunRequest, Selection, Services};
+use serde::{Deserialize, Serialize};
 
 use crate::http::{AppState, errors::Refusal, extract};
 
@@ -18,20 +18,18 @@ pub fn router() -> Router<AppState> {
         .route("/runs/{id}/cancel", post(cancel))
 }
 
-/// Which hosts to look up, and how.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+/// Which hosts to look up, and how. At most one of `q`, `ips` and `selection`.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunBody {
-    /// Hosts that match this query.
+    /// Hosts that match this query, which has a condition.
     q: Option<String>,
-    /// These hosts; not together with `q`.
-    ips: Vec<String>,
-    /// Which hosts when neither is given: `missing` (default), `stale` or `all`.
-    #[schema(value_type = String, example = "missing")]
-    selection: RunSelection,
-    /// `async_batch` (default) or `queue_jobs`.
-    #[schema(value_type = String, example = "async_batch")]
-    mode: Mode,
+    /// These hosts, at least one.
+    ips: Option<Vec<String>>,
+    /// Hosts by the state of their location; `missing` if nothing names any.
+    selection: Option<RunSelection>,
+    /// How to go about it; `async_batch` if left out.
+    mode: Option<RunMode>,
     /// Whether age and cache are bypassed.
     force: bool,
     /// Hosts in one batch.
@@ -39,15 +37,44 @@ pub struct RunBody {
     batch_size: Option<u32>,
 }
 
-impl Default for RunBody {
-    fn default() -> Self {
-        Self {
-            q: None,
-            ips: Vec::new(),
-            selection: RunSelection::default(),
-            mode: Mode::AsyncBatch,
-            force: false,
-            batch_size: None,
+/// Hosts by the state of their location.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunSelection {
+    /// Pending and unlocated ones.
+    Missing,
+    /// Located ones whose location is stale.
+    Stale,
+    /// All public ones.
+    All,
+}
+
+impl From<RunSelection> for Selection {
+    fn from(selection: RunSelection) -> Self {
+        match selection {
+            RunSelection::Missing => Self::Missing,
+            RunSelection::Stale => Self::Stale,
+            RunSelection::All => Self::All,
+        }
+    }
+}
+
+/// How a run goes about it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunMode {
+    /// Looks up concurrently and writes directly.
+    #[default]
+    AsyncBatch,
+    /// Queues a job for each host; a worker does the rest.
+    QueueJobs,
+}
+
+impl From<RunMode> for Mode {
+    fn from(mode: RunMode) -> Self {
+        match mode {
+            RunMode::AsyncBatch => Self::AsyncBatch,
+            RunMode::QueueJobs => Self::QueueJobs,
         }
     }
 }
@@ -59,14 +86,17 @@ impl Default for RunBody {
 ))]
 pub async fn start(
     State(services): State<Services>,
-    extract::Json(body): extract::Json<RunBody>,
+    extract::OptionalJson(body): extract::OptionalJson<RunBody>,
 ) -> Result<(StatusCode, Json<Run>), Refusal> {
     services.authorize(Permission::Geolocate)?;
     let RunBody { q, ips, selection, mode, force, batch_size } = body;
     if batch_size == Some(0) {
         return Err(Refusal::invalid("`batch_size` is 0", "use 1 or more, or leave it out"));
     }
-    let request = RunRequest { q, ips, selection, mode, force, batch_size };
+    let named = [q.map(Selection::Query), ips.map(Selection::Addresses), selection.map(Selection::from)];
+    let selection = Selection::only(named)?.unwrap_or(Selection::Missing);
+    let mode = mode.unwrap_or_default().into();
+    let request = RunRequest { selection, mode, force, batch_size };
     Ok((StatusCode::ACCEPTED, Json(services.runs().start(request).await?)))
 }
 
