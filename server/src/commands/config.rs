@@ -16,7 +16,7 @@ pub enum Action {
 
 const COLUMNS: [Column; 3] = [
     Column::new("KEY", "key", Show::Text),
-    Column::new("VALUE", "value", Show::Text),
+    Column::new("VALUE", "value", Show::Whole),
     Column::new("FROM", "origin", Show::Text),
 ];
 const FIELDS: [&str; 4] = ["key", "value", "origin", "variable"];

@@ -29,6 +29,8 @@ impl Column {
 pub enum Show {
     /// As text; lists are joined by commas.
     Text,
+    /// As text that a table does not cut: every word of it counts.
+    Whole,
     /// As a number, to the right.
     Number,
     /// As a moment, without fractions of a second.

@@ -71,7 +71,7 @@ fn show(value: Option<&Value>, how: Show) -> String {
         }
         Some(object) => object.to_string(),
     };
-    hostatlas_domain::sanitize(&text, WIDEST_CELL)
+    hostatlas_domain::sanitize(&text, if how == Show::Whole { usize::MAX } else { WIDEST_CELL })
 }
 
 fn moment(text: &str) -> String {

@@ -108,8 +108,12 @@ fn config_show_says_what_it_could_not_ask_and_shows_the_rest() {
     let installation = Installation::new();
     std::fs::write(installation.path("mmdb/dbip-city.mmdb"), city_database("city ipvAll")).expect("a file");
     installation.write("hosts.db", "not a database");
+    std::fs::write(installation.path("mmdb/geolite2.mmdb"), city_database("GeoLite2-City")).expect("a file");
     let ended = installation.run(&["config", "show", "--table", "--database-url", "sqlite://hosts.db"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("IP Geolocation by DB-IP"), "{ended:?}");
+    // A licence's words are not cut, however long they are.
+    let whole = "This product includes GeoLite2 data created by MaxMind, available from https://www.maxmind.com (CC BY-SA 4.0)";
+    assert!(ended.stdout.contains(whole), "{ended:?}");
     assert!(ended.stderr.contains("attributions may be missing"), "{ended:?}");
 }

@@ -93,3 +93,45 @@ async fn a_form_that_fails_comes_back_to_our_own_site_whatever_its_referer_says(
         );
     }
 }
+
+/// The words of a facet's links, with their counts, as the page of a query shows them; and which hosts it says are counted.
+async fn facet(server: &crate::support::Server, query: &str, id: &str) -> (String, Vec<String>) {
+    let (_, html) = page(server, &format!("/hosts?q={query}")).await;
+    let (_, facet) = html.split_once(&format!("id=\"{id}\"")).expect("the facet");
+    let (facet, _) = facet.split_once("</section>").expect("its end");
+    let (head, links) = facet.split_once("<ul").expect("its list");
+    let text = |html: &str| {
+        let words = html.split('<').filter_map(|part| part.split_once('>').map(|(_, text)| text.trim()));
+        words.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    let whose = text(head.split_once("<small").expect("whose").1);
+    (whose.clone(), links.split("<li").skip(1).map(|link| text(&format!("<{link}"))).collect())
+}
+
+#[tokio::test]
+async fn facets_count_what_matches_the_query_and_say_so() {
+    let installation = Installation::located();
+    let server = installation.serve();
+    let all = ["Located 4", "Stale 0", "Pending 0", "Unlocated 1", "Not applicable 1"];
+    assert_eq!(
+        facet(&server, "", "facet-states").await,
+        ("of all hosts".to_owned(), all.map(str::to_owned).into())
+    );
+    // Of the three hosts with this port one is located, one unlocated and one private.
+    let narrowed = ["Located 1", "Unlocated 1", "Not applicable 1"];
+    assert_eq!(
+        facet(&server, "port:443", "facet-states").await,
+        ("of 3 that match".to_owned(), narrowed.map(str::to_owned).into())
+    );
+    assert_eq!(
+        facet(&server, "port:443", "facet-countries").await,
+        ("of 3 that match".to_owned(), vec!["United Kingdom 1".to_owned()])
+    );
+    // A country takes the place of another, so each says how many hosts it would lead to.
+    let both = vec!["United Kingdom 3".to_owned(), "United States 1".to_owned()];
+    assert_eq!(facet(&server, "country:US", "facet-countries").await, ("of all hosts".to_owned(), both));
+    assert_eq!(
+        facet(&server, "country:US", "facet-states").await,
+        ("of 1 that match".to_owned(), vec!["Located 1".to_owned()])
+    );
+}
