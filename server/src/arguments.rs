@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "hostatlas", version, about, propagate_version = true, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 error, 2 usage, 3 part failed, 4 waits for quota, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 error, 2 usage, 3 part failed, 4 waits for quota, 5 outcome unknown, 130 interrupted."
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -16,7 +16,7 @@ pub enum Exit {
     Usage = 2,
     /// Part of it failed; of the doctor: something is missing or waits.
     PartFailed = 3,
-    /// All that is left waits until an online provider may be asked again.
+    /// Nothing failed for good, and some of what is left waits until an online provider may be asked again.
     WaitsForQuota = 4,
     /// Stopped by Ctrl-C.
     Interrupted = 130,

@@ -122,6 +122,62 @@ fn a_backup_that_is_made_during_an_import_is_restored_and_complete() {
     assert!(ok(installation.run(&["--table", "db", "check"])).stdout.contains("0 wrong"));
 }
 
+/// Sends Ctrl-C to a command once `file` is being written, and waits for its end.
+fn interrupted(installation: &Installation, arguments: &[&str], file: &str) -> (Option<i32>, String) {
+    let child = installation.command(arguments).spawn().expect("the binary runs");
+    let id = child.id().to_string();
+    let mut running = support::Running::of(child);
+    let deadline = Instant::now() + PATIENCE;
+    while !installation.path(file).metadata().is_ok_and(|file| file.len() > 0) {
+        assert!(Instant::now() < deadline, "`{file}` is not written");
+        thread::yield_now();
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill runs");
+    assert!(sent.success());
+    running.ended()
+}
+
+fn files(installation: &Installation) -> Vec<String> {
+    let entries = std::fs::read_dir(installation.path("")).expect("the folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let mut names: Vec<_> = names.filter(|name| name.contains("part") || name.contains("backup")).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_backup_or_restore_that_is_interrupted_leaves_nothing_behind() {
+    let installation = Installation::new();
+    let list: String =
+        (0..60_000_u32).map(|n| format!("8.{}.{}.{}\n", n >> 16, (n >> 8) & 255, n & 255)).collect();
+    ok(installation.run(&["import", &installation.write("list.txt", list)]));
+    let before = hosts(&installation);
+
+    let (code, said) = interrupted(&installation, &["db", "backup", "backup.db"], "backup.db.part");
+    assert!(
+        code == Some(130) && said.contains("the backup was stopped; nothing of it is left"),
+        "{code:?}: {said}"
+    );
+    assert_eq!(files(&installation), Vec::<String>::new());
+
+    ok(backup(&installation, "backup.db"));
+    let restore = ["db", "restore", "backup.db", "--force"];
+    let (code, said) = interrupted(&installation, &restore, "hostatlas.db.restore.part");
+    assert!(code == Some(130) && said.contains("nothing was changed"), "{code:?}: {said}");
+    assert_eq!(files(&installation), ["backup.db"]);
+    assert_eq!(hosts(&installation), before);
+}
+
+#[test]
+fn a_backup_is_neither_written_to_nor_read_from_a_pipe() {
+    let installation = Installation::imported();
+    for arguments in [["db", "backup", "-"], ["db", "restore", "-"]] {
+        let refused = installation.run(&arguments);
+        assert!(refused.code == Some(2) && refused.stderr.contains("`-` is not a file"), "{refused:?}");
+    }
+    assert!(!installation.path("-").exists());
+}
+
 #[test]
 fn nothing_is_restored_under_a_server() {
     let installation = Installation::located();

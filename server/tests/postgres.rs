@@ -6,7 +6,7 @@ use std::{fmt::Write, time::Instant};
 
 use hostatlas_test_postgres::{Cluster, TestDatabase};
 use serde_json::json;
-use support::{Ended, Installation, PATIENCE, Running, SCAN, Server, client};
+use support::{Ended, Installation, PATIENCE, Running, SCAN, Server, client, post_json};
 
 /// Hosts of the larger scan: many batches for each of two workers.
 const MANY: u32 = 20_000;
@@ -221,6 +221,23 @@ async fn what_is_due_and_who_was_heard_of_goes_by_the_clock_of_the_database() {
     for ago in ["min ago", "h ago"] {
         assert!(!workers.contains(ago), "heard of it {ago}: {workers}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_by_schedule_is_refused_with_what_to_use_instead() {
+    let test = OnPostgres::migrated();
+    let server = test.serve();
+    for action in ["resume", "run"] {
+        let ended = test.run(&["schedules", action, "backup"]);
+        assert!(ended.code == Some(2) && ended.stderr.contains("pg_dump --format=custom"), "{ended:?}");
+        let path = format!("/api/v1/schedules/backup/{action}");
+        let (status, problem) = post_json(&server, &path, &json!(null)).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("not_supported")), "{problem}");
+        assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("pg_dump")), "{problem}");
+    }
+    let states = test.done(&["schedules", "--json", "--fields", "task,state,started_at"]).json();
+    assert_eq!(states[3], json!({"task": "backup", "state": "paused", "started_at": null}));
+    test.done(&["schedules", "run", "check"]);
 }
 
 /// A scan of neighbours, all of them in London.

@@ -1,7 +1,9 @@
 //! Recurring work, with the forms that change it.
 
 use hostatlas_domain::{Schedule, ScheduleOutcome, ScheduleState, ScheduleTask, Timestamp};
-use hostatlas_services::{BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR};
+use hostatlas_services::{
+    BACKUP_DAYS_KEPT, BACKUP_WEEKS_KEPT, BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR,
+};
 use leptos::prelude::*;
 
 use super::{Ago, Badge, Exactly, Icon};
@@ -59,7 +61,10 @@ fn words(task: ScheduleTask) -> (&'static str, String) {
         }
         ScheduleTask::Backup => (
             "Backup",
-            format!("Writes a verified copy of the database, and keeps the newest {BACKUPS_KEPT}."),
+            format!(
+                "Writes a verified copy of the database. Keeps the newest {BACKUPS_KEPT}, the last of each of \
+                 {BACKUP_DAYS_KEPT} days, and the last of each of {BACKUP_WEEKS_KEPT} weeks."
+            ),
         ),
     }
 }

@@ -21,6 +21,8 @@ pub enum ProblemCode {
     TooLarge,
     /// It took too long.
     Timeout,
+    /// The change may be written, or not: the database did not say in time.
+    OutcomeUnknown,
     /// Our fault; the request id leads to the log.
     Internal,
 }
@@ -35,7 +37,7 @@ impl ProblemCode {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::Unavailable => 503,
-            Self::Timeout => 504,
+            Self::Timeout | Self::OutcomeUnknown => 504,
             Self::Internal => 500,
         }
     }
@@ -51,6 +53,7 @@ impl ProblemCode {
             Self::Unavailable => "unavailable",
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::Internal => "internal",
         }
     }
@@ -66,6 +69,7 @@ impl ProblemCode {
             Self::Unavailable => "Not available at the moment",
             Self::TooLarge => "Too large",
             Self::Timeout => "It took too long",
+            Self::OutcomeUnknown => "It is not known whether it was done",
             Self::Internal => "Something went wrong on our side",
         }
     }

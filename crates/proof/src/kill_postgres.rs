@@ -274,7 +274,7 @@ impl Killing {
         Ok(false)
     }
 
-    /// An import is a person's command: one that loses the server, or finds none, ends with 1 and says so. Its list is
+    /// An import is a person's command: one that loses the server, or finds none, ends with 1 or 5 and says so. Its list is
     /// begun again.
     fn judge_import(&mut self, failed: &Failed, report: &mut Report) {
         let Failed { status, said, began } = failed;
@@ -338,7 +338,8 @@ impl Killing {
 
 /// Whether somebody who could not go on said so as a command does.
 fn says_so(status: ExitStatus, said: &str) -> bool {
-    status.code() == Some(1) && said.contains("error: ")
+    // 5: it was cut during a COMMIT, and nobody knows what came of that.
+    matches!(status.code(), Some(1 | 5)) && said.contains("error: ")
 }
 
 impl Counts {

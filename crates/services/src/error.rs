@@ -79,6 +79,9 @@ pub enum Error {
     /// The database cannot be used as it is.
     #[error(transparent)]
     Database(StoreError),
+    /// A change was asked for, and it is not known whether it was made.
+    #[error(transparent)]
+    OutcomeUnknown(StoreError),
     /// Our fault, or the engine's.
     #[error("something went wrong inside hostatlas")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -104,6 +107,10 @@ impl Error {
                 "The database was busy for too long.".to_owned()
             }
             Self::Database(_) => "The database cannot be used.".to_owned(),
+            Self::OutcomeUnknown(_) => {
+                "The database did not say in time whether the change was written: it may be, or not."
+                    .to_owned()
+            }
             other => other.to_string(),
         };
         let hint = match self {
@@ -128,6 +135,7 @@ impl Error {
             Self::Unavailable { .. } | Self::Interrupted { .. } | Self::Database(_) => {
                 ProblemCode::Unavailable
             }
+            Self::OutcomeUnknown(_) => ProblemCode::OutcomeUnknown,
             Self::Internal(_) => ProblemCode::Internal,
         }
     }
@@ -152,14 +160,19 @@ impl Error {
             ),
             Self::Scan { source, .. } => Some(scan_hint(source).to_owned()),
             Self::Database(error) => database_hint(error),
+            Self::OutcomeUnknown(_) => Some(
+                "look whether it is there, or ask for the same again: what was done already is not done twice".to_owned(),
+            ),
             Self::Internal(_) => None,
         }
     }
 
-    /// The exit code of the command line: 2 for a request that cannot be understood, 130 for an interruption, else 1.
+    /// The exit code of the command line: 2 for a request that cannot be understood, 5 for an outcome that is not known,
+    /// 130 for an interruption, else 1.
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::InvalidRequest { .. } | Self::NotSupported { .. } => 2,
+            Self::OutcomeUnknown(_) => 5,
             Self::Interrupted { .. } => 130,
             _ => 1,
         }
@@ -238,6 +251,8 @@ impl From<StoreError> for Error {
                 Self::NotSupported { detail: what, hint: Some(remedy) }
             }
             StoreError::WorkerRoleHeld { holder } => Self::WorkerRoleHeld { holder },
+            StoreError::Stopped => Self::Interrupted { detail, hint: None },
+            StoreError::OutcomeUnknown { .. } => Self::OutcomeUnknown(error),
             StoreError::Engine(source) => Self::Internal(source),
             other => Self::Database(other),
         }
@@ -262,6 +277,10 @@ mod tests {
         StoreError::Unreachable { location: "/secret".to_owned(), reason: "secret".to_owned() }
     }
 
+    fn unknown() -> StoreError {
+        StoreError::OutcomeUnknown { location: "/secret".to_owned(), reason: "secret".to_owned() }
+    }
+
     fn not_writable() -> StoreError {
         StoreError::NotWritable { reason: "secret".to_owned(), remedy: "a secret remedy".to_owned() }
     }
@@ -271,6 +290,7 @@ mod tests {
         let errors = [
             Error::from(StoreError::Engine("no such table: secret".into())),
             Error::from(unreachable()),
+            Error::from(unknown()),
             Error::from(not_writable()),
         ];
         for error in errors {
@@ -295,6 +315,7 @@ mod tests {
             (Error::from(StoreError::Busy), 503, 1),
             (Error::from(StoreError::TookTooLong { what: "an index was not made in its time" }), 503, 1),
             (Error::from(unreachable()), 503, 1),
+            (Error::from(unknown()), 504, 5),
             (Error::from(not_writable()), 503, 1),
             (Error::Interrupted { detail: "stopped".to_owned(), hint: None }, 503, 130),
         ];

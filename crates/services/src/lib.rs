@@ -46,7 +46,9 @@ pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};
 pub use runs::{RunRequest, Runs};
-pub use schedules::{BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR, Schedules};
+pub use schedules::{
+    BACKUP_DAYS_KEPT, BACKUP_WEEKS_KEPT, BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR, Schedules,
+};
 pub use services::{ProviderProblem, Services, ServicesConfig};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 pub use workers::Workers;
@@ -57,6 +59,6 @@ pub use hostatlas_geolocation::{
 };
 pub use hostatlas_queue::HEARTBEAT;
 pub use hostatlas_store::{
-    ChangedJobs, CheckReport, Finding, HostCount, HostFacets, HostHistory, OpenMode, SchemaStatus, Store,
-    StoreError, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
+    BackupPhase, BackupStep, BackupWatch, ChangedJobs, CheckReport, Finding, HostCount, HostFacets,
+    HostHistory, OpenMode, SchemaStatus, Store, StoreError, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
 };

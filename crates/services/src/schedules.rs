@@ -1,14 +1,16 @@
 //! Recurring work: what is done when, and the runner that does it in every worker process.
 
+mod retention;
 mod runner;
 mod tasks;
 mod timing;
 
 use hostatlas_domain::{Schedule, ScheduleRule, ScheduleTask};
 
+pub use retention::{BACKUP_DAYS_KEPT, BACKUP_WEEKS_KEPT, BACKUPS_KEPT};
 pub(crate) use runner::run;
 pub(crate) use tasks::PRUNE_BATCH;
-pub use tasks::{BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR};
+pub use tasks::{COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR};
 
 use crate::{Error, Permission, Services};
 
@@ -49,26 +51,44 @@ impl Schedules {
 
     /// Does a task no more, until it is resumed or asked for. What is under way goes on.
     pub async fn pause(&self, task: ScheduleTask) -> Result<(), Error> {
-        self.set_paused(task, true).await
-    }
-
-    /// Takes a task up again; what was missed in the meantime is done at once, and once.
-    pub async fn resume(&self, task: ScheduleTask) -> Result<(), Error> {
-        self.set_paused(task, false).await
-    }
-
-    async fn set_paused(&self, task: ScheduleTask, paused: bool) -> Result<(), Error> {
         self.services.authorize(Permission::Administer)?;
-        self.services.store().schedule_pause(task, paused).await?;
+        self.services.store().schedule_pause(task).await?;
         self.services.schedules_changed();
         Ok(())
     }
 
-    /// Has a task done now by whichever worker comes first, even while it is paused.
+    /// Takes a task up again; what was missed in the meantime is done at once, and once. A task that this database
+    /// cannot do is refused with what to do instead.
+    pub async fn resume(&self, task: ScheduleTask) -> Result<(), Error> {
+        self.services.authorize(Permission::Administer)?;
+        self.refuse_what_cannot_be_done(task)?;
+        let store = self.services.store();
+        let now = store.now().await?;
+        let all = store.schedules_list().await?;
+        let Some(schedule) = all.into_iter().find(|schedule| schedule.task == task) else { return Ok(()) };
+        let next_in =
+            timing::next_in_after_pause(&schedule.rule, schedule.next_at, now).map_err(|error| {
+                Error::invalid(error.to_string(), "give the task another rule with `hostatlas schedules set`")
+            })?;
+        store.schedule_resume(task, schedule.rule, next_in).await?;
+        self.services.schedules_changed();
+        Ok(())
+    }
+
+    /// Has a task done now by whichever worker comes first, even while it is paused. A task that this database cannot do
+    /// is refused with what to do instead.
     pub async fn run_now(&self, task: ScheduleTask) -> Result<(), Error> {
         self.services.authorize(Permission::Administer)?;
+        self.refuse_what_cannot_be_done(task)?;
         self.services.store().schedule_ask(task).await?;
         self.services.schedules_changed();
+        Ok(())
+    }
+
+    fn refuse_what_cannot_be_done(&self, task: ScheduleTask) -> Result<(), Error> {
+        if task == ScheduleTask::Backup {
+            self.services.store().can_back_up()?;
+        }
         Ok(())
     }
 }

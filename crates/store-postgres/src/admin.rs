@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use hostatlas_domain::Timestamp;
-use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
+use hostatlas_store::{AdminStore, Backup, BackupWatch, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::PgConnection;
 
 use crate::{
@@ -58,19 +58,26 @@ impl AdminStore for PostgresStore {
         Ok(tidy::tidy(&self.database).await? || forgot)
     }
 
-    async fn backup(&self, _to: &Path) -> Result<Backup, StoreError> {
-        Err(StoreError::NotSupported {
-            what: "a PostgreSQL database is not backed up by hostatlas".to_owned(),
-            remedy:
-                "use `pg_dump --format=custom --file=FILE DATABASE`, or the server's continuous archiving; \
-                     docs/OPERATIONS.md has the drill"
-                    .to_owned(),
-        })
+    fn can_back_up(&self) -> Result<(), StoreError> {
+        Err(not_backed_up())
+    }
+
+    async fn backup(&self, _to: &Path, _watch: BackupWatch) -> Result<Backup, StoreError> {
+        Err(not_backed_up())
     }
 
     async fn close(&self) {
         self.listener.stop();
         self.database.close().await;
+    }
+}
+
+fn not_backed_up() -> StoreError {
+    StoreError::NotSupported {
+        what: "a PostgreSQL database is not backed up by hostatlas".to_owned(),
+        remedy: "use `pg_dump --format=custom --file=FILE \"$HOSTATLAS_DATABASE_URL\"`, or the server's continuous \
+                 archiving; docs/OPERATIONS.md has the drill"
+            .to_owned(),
     }
 }
 

@@ -14,8 +14,8 @@ use sqlx::{
 use crate::{
     clock::ClockOffset,
     error::{
-        MAY_BE_WRITTEN, NO_CONNECTION_LEFT, SILENT, beginning, engine, is_passing, may_run_again, opening,
-        since_connected, unreachable,
+        NO_CONNECTION_LEFT, SILENT, beginning, engine, is_passing, is_rolled_back, may_run_again, opening,
+        outcome_unknown, since_connected, unreachable,
     },
     location::Location,
     session::{FORGET_STATEMENTS, millis, session_settings, settings},
@@ -24,6 +24,9 @@ use crate::{
 /// How long a transaction may take before we give up on the server: a little more than one slow statement, since a
 /// server that is cut off says nothing.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the server may take to say that a transaction is committed. `statement_timeout` does not end a commit that
+/// waits for a synchronous standby, so this client has a limit of its own.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a connection.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that rested may take to say that it lives: several dead ones must not use up the wait for one.
@@ -219,32 +222,34 @@ impl Database {
         let writes = begin == WRITE;
         let begin = self.begin(begin, timeout);
         let mut lent = self.connection(&begin).await?;
-        let mut is_ending = false;
         let running = async {
             self.forget_statements(&mut lent.connection).await?;
-            self.run(&mut lent.connection, params, operation, &mut is_ending).await
+            self.run(&mut lent.connection, params, operation).await
         };
         let answer = match tokio::time::timeout(timeout, running).await {
-            Ok(answer) => {
-                // Whatever state it is in after an error of the engine, the next one gets a fresh connection. A lost race
-                // is the exception, but a rare one.
-                lent.is_settled = !matches!(&answer, Err(StoreError::Engine(_)));
-                answer
+            Ok(Ok(answer)) => {
+                let ended = sqlx::raw_sql("COMMIT").execute(&mut *lent.connection);
+                let ended = async { ended.await.map(drop) };
+                if writes {
+                    commit(&self.location, ended).await.map(|()| answer)
+                } else {
+                    let ended = tokio::time::timeout(COMMIT_TIMEOUT, ended).await;
+                    let ended =
+                        ended.map_or_else(|_| Err(self.unreachable(SILENT)), |ended| ended.map_err(engine));
+                    ended.map(|()| answer)
+                }
             }
-            Err(_) => Err(self.unreachable(SILENT)),
+            Ok(Err(error)) => Err(error),
+            // The connection is in the middle of something.
+            Err(_) => return Err(self.unreachable(SILENT)),
         };
-        answer.map_err(|error| self.lost(error, writes && is_ending))
-    }
-
-    /// What an error means once the server had let us in: where it was lost, whoever asked is told, and whether what they
-    /// asked for may have been done.
-    fn lost(&self, error: StoreError, may_be_written: bool) -> StoreError {
-        match since_connected(&self.location, error).error {
-            StoreError::Unreachable { location, reason } if may_be_written => {
-                StoreError::Unreachable { location, reason: format!("{reason}; {MAY_BE_WRITTEN}") }
-            }
-            error => error,
-        }
+        // After an error of the engine, or without an answer, the connection may be in any state: it is closed, and the
+        // next caller gets a new one. A lost race is the exception, but a rare one.
+        lent.is_settled = !matches!(
+            &answer,
+            Err(StoreError::Engine(_) | StoreError::OutcomeUnknown { .. } | StoreError::Unreachable { .. })
+        );
+        answer.map_err(|error| since_connected(&self.location, error).error)
     }
 
     /// A connection in a transaction that was just begun. A dead one is thrown away, since nothing was asked of it yet.
@@ -289,29 +294,22 @@ impl Database {
         unreachable(&self.location, reason)
     }
 
-    /// `is_ending` says afterwards whether the server was asked to commit.
+    /// Runs the operation in the transaction that was begun; one that fails is rolled back.
     async fn run<P, T, F>(
         &self,
         connection: &mut PgConnection,
         params: &P,
         operation: &F,
-        is_ending: &mut bool,
     ) -> Result<T, StoreError>
     where
         F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
         let now = now(connection).await?.saturating_add(self.clock.millis());
-        match operation(connection, now, params).await {
-            Ok(answer) => {
-                *is_ending = true;
-                sqlx::raw_sql("COMMIT").execute(connection).await.map_err(engine)?;
-                Ok(answer)
-            }
-            Err(error) => {
-                sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
-                Err(error)
-            }
+        let answer = operation(connection, now, params).await;
+        if answer.is_err() {
+            sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
         }
+        answer
     }
 
     /// The engine's client prepares every statement under a name that counts from one. Behind a pooler somebody else's
@@ -342,6 +340,29 @@ impl Database {
         if tokio::time::timeout(TRANSACTION_TIMEOUT, self.pool.close()).await.is_err() {
             tracing::debug!("A connection to the database did not end and is not waited for");
         }
+    }
+}
+
+/// Waits for a commit that was asked for: the one place in which a transaction that writes comes to its end.
+///
+/// [`StoreError::OutcomeUnknown`] if no answer comes or the connection is lost. Then it must not be used any more: an
+/// answer that comes late would be taken for that of the next statement.
+pub(crate) async fn commit(
+    location: &str,
+    committing: impl Future<Output = Result<(), sqlx::Error>>,
+) -> Result<(), StoreError> {
+    match tokio::time::timeout(COMMIT_TIMEOUT, committing).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_rolled_back(&error) => Err(engine(error)),
+        Ok(Err(error)) => Err(outcome_unknown(location, error)),
+        Err(_) => Err(StoreError::OutcomeUnknown {
+            location: location.to_owned(),
+            reason: format!(
+                "the server did not confirm the commit within {} s; a synchronous standby that is away is waited for \
+                 without end, so see whether one is (`SHOW synchronous_standby_names`)",
+                COMMIT_TIMEOUT.as_secs()
+            ),
+        }),
     }
 }
 

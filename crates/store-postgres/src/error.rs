@@ -47,9 +47,6 @@ const CUT: &str =
     "the connection was cut: the server may be stopping or recovering from a crash, so try again in a moment";
 /// As [`UNANSWERED`], of a server that had let us in.
 pub(crate) const SILENT: &str = "the server did not answer in time: see whether it runs and can be reached";
-/// Of a change whose end was sent, and whose answer did not come.
-pub(crate) const MAY_BE_WRITTEN: &str =
-    "what it was asked to write may be written or not: look before it is asked again";
 const LOST: &str = "the connection was cut: the server may be starting, stopping or recovering from a crash, so try \
     again in a moment; if it stays so, what answers there does not speak PostgreSQL's protocol: correct the URL's host and port";
 pub(crate) const UNANSWERED: &str = "the server does not answer: start it, or correct the URL";
@@ -152,6 +149,20 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
                 )
         }
         _ => false,
+    }
+}
+
+/// Whether the server itself says that it did not commit. What it says while it ends the connection does not tell, nor
+/// does what a pooler says of a server that it lost.
+pub(crate) fn is_rolled_back(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| !code.starts_with(code::CONNECTION) && !is_passing(error))
+}
+
+/// That nobody knows whether a commit happened whose answer was lost.
+pub(crate) fn outcome_unknown(location: &str, error: sqlx::Error) -> StoreError {
+    match since_connected(location, engine(error)).error {
+        StoreError::Unreachable { location, reason } => StoreError::OutcomeUnknown { location, reason },
+        error => StoreError::OutcomeUnknown { location: location.to_owned(), reason: error.to_string() },
     }
 }
 

@@ -43,8 +43,21 @@ impl ScheduleStore for PostgresStore {
             .await
     }
 
-    async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
-        self.database.write(move |connection, now| Box::pin(pause(connection, now, task, paused))).await
+    async fn schedule_pause(&self, task: ScheduleTask) -> Result<(), StoreError> {
+        self.database.write(move |connection, now| Box::pin(pause(connection, now, task))).await
+    }
+
+    async fn schedule_resume(
+        &self,
+        task: ScheduleTask,
+        rule: ScheduleRule,
+        next_in: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write_with(rule, move |connection, now, rule| {
+                Box::pin(resume(connection, now, task, rule, next_in))
+            })
+            .await
     }
 
     async fn schedule_ask(&self, task: ScheduleTask) -> Result<(), StoreError> {
@@ -126,18 +139,31 @@ async fn change(
     Ok(())
 }
 
-async fn pause(
+async fn pause(connection: &mut PgConnection, now: i64, task: ScheduleTask) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET paused_at = coalesce(paused_at, $2) WHERE task = $1")
+        .bind(code(task))
+        .bind(now)
+        .execute(connection)
+        .await
+        .map_err(engine)?;
+    Ok(())
+}
+
+async fn resume(
     connection: &mut PgConnection,
     now: i64,
     task: ScheduleTask,
-    paused: bool,
+    rule: &ScheduleRule,
+    next_in: Option<Duration>,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE schedule SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END WHERE task = $1",
+        "UPDATE schedule SET next_at = CASE WHEN paused_at IS NOT NULL AND next_at > $2 AND rule = $3 \
+         THEN coalesce($4, next_at) ELSE next_at END, paused_at = NULL WHERE task = $1",
     )
     .bind(code(task))
-    .bind(paused)
     .bind(now)
+    .bind(rule.to_string())
+    .bind(next_in.map(|next_in| later(now, next_in)))
     .execute(connection)
     .await
     .map_err(engine)?;

@@ -4,6 +4,7 @@ use hostatlas_store::StoreError;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::{
+    database::commit,
     error::{OWN_TABLES, beginning, code, code_of, engine, opening, said},
     session::FORGET_STATEMENTS,
 };
@@ -139,7 +140,7 @@ async fn apply(
             .await
             .map_err(engine)?;
     }
-    transaction.commit().await.map_err(engine)?;
+    commit(location, transaction.commit()).await?;
     Ok(true)
 }
 
@@ -180,7 +181,7 @@ async fn mark(connection: &mut PgConnection, location: &str, number: i64) -> Res
             .await
             .map_err(|error| failed(number, error))?;
     }
-    transaction.commit().await.map_err(engine)?;
+    commit(location, transaction.commit()).await?;
     Ok(has_to)
 }
 

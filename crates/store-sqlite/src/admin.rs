@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use hostatlas_domain::Timestamp;
-use hostatlas_store::{AdminStore, Backup, CheckReport, SchemaStatus, StoreError, WorkerRole};
+use hostatlas_store::{AdminStore, Backup, BackupWatch, CheckReport, SchemaStatus, StoreError, WorkerRole};
 use sqlx::SqliteConnection;
 
 use crate::{
@@ -54,8 +54,12 @@ impl AdminStore for SqliteStore {
         Ok(tidy::tidy(&self.database).await? || forgot)
     }
 
-    async fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
-        backup::backup(&self.database, to).await
+    fn can_back_up(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn backup(&self, to: &Path, watch: BackupWatch) -> Result<Backup, StoreError> {
+        backup::backup(&self.database, to, watch).await
     }
 
     async fn close(&self) {

@@ -5,10 +5,18 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use hostatlas_store::{Backup, StoreError};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteJournalMode};
+use hostatlas_store::{Backup, BackupPhase, BackupStep, BackupWatch, StoreError};
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
 
 use crate::{
     database::Database,
@@ -17,36 +25,114 @@ use crate::{
     schema::{self, Found},
 };
 
+/// How often whoever watches is asked, at most.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+/// Steps of the engine between two looks at the clock: some microseconds.
+const STEPS: i32 = 1_000;
+
 /// See [`hostatlas_store::AdminStore::backup`].
 ///
 /// It reads on a connection of its own, so that writers go on. While it reads, the write-ahead log keeps all that they
 /// write: it grows by that, and is cut to its usual size afterwards.
-pub(crate) async fn backup(database: &Database, to: &Path) -> Result<Backup, StoreError> {
+pub(crate) async fn backup(database: &Database, to: &Path, watch: BackupWatch) -> Result<Backup, StoreError> {
     let to = std::path::absolute(to).map_err(|error| beside(to, &error))?;
     refuse_existing(&to)?;
     let part = Part::claim(&to)?;
-    let mut reader = database.readers.acquire().await.map_err(engine)?;
-    sqlx::query("VACUUM INTO ?1")
-        .bind(part.path.display().to_string())
-        .execute(&mut *reader)
-        .await
-        .map_err(|error| about(&part.path, error))?;
-    drop(reader);
-    verify(&part.path).await?;
-    let bytes = part.file.metadata().map_err(|error| beside(&part.path, &error))?.len();
-    refuse_existing(&to)?;
-    part.publish(&to)?;
-    Ok(Backup { path: to, bytes })
+    let watching = Watching::new(watch, &part, fs::metadata(&database.path).map_or(0, |file| file.len()));
+    let reading = SqliteConnectOptions::clone(&database.readers.connect_options());
+    // In a task of its own: if whoever waits goes away, the file is given up only once the engine has ended with it.
+    // Else the engine would remove files beside it that are already those of the next backup.
+    let _stopping = StopsOnDrop(Arc::clone(&watching.is_stopped));
+    let copying = tokio::spawn(async move {
+        write(&reading, &part, &watching).await?;
+        verify(&part.path, &watching).await?;
+        let bytes = part.file.metadata().map_err(|error| beside(&part.path, &error))?.len();
+        refuse_existing(&to)?;
+        part.publish(&to)?;
+        Ok(Backup { path: to, bytes })
+    });
+    copying.await.map_err(other)?
+}
+
+/// Stops a copy for which nobody waits any more.
+struct StopsOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopsOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes the copy, on a connection of its own: one of the pool would have to be freed of who watches.
+async fn write(reading: &SqliteConnectOptions, part: &Part, watching: &Watching) -> Result<(), StoreError> {
+    let mut reader = reading.connect().await.map_err(engine)?;
+    watching.over(&mut reader, BackupPhase::Writing).await?;
+    let written =
+        sqlx::query("VACUUM INTO ?1").bind(part.path.display().to_string()).execute(&mut reader).await;
+    // What the engine has beside the file goes before the file does.
+    let closed = reader.close().await;
+    watching.unless_stopped(written.map(drop).and(closed).map_err(|error| about(&part.path, error)))
 }
 
 /// Checks a whole database file that nobody else has open, and turns on its write-ahead log, which a fresh copy lacks.
 /// Answers its schema version.
-pub(crate) async fn verify(path: &Path) -> Result<i64, StoreError> {
+pub(crate) async fn verify(path: &Path, watching: &Watching) -> Result<i64, StoreError> {
     let options = connect_options(path).create_if_missing(false).journal_mode(SqliteJournalMode::Wal);
     let mut connection = options.connect().await.map_err(|error| opening(path, error))?;
+    watching.over(&mut connection, BackupPhase::Verifying).await?;
     let verified = verified(&mut connection, path).await;
     connection.close().await.map_err(|error| opening(path, error))?;
-    verified
+    watching.unless_stopped(verified)
+}
+
+/// Asks whoever watches a copy again and again whether it should go on, also in the middle of a statement of the engine.
+pub(crate) struct Watching {
+    watch: BackupWatch,
+    path: PathBuf,
+    total: u64,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Watching {
+    pub(crate) fn new(watch: BackupWatch, part: &Part, total: u64) -> Self {
+        Self { watch, path: part.path.clone(), total, is_stopped: Arc::default() }
+    }
+
+    /// Says how far it is; [`StoreError::Stopped`] if it should not go on.
+    pub(crate) fn at(&self, phase: BackupPhase, bytes: u64) -> Result<(), StoreError> {
+        if !(self.watch)(BackupStep { phase, bytes, total: self.total }) {
+            self.is_stopped.store(true, Ordering::Relaxed);
+        }
+        self.unless_stopped(Ok(()))
+    }
+
+    /// Watches all that the connection does from now on.
+    async fn over(&self, connection: &mut SqliteConnection, phase: BackupPhase) -> Result<(), StoreError> {
+        self.at(phase, written(&self.path))?;
+        let (watch, path, total) = (self.watch.clone(), self.path.clone(), self.total);
+        let is_stopped = Arc::clone(&self.is_stopped);
+        let mut asked = Instant::now();
+        let asking = move || {
+            if asked.elapsed() >= ASK_EVERY {
+                asked = Instant::now();
+                let goes_on = watch(BackupStep { phase, bytes: written(&path), total });
+                is_stopped.fetch_or(!goes_on, Ordering::Relaxed);
+            }
+            !is_stopped.load(Ordering::Relaxed)
+        };
+        connection.lock_handle().await.map_err(engine)?.set_progress_handler(STEPS, asking);
+        Ok(())
+    }
+
+    /// What came of it: whatever the engine says of a statement that was stopped, it was stopped.
+    fn unless_stopped<T>(&self, ended: Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.is_stopped.load(Ordering::Relaxed) { Err(StoreError::Stopped) } else { ended }
+    }
+}
+
+/// Bytes that are in a file by now.
+fn written(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
 }
 
 async fn verified(connection: &mut SqliteConnection, path: &Path) -> Result<i64, StoreError> {
@@ -89,7 +175,7 @@ fn about(path: &Path, error: sqlx::Error) -> StoreError {
 /// A file that is being written under a name of its own, and is gone unless it is published.
 pub(crate) struct Part {
     pub(crate) path: PathBuf,
-    file: File,
+    pub(crate) file: File,
     published: bool,
 }
 

@@ -2,21 +2,23 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use hostatlas_domain::Timestamp;
-use hostatlas_store::{OpenMode, StoreError, WorkerRole};
+use hostatlas_store::{BackupPhase, BackupWatch, OpenMode, StoreError, WorkerRole};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use crate::{
-    backup::{Part, named, sync_directory, verify},
+    backup::{Part, Watching, named, sync_directory, verify},
     error::beside,
     lock::{Locks, WriteLock},
     open::{check_file, path_of},
 };
 
+/// Bytes that are copied at once.
+const CHUNK_BYTES: usize = 1 << 20;
 /// What the name of a database has behind it while a backup is copied into its place; the copy itself is the part of
 /// that ([`Part`]).
 const UNDER_WAY: &str = ".restore";
@@ -53,7 +55,9 @@ pub struct Restored {
 /// [`StoreError::WorkerRoleHeld`], [`StoreError::Conflict`] where somebody does, or where a database is there and may
 /// not be replaced. The calling process must not have the database open itself: the system's locks do not tell a process
 /// from itself.
-pub async fn restore(request: Restore) -> Result<Restored, StoreError> {
+///
+/// Until the database is moved aside `watch` can stop it ([`StoreError::Stopped`]): then nothing is changed or left.
+pub async fn restore(request: Restore, watch: BackupWatch) -> Result<Restored, StoreError> {
     let path = path_of(&request.location)?;
     check_source(&request.backup)?;
     check_directory(&path)?;
@@ -63,9 +67,11 @@ pub async fn restore(request: Restore) -> Result<Restored, StoreError> {
         return Err(StoreError::Conflict(format!("there is a database at `{}`", path.display())));
     }
     let part = Part::claim(&named(&path, UNDER_WAY))?;
-    let bytes = fs::copy(&request.backup, &part.path).map_err(|error| beside(&part.path, &error))?;
+    let bytes = fs::metadata(&request.backup).map_err(|error| beside(&request.backup, &error))?.len();
+    let watching = Watching::new(watch, &part, bytes);
+    copy(&request.backup, &part, &watching).await?;
     // What is checked is the copy that will be used, and not the backup, beside which the engine would leave files.
-    let migration = verify(&part.path).await.map_err(|error| of_backup(error, &request.backup))?;
+    let migration = verify(&part.path, &watching).await.map_err(|error| of_backup(error, &request.backup))?;
     let aside = if is_there { Some(move_aside(&path, request.now)?) } else { None };
     if let Err(error) = part.publish(&path) {
         if let Some(aside) = &aside {
@@ -74,6 +80,25 @@ pub async fn restore(request: Restore) -> Result<Restored, StoreError> {
         return Err(error);
     }
     Ok(Restored { path, bytes, migration, aside })
+}
+
+/// Copies the bytes of a backup and its permissions.
+async fn copy(backup: &Path, part: &Part, watching: &Watching) -> Result<(), StoreError> {
+    let mut from = File::open(backup).map_err(|error| beside(backup, &error))?;
+    let (mut chunk, mut bytes) = (vec![0; CHUNK_BYTES], 0);
+    loop {
+        watching.at(BackupPhase::Writing, bytes)?;
+        let read = from.read(&mut chunk).map_err(|error| beside(backup, &error))?;
+        if read == 0 {
+            break;
+        }
+        (&part.file).write_all(&chunk[..read]).map_err(|error| beside(&part.path, &error))?;
+        bytes += read as u64;
+        // Whoever shows how far it is, or hears that it should stop, may share this thread.
+        tokio::task::yield_now().await;
+    }
+    let permissions = from.metadata().map_err(|error| beside(backup, &error))?.permissions();
+    part.file.set_permissions(permissions).map_err(|error| beside(&part.path, &error))
 }
 
 /// Refuses to make a database where a restore was cut off, by a loss of power for one: what was there may have been moved

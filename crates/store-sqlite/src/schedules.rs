@@ -41,9 +41,18 @@ impl ScheduleStore for SqliteStore {
             .await
     }
 
-    async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError> {
+    async fn schedule_pause(&self, task: ScheduleTask) -> Result<(), StoreError> {
+        self.database.write(Size::Small, move |connection, now| Box::pin(pause(connection, now, task))).await
+    }
+
+    async fn schedule_resume(
+        &self,
+        task: ScheduleTask,
+        rule: ScheduleRule,
+        next_in: Option<Duration>,
+    ) -> Result<(), StoreError> {
         self.database
-            .write(Size::Small, move |connection, now| Box::pin(pause(connection, now, task, paused)))
+            .write(Size::Small, move |connection, now| Box::pin(resume(connection, now, task, rule, next_in)))
             .await
     }
 
@@ -126,19 +135,34 @@ async fn change(
     Ok(())
 }
 
-async fn pause(
-    connection: &mut SqliteConnection,
-    now: i64,
-    task: ScheduleTask,
-    paused: bool,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE schedule SET paused_at = iif(?2, coalesce(paused_at, ?3), NULL) WHERE task = ?1")
+async fn pause(connection: &mut SqliteConnection, now: i64, task: ScheduleTask) -> Result<(), StoreError> {
+    sqlx::query("UPDATE schedule SET paused_at = coalesce(paused_at, ?2) WHERE task = ?1")
         .bind(task.code())
-        .bind(paused)
         .bind(now)
         .execute(connection)
         .await
         .map_err(engine)?;
+    Ok(())
+}
+
+async fn resume(
+    connection: &mut SqliteConnection,
+    now: i64,
+    task: ScheduleTask,
+    rule: ScheduleRule,
+    next_in: Option<Duration>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE schedule SET next_at = iif(paused_at IS NOT NULL AND next_at > ?2 AND rule = ?3, \
+         coalesce(?4, next_at), next_at), paused_at = NULL WHERE task = ?1",
+    )
+    .bind(task.code())
+    .bind(now)
+    .bind(rule.to_string())
+    .bind(next_in.map(|next_in| later(now, next_in)))
+    .execute(connection)
+    .await
+    .map_err(engine)?;
     Ok(())
 }
 

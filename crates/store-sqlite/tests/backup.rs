@@ -10,8 +10,9 @@ use std::{
 };
 
 use hostatlas_domain::{ScanFormat, Timestamp};
-use hostatlas_store::{AdminStore, ImportStore, StartImport, StoreError};
+use hostatlas_store::{AdminStore, BackupPhase, BackupWatch, ImportStore, StartImport, StoreError};
 use hostatlas_store_sqlite::{OpenMode, OpenOptions, Restore, Restored, SqliteStore, restore};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 async fn open(path: &Path, mode: OpenMode) -> SqliteStore {
     SqliteStore::open(OpenOptions::new(path.display().to_string(), mode)).await.expect("a store")
@@ -31,9 +32,12 @@ async fn imports(path: &Path) -> usize {
 }
 
 async fn back(backup: &Path, path: &Path, replace: bool) -> Result<Restored, StoreError> {
-    let location = path.display().to_string();
-    let now = Timestamp::from_secs(1_795_434_087);
-    restore(Restore { backup: backup.to_owned(), location, replace, now }).await
+    restore(request(backup, path, replace), to_the_end()).await
+}
+
+fn request(backup: &Path, path: &Path, replace: bool) -> Restore {
+    let (location, now) = (path.display().to_string(), Timestamp::from_secs(1_795_434_087));
+    Restore { backup: backup.to_owned(), location, replace, now }
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -64,6 +68,83 @@ fn place() -> Place {
     }
 }
 
+/// Lets a copy come to its end.
+fn to_the_end() -> BackupWatch {
+    Arc::new(|_| true)
+}
+
+/// Stops a copy once it is so far.
+fn stopping_at(phase: BackupPhase, bytes: u64) -> BackupWatch {
+    Arc::new(move |step| !(step.phase == phase && step.bytes >= bytes))
+}
+
+/// A database of some megabytes, which takes a while to copy.
+async fn large(path: &Path) -> SqliteStore {
+    let store = open(path, OpenMode::Create).await;
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await.expect("a connection");
+    sqlx::query(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 400000)
+         INSERT INTO network (asn, organization, isp) SELECT n, hex(randomblob(40)), '' FROM n",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("rows");
+    connection.close().await.expect("closed");
+    store
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_stopped_leaves_nothing_and_can_be_made_afterwards() {
+    let place = place();
+    let store = large(&place.path).await;
+    let before = names(&place.directory);
+    for (phase, bytes) in [(BackupPhase::Writing, 0), (BackupPhase::Writing, 1), (BackupPhase::Verifying, 1)]
+    {
+        let stopped = store.backup(&place.backup, stopping_at(phase, bytes)).await;
+        assert!(matches!(stopped, Err(StoreError::Stopped)), "{phase:?}: {stopped:?}");
+        assert_eq!(names(&place.directory), before, "{phase:?}");
+    }
+    // As recurring work that was given to somebody else: nobody waits for the answer any more.
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let watch: BackupWatch = Arc::new(move |step| {
+        if step.bytes > 0
+            && let Some(begun) = begun.lock().expect("no panic").take()
+        {
+            let _ = begun.send(());
+        }
+        true
+    });
+    tokio::select! {
+        ended = store.backup(&place.backup, watch) => panic!("{ended:?}"),
+        _ = has_begun => {}
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while names(&place.directory) != before {
+        assert!(std::time::Instant::now() < deadline, "{:?}", names(&place.directory));
+        tokio::task::yield_now().await;
+    }
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
+    store.close().await;
+    assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_stopped_changes_nothing_and_leaves_nothing() {
+    let place = place();
+    let store = large(&place.path).await;
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
+    store.close().await;
+    let database = fs::read(&place.path).expect("the database");
+    for phase in [BackupPhase::Writing, BackupPhase::Verifying] {
+        let stopped = restore(request(&place.backup, &place.path, true), stopping_at(phase, 2 << 20)).await;
+        assert!(matches!(stopped, Err(StoreError::Stopped)), "{phase:?}: {stopped:?}");
+        assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db"], "{phase:?}");
+    }
+    assert_eq!(fs::read(&place.path).expect("the database"), database);
+    back(&place.backup, &place.path, true).await.expect("restored");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_one_moment_of_a_database_that_is_written() {
     let place = place();
@@ -83,7 +164,7 @@ async fn a_backup_is_one_moment_of_a_database_that_is_written() {
             written
         }
     });
-    let backup = store.backup(&place.backup).await.expect("a backup");
+    let backup = store.backup(&place.backup, to_the_end()).await.expect("a backup");
     stop.store(true, Ordering::Relaxed);
     let written = writer.await.expect("the writer");
     assert_eq!(backup.path, place.backup);
@@ -101,15 +182,15 @@ async fn a_backup_overwrites_nothing_and_a_failure_leaves_nothing() {
     let place = place();
     let store = open(&place.path, OpenMode::Create).await;
     fs::write(&place.backup, "precious").expect("a file");
-    let refused = store.backup(&place.backup).await.expect_err("a refusal");
+    let refused = store.backup(&place.backup, to_the_end()).await.expect_err("a refusal");
     assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
     assert_eq!(fs::read(&place.backup).expect("the file"), b"precious");
     let nowhere = place.directory.join("missing/backup.db");
-    assert!(matches!(store.backup(&nowhere).await, Err(StoreError::NotWritable { .. })));
+    assert!(matches!(store.backup(&nowhere, to_the_end()).await, Err(StoreError::NotWritable { .. })));
     fs::remove_file(&place.backup).expect("removed");
     // What an attempt left behind that was killed is taken over.
     fs::write(place.directory.join("backup.db.part"), "half").expect("a file");
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     store.close().await;
     assert_eq!(names(&place.directory), ["backup.db", "hostatlas.db"]);
 }
@@ -119,7 +200,7 @@ async fn a_restore_moves_the_database_aside_with_its_log() {
     let place = place();
     let store = open(&place.path, OpenMode::Create).await;
     import(&store).await;
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     import(&store).await;
     // As after a kill: the last commit stands in the log alone.
     let killed = place.directory.join("killed.db");
@@ -152,7 +233,7 @@ async fn a_restore_moves_the_database_aside_with_its_log() {
 async fn no_database_is_made_where_a_restore_was_cut_off() {
     let place = place();
     let store = open(&place.path, OpenMode::Create).await;
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     import(&store).await;
     store.close().await;
     fs::rename(&place.path, place.directory.join("hostatlas.db.before-restore-1")).expect("moved aside");
@@ -175,7 +256,7 @@ async fn no_database_is_made_where_a_restore_was_cut_off() {
 async fn a_restored_database_is_shared_as_any_other() {
     let place = place();
     let store = open(&place.path, OpenMode::Create).await;
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     store.close().await;
     back(&place.backup, &place.path, true).await.expect("restored");
     let store = open(&place.path, OpenMode::Existing).await;
@@ -191,7 +272,7 @@ async fn what_is_damaged_or_no_backup_is_refused_and_nothing_changes() {
     for _ in 0..500 {
         import(&store).await;
     }
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     let live = back(&place.path, &place.directory.join("other.db"), false).await.expect_err("a refusal");
     assert!(matches!(live, StoreError::Conflict(_)), "{live:?}");
     store.close().await;
@@ -220,7 +301,7 @@ async fn what_is_damaged_or_no_backup_is_refused_and_nothing_changes() {
 async fn nothing_is_restored_under_a_worker() {
     let place = place();
     let store = open(&place.path, OpenMode::Create).await;
-    store.backup(&place.backup).await.expect("a backup");
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
     let role = store.worker_role().await.expect("the role");
     let refused = back(&place.backup, &place.path, true).await.expect_err("a refusal");
     assert!(matches!(refused, StoreError::WorkerRoleHeld { .. }), "{refused:?}");

@@ -202,9 +202,10 @@ pub async fn a_target_in_which_a_person_set_something_is_refused(source: &TestSt
     target.schedule_change(ScheduleTask::Prune, often, SECOND).await.expect("changed");
     is_refused(target, "schedule").await;
     target.schedule_change(ScheduleTask::Prune, as_before, SECOND).await.expect("changed");
-    target.schedule_pause(ScheduleTask::Check, true).await.expect("paused");
+    target.schedule_pause(ScheduleTask::Check).await.expect("paused");
     is_refused(target, "schedule").await;
-    target.schedule_pause(ScheduleTask::Check, false).await.expect("resumed");
+    let daily = "every 1d".parse().expect("a rule");
+    target.schedule_resume(ScheduleTask::Check, daily, None).await.expect("resumed");
 
     (target.advance)(SECOND * 2);
     let due = target.schedule_claim(WorkerId(1), LEASE).await.expect("an answer");

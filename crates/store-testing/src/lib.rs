@@ -204,6 +204,7 @@ macro_rules! conformance {
             a_renewed_occurrence_is_not_taken,
             asked_for_while_it_runs_it_runs_again,
             a_paused_task_runs_when_it_is_asked_for,
+            a_task_that_is_resumed_has_the_next_time_that_is_said,
             an_occurrence_that_is_given_up_is_done_again_also_while_it_is_paused,
             an_end_is_remembered,
             a_changed_rule_moves_the_next_time,

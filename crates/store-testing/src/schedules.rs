@@ -22,11 +22,16 @@ async fn finish(test: &TestStore, claimed: &ClaimedSchedule) {
     test.schedule_finish(end(claimed, YEAR)).await.expect("finished");
 }
 
+async fn resume(test: &TestStore, task: ScheduleTask, next_in: Option<Duration>) -> Result<(), StoreError> {
+    let rule = of(test, task).await.rule;
+    test.schedule_resume(task, rule, next_in).await
+}
+
 /// Puts every task off, so that nothing is due: a database may be older than the test.
 async fn quiet(test: &TestStore) {
     for schedule in test.schedules_list().await.expect("a list") {
         test.schedule_change(schedule.task, schedule.rule, YEAR).await.expect("changed");
-        test.schedule_pause(schedule.task, false).await.expect("resumed");
+        resume(test, schedule.task, None).await.expect("resumed");
     }
     assert_eq!(claim(&**test).await, None);
 }
@@ -142,7 +147,7 @@ pub async fn asked_for_while_it_runs_it_runs_again(test: &TestStore) {
 pub async fn a_paused_task_runs_when_it_is_asked_for(test: &TestStore) {
     quiet(test).await;
     let task = ScheduleTask::Refresh;
-    test.schedule_pause(task, true).await.expect("paused");
+    test.schedule_pause(task).await.expect("paused");
     let since = of(test, task).await.paused_at;
     assert!(since.is_some());
     (test.advance)(YEAR + SECOND);
@@ -150,7 +155,7 @@ pub async fn a_paused_task_runs_when_it_is_asked_for(test: &TestStore) {
         assert_ne!(other.task, task);
         finish(test, &other).await;
     }
-    test.schedule_pause(task, true).await.expect("paused again");
+    test.schedule_pause(task).await.expect("paused again");
     assert_eq!((of(test, task).await.state, of(test, task).await.paused_at), (ScheduleState::Paused, since));
     test.schedule_ask(task).await.expect("asked");
     assert_eq!(of(test, task).await.state, ScheduleState::Due);
@@ -159,9 +164,28 @@ pub async fn a_paused_task_runs_when_it_is_asked_for(test: &TestStore) {
     test.schedule_finish(end(&claimed, SECOND)).await.expect("finished");
     (test.advance)(HOUR);
     assert_eq!(claim(&**test).await, None);
-    test.schedule_pause(task, false).await.expect("resumed");
+    resume(test, task, None).await.expect("resumed");
     assert_eq!(of(test, task).await.state, ScheduleState::Due);
     assert_eq!(claim(&**test).await.expect("what it missed").task, task);
+}
+
+/// A task that is resumed is next due when its rule says, which only whoever reads rules can tell.
+pub async fn a_task_that_is_resumed_has_the_next_time_that_is_said(test: &TestStore) {
+    quiet(test).await;
+    let task = ScheduleTask::Backup;
+    let now = async || test.now().await.expect("the time");
+    let next_in = async || of(test, task).await.next_at.since(now().await);
+    let is_about = |found: Duration, expected: Duration| expected.abs_diff(found) < HOUR / 2;
+    resume(test, task, Some(HOUR)).await.expect("it is not paused");
+    assert!(is_about(next_in().await, YEAR), "it goes on as it was");
+    test.schedule_pause(task).await.expect("paused");
+    let other: ScheduleRule = "every 5m".parse().expect("a rule");
+    test.schedule_resume(task, other, Some(HOUR)).await.expect("resumed");
+    assert!(is_about(next_in().await, YEAR), "that was said of another rule");
+    test.schedule_pause(task).await.expect("paused");
+    resume(test, task, Some(HOUR * 3)).await.expect("resumed");
+    assert!(is_about(next_in().await, HOUR * 3));
+    assert_eq!(of(test, task).await.state, ScheduleState::Waiting);
 }
 
 /// Whoever is stopped in the middle gives the rest of its lease away: the occurrence that a person asked for is not lost,
@@ -171,7 +195,7 @@ pub async fn an_occurrence_that_is_given_up_is_done_again_also_while_it_is_pause
     let task = ScheduleTask::Check;
     test.schedule_ask(task).await.expect("asked");
     finish(test, &claim(&**test).await.expect("an occurrence")).await;
-    test.schedule_pause(task, true).await.expect("paused");
+    test.schedule_pause(task).await.expect("paused");
     test.schedule_ask(task).await.expect("asked");
     let first = claim(&**test).await.expect("an occurrence");
 

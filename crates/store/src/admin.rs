@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use hostatlas_domain::Timestamp;
@@ -12,6 +15,29 @@ pub trait WorkerRole: Send + Sync {
     /// ([`crate::Rescue::All`]), and jobs be read without being marked running ([`crate::ClaimMode::Peek`]).
     fn is_exclusive(&self) -> bool;
 }
+
+/// What a copy of a database is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupPhase {
+    /// It is being written.
+    Writing,
+    /// The engine reads all of it and looks for damage.
+    Verifying,
+}
+
+/// How far a copy of a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupStep {
+    /// What it does.
+    pub phase: BackupPhase,
+    /// Bytes that are written.
+    pub bytes: u64,
+    /// How many there will be at most.
+    pub total: u64,
+}
+
+/// Watches a copy of a database: called many times a second. `false` ends it.
+pub type BackupWatch = Arc<dyn Fn(BackupStep) -> bool + Send + Sync>;
 
 /// A copy of a database that was written and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +110,14 @@ pub trait AdminStore: Send + Sync {
     /// Answers whether it did anything.
     async fn tidy(&self) -> Result<bool, StoreError>;
 
+    /// Whether [`AdminStore::backup`] can work here: [`StoreError::NotSupported`] on PostgreSQL, which has better tools of
+    /// its own.
+    fn can_back_up(&self) -> Result<(), StoreError>;
+
     /// Writes a copy of the database, as it is at one moment, to a file that does not exist, while work goes on. The copy
-    /// is verified by the engine before it gets its name; a failure leaves no file behind.
-    /// [`StoreError::NotSupported`] on PostgreSQL, which has better tools of its own.
-    async fn backup(&self, to: &Path) -> Result<Backup, StoreError>;
+    /// is verified by the engine before it gets its name. A failure leaves no file behind, and so does a stop by `watch`
+    /// ([`StoreError::Stopped`]).
+    async fn backup(&self, to: &Path, watch: BackupWatch) -> Result<Backup, StoreError>;
 
     /// Writes what is buffered and closes; later calls fail. A reading that is under way, and that nobody waits for any
     /// more, is not waited for either.

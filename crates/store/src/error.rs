@@ -85,6 +85,18 @@ pub enum StoreError {
         /// What did not come to its end.
         what: &'static str,
     },
+    /// The server was asked to commit a change, and it is not known whether it did: its answer was lost, or did not come
+    /// in time. Asking again is safe: what was done already is not done twice.
+    #[error("it is not known whether the change was written to `{location}`: {reason}")]
+    OutcomeUnknown {
+        /// The URL without its password.
+        location: String,
+        /// Why no answer came.
+        reason: String,
+    },
+    /// Whoever asked for it ended it before it was done; nothing of it is left.
+    #[error("it was stopped before it was done")]
+    Stopped,
     /// Another living process is the worker.
     #[error("another process is the worker: {holder}")]
     WorkerRoleHeld {

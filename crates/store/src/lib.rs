@@ -20,7 +20,9 @@ mod runs;
 mod schedules;
 mod workers;
 
-pub use admin::{AdminStore, Backup, CheckReport, Finding, SchemaStatus, WorkerRole};
+pub use admin::{
+    AdminStore, Backup, BackupPhase, BackupStep, BackupWatch, CheckReport, Finding, SchemaStatus, WorkerRole,
+};
 pub use copy::{COPY_TABLES, CopyProgress, CopyStore, CopyTable, CopyValue, NEW_WITH_ROWS};
 pub use error::StoreError;
 pub use hosts::{

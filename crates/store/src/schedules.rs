@@ -47,8 +47,18 @@ pub trait ScheduleStore: Send + Sync {
         next_in: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Pauses or resumes a task. An occurrence that is under way goes on; one that was missed during a pause is due.
-    async fn schedule_pause(&self, task: ScheduleTask, paused: bool) -> Result<(), StoreError>;
+    /// Pauses a task. An occurrence that is under way goes on.
+    async fn schedule_pause(&self, task: ScheduleTask) -> Result<(), StoreError>;
+
+    /// Resumes a paused task. An occurrence that was missed during the pause is due; else the task is due after
+    /// `next_in`, or when it was before where that is `None`. The time is also left as it is if `rule` is no longer the
+    /// task's, or the task was not paused.
+    async fn schedule_resume(
+        &self,
+        task: ScheduleTask,
+        rule: ScheduleRule,
+        next_in: Option<Duration>,
+    ) -> Result<(), StoreError>;
 
     /// Asks for an occurrence at once, also of a paused task. While one is under way another follows it.
     async fn schedule_ask(&self, task: ScheduleTask) -> Result<(), StoreError>;

@@ -64,10 +64,11 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     Ok(shutdown.exit(exit))
 }
 
+/// What is left decides: a job that was given up, then jobs that wait for quota, whatever else waits beside them.
 const fn exit_of(report: &WorkerReport) -> Exit {
     if report.discarded > 0 {
         Exit::PartFailed
-    } else if report.waiting_for_quota > 0 && report.waiting_for_quota == report.scheduled_later {
+    } else if report.waiting_for_quota > 0 {
         Exit::WaitsForQuota
     } else {
         Exit::Done
@@ -119,5 +120,27 @@ fn name_the_rest(context: &Context<'_>, report: &WorkerReport) {
     }
     if report.scheduled_later > quota {
         context.printer.note(&format!("{} jobs are due later", count(report.scheduled_later - quota)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_of_a_drain_follows_what_is_left() {
+        let exit = |discarded, scheduled_later, waiting_for_quota| {
+            exit_of(&WorkerReport {
+                discarded,
+                scheduled_later,
+                waiting_for_quota,
+                ..WorkerReport::default()
+            })
+        };
+        assert_eq!(exit(0, 0, 0), Exit::Done);
+        assert_eq!(exit(0, 6, 0), Exit::Done);
+        assert_eq!(exit(0, 100, 94), Exit::WaitsForQuota);
+        assert_eq!(exit(0, 94, 94), Exit::WaitsForQuota);
+        assert_eq!(exit(1, 94, 94), Exit::PartFailed);
     }
 }

@@ -28,6 +28,22 @@ fn recurring_work_is_listed_and_changed() {
 }
 
 #[test]
+fn a_backup_that_is_resumed_comes_at_the_time_of_its_rule() {
+    let installation = Installation::imported();
+    assert_eq!(installation.run(&["schedules", "resume", "backup"]).code, Some(0));
+    let next = installation.run(&["schedules", "--json", "--fields", "task,next_at"]).json();
+    assert!(next[3]["next_at"].as_str().is_some_and(|next| next.contains("T03:00:0")), "{next}");
+}
+
+#[test]
+fn a_rule_that_cannot_be_read_names_the_field_and_its_range() {
+    let installation = Installation::imported();
+    let ended = installation.run(&["schedules", "set", "refresh", "61 3 * * *"]);
+    let says = "`61 3 * * *` is no schedule: the minute is `61`, but has to be 0 to 59";
+    assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");
+}
+
+#[test]
 fn what_is_no_rule_and_no_task_is_a_wrong_command_line() {
     let installation = Installation::imported();
     for arguments in [

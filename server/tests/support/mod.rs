@@ -286,7 +286,11 @@ pub struct Running(Child);
 
 impl Running {
     pub fn start(mut command: Command) -> Self {
-        Self(command.spawn().expect("the binary runs"))
+        Self::of(command.spawn().expect("the binary runs"))
+    }
+
+    pub const fn of(child: Child) -> Self {
+        Self(child)
     }
 
     /// Waits for its end; answers how it ended and what it wrote to standard error.

@@ -160,3 +160,25 @@ async fn a_form_changes_a_rule_and_is_led_back_to_the_page() {
     let page = client().get(server.url(&target)).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("prune has a new rule") && page.contains("value=\"every 2h\""), "{page}");
 }
+
+#[tokio::test]
+async fn recurring_work_that_had_nothing_to_do_leaves_no_line_in_the_log() {
+    let installation = Installation::located();
+    let server = installation.serve();
+    for name in ["prune", "refresh", "check"] {
+        post_json(&server, &format!("/api/v1/schedules/{name}/run"), &json!(null)).await;
+    }
+    let all_done =
+        |schedules: &Value| ["prune", "refresh", "check"].iter().all(|name| is_done(name)(schedules));
+    let schedules = until(&server, "/api/v1/schedules", all_done).await;
+    assert_eq!(task(&schedules, "prune")["detail"], "no job was old enough");
+    assert_eq!(task(&schedules, "refresh")["detail"], "no host was due");
+    // What did something is said: the log is the right one.
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    while !server.said().contains("The schedule `check` is done") {
+        assert!(std::time::Instant::now() < deadline, "{}", server.said());
+        tokio::task::yield_now().await;
+    }
+    let said = server.said();
+    assert!(!said.contains("`prune` is done") && !said.contains("`refresh` is done"), "{said}");
+}

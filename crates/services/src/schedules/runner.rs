@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     tasks::{self, Went},
@@ -104,12 +104,15 @@ async fn unless_it_breaks_down(claimed: &ClaimedSchedule, work: impl Future<Outp
 /// Has written how it went, and says so.
 async fn end(store: &dyn ScheduleStore, claimed: &ClaimedSchedule, went: Went, began: Instant) {
     let task = claimed.task;
+    let is_idle = matches!(went, Went::Idle(_));
     let outcome = match went {
-        Went::Well(done) => Ok(done),
+        Went::Well(done) | Went::Idle(done) => Ok(done),
         Went::Wrong(why) => Err(why),
         Went::Interrupted => return give_up(store, claimed).await,
     };
     match write(claimed, &outcome, began, |finish| store.schedule_finish(finish)).await {
+        // What recurs every minute would fill the log with nothing.
+        Ok(done) if is_idle => debug!("The schedule `{task}` is done: {done}"),
         Ok(done) => info!("The schedule `{task}` is done: {done}"),
         Err(error) => warn!("The schedule `{task}` failed: {error}"),
     }
@@ -266,7 +269,16 @@ mod tests {
             Err(not_here())
         }
 
-        async fn schedule_pause(&self, _: ScheduleTask, _: bool) -> Result<(), StoreError> {
+        async fn schedule_pause(&self, _: ScheduleTask) -> Result<(), StoreError> {
+            Err(not_here())
+        }
+
+        async fn schedule_resume(
+            &self,
+            _: ScheduleTask,
+            _: ScheduleRule,
+            _: Option<Duration>,
+        ) -> Result<(), StoreError> {
             Err(not_here())
         }
 

@@ -1,11 +1,13 @@
 //! What recurring work does. Each task may be done twice without harm: whoever did it first may have died before it said so.
 
-use std::{io, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
 
+use chrono::NaiveDateTime;
 use hostatlas_domain::{JobKind, ScheduleTask, Timestamp};
 use hostatlas_store::{Backup, HostSelection, PrunePolicy, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::retention::outdated;
 use crate::{Error, Services};
 
 /// Hosts looked at in one transaction.
@@ -18,14 +20,13 @@ pub const COMPLETED_KEPT_FOR: Duration = Duration::from_hours(24);
 pub const DISCARDED_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 /// So many findings are named; `db check` names all.
 const FINDINGS_NAMED: usize = 5;
-/// So many backups are kept.
-pub const BACKUPS_KEPT: usize = 7;
-
 /// How an occurrence went.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Went {
     /// Done; what it did.
     Well(String),
+    /// Done, and there was nothing to do; what is said of that. No line of a log is worth it.
+    Idle(String),
     /// What went wrong, and what to do about it.
     Wrong(String),
     /// Its process was told to stop first: it has not ended, and somebody else begins it again.
@@ -41,9 +42,7 @@ pub(crate) async fn work(services: &Services, task: ScheduleTask, stop: &Cancell
         ScheduleTask::Check => {
             stop.run_until_cancelled(check(services)).await.unwrap_or(Ok(Went::Interrupted))
         }
-        ScheduleTask::Backup => {
-            stop.run_until_cancelled(backup(services)).await.unwrap_or(Ok(Went::Interrupted))
-        }
+        ScheduleTask::Backup => backup(services, stop).await,
     };
     worked.unwrap_or_else(|error| {
         if matches!(error, Error::Internal(_)) {
@@ -74,6 +73,9 @@ async fn refresh(services: &Services, stop: &CancellationToken) -> Result<Went, 
     if stop.is_cancelled() {
         return Ok(Went::Interrupted);
     }
+    if report.considered == 0 {
+        return Ok(Went::Idle("no host was due".to_owned()));
+    }
     let waited = match report.duplicate {
         0 => String::new(),
         some => format!("; {some} waited already"),
@@ -93,9 +95,10 @@ async fn prune(services: &Services, stop: &CancellationToken) -> Result<Went, Er
         let batch = services.store().jobs_prune(policy).await?;
         deleted += batch;
         if batch < u64::from(PRUNE_BATCH) {
-            if deleted > 0 {
-                services.jobs_changed();
+            if deleted == 0 {
+                return Ok(Went::Idle("no job was old enough".to_owned()));
             }
+            services.jobs_changed();
             return Ok(Went::Well(format!("{deleted} old jobs deleted")));
         }
     }
@@ -114,23 +117,23 @@ async fn check(services: &Services) -> Result<Went, Error> {
     Ok(Went::Wrong(format!("{} things are wrong: {}{all}", report.findings.len(), named.join("; "))))
 }
 
-/// Writes a verified copy beside those of the days before, and lets the oldest go.
-async fn backup(services: &Services) -> Result<Went, Error> {
+/// Writes a verified copy beside those of the days before, and removes those that are no longer needed.
+async fn backup(services: &Services, stop: &CancellationToken) -> Result<Went, Error> {
+    services.store().can_back_up()?;
     let folder = services.config().backup_dir.clone();
-    let made = !folder.exists();
     tokio::fs::create_dir_all(&folder).await.map_err(|error| in_folder(&folder, &error))?;
     let now = services.store().now().await?;
-    let written = services.store().backup(&folder.join(file_name(now))).await;
-    if made && matches!(written, Err(StoreError::NotSupported { .. })) {
-        // Nothing will ever be in it.
-        let _ = tokio::fs::remove_dir(&folder).await;
-    }
-    let Backup { path, bytes } = written?;
+    let stopped = stop.clone();
+    let watch = Arc::new(move |_| !stopped.is_cancelled());
+    let Backup { path, bytes } = match services.store().backup(&folder.join(file_name(now)), watch).await {
+        Err(StoreError::Stopped) => return Ok(Went::Interrupted),
+        written => written?,
+    };
     let removed = remove_old(&folder).await.map_err(|error| in_folder(&folder, &error))?;
     let removed = match removed {
         0 => String::new(),
-        1 => "; the oldest was removed".to_owned(),
-        some => format!("; the {some} oldest were removed"),
+        1 => "; an old one was removed".to_owned(),
+        some => format!("; {some} old ones were removed"),
     };
     Ok(Went::Well(format!("`{}`, {} MiB{removed}", path.display(), bytes.div_ceil(1 << 20))))
 }
@@ -149,29 +152,26 @@ fn file_name(now: Timestamp) -> String {
     format!("hostatlas-{day}T{time}Z.db")
 }
 
-/// Whether a file is one of ours: nothing else in the folder is touched.
-fn is_backup(name: &str) -> bool {
-    let stamp = name.strip_prefix("hostatlas-").and_then(|rest| rest.strip_suffix("Z.db"));
-    stamp.and_then(|stamp| stamp.split_once('T')).is_some_and(|(day, time)| {
-        let digits =
-            |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits(day, 8) && digits(time, 6)
-    })
+/// When a backup of ours was made, by its name; `None` for every other file of the folder, which nobody touches.
+fn moment_of(name: &str) -> Option<NaiveDateTime> {
+    let stamp = name.strip_prefix("hostatlas-")?.strip_suffix("Z.db")?;
+    let is_ours = stamp.len() == 15 && stamp.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T');
+    NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%S").ok().filter(|_| is_ours)
 }
 
-/// Removes all but the newest backups; answers how many.
+/// Removes the backups that are no longer needed; answers how many.
 async fn remove_old(folder: &Path) -> io::Result<usize> {
-    let mut names = Vec::new();
+    let mut backups = BTreeMap::new();
     let mut entries = tokio::fs::read_dir(folder).await?;
     while let Some(entry) = entries.next_entry().await? {
-        names.extend(entry.file_name().into_string().ok().filter(|name| is_backup(name)));
+        let name = entry.file_name().into_string().ok();
+        backups.extend(name.and_then(|name| moment_of(&name).map(|moment| (moment, name))));
     }
-    names.sort_unstable();
-    let old = names.len().saturating_sub(BACKUPS_KEPT);
-    for name in &names[..old] {
-        tokio::fs::remove_file(folder.join(name)).await?;
+    let outdated = outdated(backups.keys().copied().collect());
+    for moment in &outdated {
+        tokio::fs::remove_file(folder.join(&backups[moment])).await?;
     }
-    Ok(old)
+    Ok(outdated.len())
 }
 
 #[cfg(test)]
@@ -182,13 +182,21 @@ mod tests {
     fn a_backup_is_named_after_its_moment() {
         let name = file_name(Timestamp::from_secs(1_795_434_001));
         assert_eq!(name, "hostatlas-20261123T114001Z.db");
-        assert!(is_backup(&name));
+        let moment = moment_of(&name).map(|moment| moment.and_utc().timestamp());
+        assert_eq!(moment, Some(1_795_434_001));
     }
 
     #[tokio::test]
-    async fn the_newest_backups_stay_and_nothing_else_is_touched() {
+    async fn the_backups_that_are_needed_stay_and_nothing_else_is_touched() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mine = ["hostatlas.db", "hostatlas-mine.db", "hostatlas-20200101T000000Z.db.part", "notes.txt"];
+        let mine = [
+            "hostatlas.db",
+            "hostatlas-mine.db",
+            "hostatlas-20200101T000000Z.db.part",
+            "hostatlas-20201301T000000Z.db",
+            "notes.txt",
+        ];
+        // The ninth of November 2026 is a Monday, so the first Sunday and the second are the last of their weeks.
         let made: Vec<_> = (1..=9).map(|day| format!("hostatlas-2026110{day}T030000Z.db")).collect();
         for name in mine.into_iter().chain(made.iter().map(String::as_str)) {
             std::fs::write(folder.path().join(name), b"x").expect("a file");
@@ -201,9 +209,9 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
             .collect();
         left.sort_unstable();
-        let mut expected: Vec<_> =
-            mine.map(str::to_owned).into_iter().chain(made[2..].iter().cloned()).collect();
+        let kept = made.iter().filter(|name| *name != &made[1]).cloned();
+        let mut expected: Vec<_> = mine.map(str::to_owned).into_iter().chain(kept).collect();
         expected.sort_unstable();
-        assert_eq!((removed, left), (2, expected));
+        assert_eq!((removed, left), (1, expected));
     }
 }

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use croner::Cron;
+use croner::{Cron, errors::CronError};
 use hostatlas_domain::{ScheduleRule, Timestamp};
 
 /// Why a rule has no next time.
@@ -29,13 +29,48 @@ pub(crate) fn next_in(rule: &ScheduleRule, now: Timestamp) -> Result<Duration, N
         ScheduleRule::Cron(fields) => fields,
     };
     let shown = || hostatlas_domain::sanitize(fields, 100);
-    let cron = Cron::from_str(fields).map_err(|error| NoNextTime::Unreadable {
-        rule: shown(),
-        reason: hostatlas_domain::sanitize(&error.to_string(), 200),
-    })?;
+    let cron = Cron::from_str(fields)
+        .map_err(|error| NoNextTime::Unreadable { rule: shown(), reason: unreadable(fields, &error) })?;
     let from: DateTime<Utc> = DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default();
     let next = cron.find_next_occurrence(&from, false).map_err(|_| NoNextTime::Never(shown()))?;
     Ok(Timestamp::from_millis(next.timestamp_millis()).since(now))
+}
+
+/// When a task that is resumed at `now` is done next, counted from then. `None` leaves the time that it has: an interval
+/// goes on from where it stood, and what was missed while it was paused is done at once.
+pub(crate) fn next_in_after_pause(
+    rule: &ScheduleRule,
+    next_at: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Duration>, NoNextTime> {
+    match rule {
+        ScheduleRule::Cron(_) if next_at > now => next_in(rule, now).map(Some),
+        ScheduleRule::Cron(_) | ScheduleRule::Every(_) => Ok(None),
+    }
+}
+
+/// The five fields of a cron rule: what each is called, and what it may hold.
+const CRON_FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12, or JAN to DEC"),
+    ("weekday", "0 to 7, or SUN to SAT; 0 and 7 are Sunday"),
+];
+
+/// Why the fields cannot be read. The parser names no field, so each is tried beside four that are good.
+fn unreadable(fields: &str, error: &CronError) -> String {
+    let wrong = fields.split_ascii_whitespace().zip(CRON_FIELDS).enumerate().find(|(index, (field, _))| {
+        let mut alone = ["*"; CRON_FIELDS.len()];
+        alone[*index] = field;
+        Cron::from_str(&alone.join(" ")).is_err()
+    });
+    match wrong {
+        Some((_, (field, (name, range)))) => {
+            format!("the {name} is `{}`, but has to be {range}", hostatlas_domain::sanitize(field, 100))
+        }
+        None => hostatlas_domain::sanitize(&error.to_string(), 200),
+    }
 }
 
 #[cfg(test)]
@@ -78,8 +113,37 @@ mod tests {
     #[test]
     fn a_rule_that_never_comes_or_is_none_is_refused() {
         assert_eq!(next("0 0 30 2 *"), Err(NoNextTime::Never("0 0 30 2 *".to_owned())));
-        for rule in ["61 * * * *", "0 0 * * 8", "a b c d e", "* * * * @"] {
-            assert!(matches!(next(rule), Err(NoNextTime::Unreadable { .. })), "{rule}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_rule_names_the_field_its_range_and_what_was_given() {
+        let cases = [
+            ("61 3 * * *", "the minute is `61`, but has to be 0 to 59"),
+            ("*/5,99 3 * * *", "the minute is `*/5,99`, but has to be 0 to 59"),
+            ("0 24 * * *", "the hour is `24`, but has to be 0 to 23"),
+            ("0 3 32 * *", "the day of the month is `32`, but has to be 1 to 31"),
+            ("0 3 0 * *", "the day of the month is `0`, but has to be 1 to 31"),
+            ("0 3 * 13 *", "the month is `13`, but has to be 1 to 12, or JAN to DEC"),
+            ("0 3 * * 8", "the weekday is `8`, but has to be 0 to 7, or SUN to SAT; 0 and 7 are Sunday"),
+            ("a b c d e", "the minute is `a`, but has to be 0 to 59"),
+            ("0 3 * * @", "the weekday is `@`, but has to be 0 to 7, or SUN to SAT; 0 and 7 are Sunday"),
+        ];
+        for (rule, reason) in cases {
+            let (rule, reason) = (rule.to_owned(), reason.to_owned());
+            assert_eq!(next(&rule), Err(NoNextTime::Unreadable { rule, reason }));
         }
+    }
+
+    #[test]
+    fn a_task_that_is_resumed_comes_at_the_time_of_its_rule_and_loses_nothing() {
+        let daily: ScheduleRule = "0 3 * * *".parse().expect("five fields");
+        let after = |rule: &ScheduleRule, next_at: Timestamp| next_in_after_pause(rule, next_at, NOW);
+        let in_a_day = NOW.plus(Duration::from_hours(24));
+        let resumed = after(&daily, in_a_day).map(|wait| wait.map(|wait| NOW.plus(wait).to_string()));
+        assert_eq!(resumed, Ok(Some("2026-11-24T03:00:00Z".to_owned())));
+        let missed = Timestamp::from_millis(NOW.as_millis() - 1);
+        assert_eq!(after(&daily, missed), Ok(None));
+        let every: ScheduleRule = "every 1d".parse().expect("an interval");
+        assert_eq!(after(&every, in_a_day), Ok(None));
     }
 }
