@@ -1,6 +1,6 @@
 //! Jobs.
 
-use hostatlas_domain::{Job, JobId, JobKind, JobStats, KindStatus, Page};
+use hostatlas_domain::{Job, JobId, JobKind, KindStatus, Page, QueueStats};
 use leptos::prelude::*;
 
 use crate::ApiError;
@@ -51,7 +51,7 @@ pub async fn get_job(id: JobId) -> Result<Job, ApiError> {
 
 /// All counts.
 #[server(prefix = "/api/fn", endpoint = "jobs/stats")]
-pub async fn get_job_stats() -> Result<JobStats, ApiError> {
+pub async fn get_job_stats() -> Result<QueueStats, ApiError> {
     authorize(Permission::ViewHosts)?;
     Ok(services()?.jobs().stats().await?)
 }
@@ -73,7 +73,7 @@ pub async fn queue_jobs(
     authorize(Permission::ManageJobs)?;
     let selection = queue_selection(&what, q)?;
     let request = EnqueueRequest { selection, force, kind: JobKind::Geolocation };
-    let report = services()?.jobs().enqueue(request).await?;
+    let report = services()?.jobs().enqueue(request).await?.report;
     let (queued, duplicate) = (report.queued.to_string(), report.duplicate.to_string());
     leptos_axum::redirect(&address("/jobs", &[("queued", &queued), ("duplicate", &duplicate)]));
     Ok(report.queued)
@@ -115,7 +115,7 @@ pub async fn change_jobs(
         JobTargets::named(None, filter, all)
             .map_err(|error| ApiError::new(ProblemCode::InvalidRequest, &error.to_string()))
     };
-    let ChangedJobs { changed, skipped } = match action.as_str() {
+    let ChangedJobs { changed, skipped, .. } = match action.as_str() {
         "retry" => jobs.retry(ticked()).await?,
         "cancel" => jobs.cancel(ticked()).await?,
         "retry_matching" => jobs.retry(named(Some(filter), false)?).await?,
@@ -141,7 +141,7 @@ pub async fn change_jobs(
 pub async fn retry_job(id: JobId) -> Result<u64, ApiError> {
     authorize(Permission::ManageJobs)?;
     let done = services()?.jobs().retry(JobTargets::Ids(vec![id])).await?;
-    leptos_axum::redirect(&told(id, done));
+    leptos_axum::redirect(&told(id, &done));
     Ok(done.changed)
 }
 
@@ -150,12 +150,12 @@ pub async fn retry_job(id: JobId) -> Result<u64, ApiError> {
 pub async fn cancel_job(id: JobId) -> Result<u64, ApiError> {
     authorize(Permission::ManageJobs)?;
     let done = services()?.jobs().cancel(JobTargets::Ids(vec![id])).await?;
-    leptos_axum::redirect(&told(id, done));
+    leptos_axum::redirect(&told(id, &done));
     Ok(done.changed)
 }
 
 #[cfg(feature = "ssr")]
-fn told(id: JobId, done: ChangedJobs) -> String {
+fn told(id: JobId, done: &ChangedJobs) -> String {
     format!("/jobs/{id}?changed={}&skipped={}", done.changed, done.skipped)
 }
 

@@ -1,7 +1,7 @@
 mod facets;
 
 use facets::{FacetCounts, Facets};
-use hostatlas_domain::{HostSort, HostSummary, Page, Timestamp};
+use hostatlas_domain::{HostSort, HostSummary, Page, ProblemCode, Timestamp, UnknownHostSort};
 use hostatlas_services::{HostCount, Permission};
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::{
     ApiError,
     api::{authorize, hosts::search_hosts, services},
     components::{Chrome, FormNotice, HostTable, Icon, Live, QueryChips, Tab},
-    format::{address, counted, grouped},
+    format::{address, counted, grouped, sentence},
 };
 
 /// How far matches are counted, by themselves and for the facets. Counting on would take longer than anybody reads.
@@ -22,12 +22,21 @@ struct Loaded {
     count: HostCount,
     facets: FacetCounts,
     total: u64,
+    sort: HostSort,
+    /// Why nothing matches.
+    nothing_because: Option<String>,
     now: Timestamp,
 }
 
-async fn load(q: String, sort: HostSort, cursor: String) -> Result<Loaded, ApiError> {
+async fn load(q: String, sort: String, cursor: String) -> Result<Loaded, ApiError> {
     authorize(Permission::ViewHosts)?;
     let services = services()?;
+    let sort: HostSort = match sort.as_str() {
+        "" => HostSort::default(),
+        word => word.parse().map_err(|error: UnknownHostSort| {
+            ApiError::new(ProblemCode::InvalidRequest, &error.to_string())
+        })?,
+    };
     let page = search_hosts(q.clone(), sort, cursor, LIMIT).await?;
     let hosts = services.hosts();
     let facets = FacetCounts::of(&hosts, &q, COUNT_CAP).await?;
@@ -40,17 +49,17 @@ async fn load(q: String, sort: HostSort, cursor: String) -> Result<Loaded, ApiEr
         }
     };
     let total = services.coverage().get().await?.total;
-    Ok(Loaded { page, count, facets, total, now: services.now() })
+    let nothing_because = if page.items.is_empty() { hosts.nothing_because(&q).await? } else { None };
+    Ok(Loaded { page, count, facets, total, sort, nothing_because, now: services.now() })
 }
 
 /// The host list: search, facets by state, pages by key.
 #[component]
 pub fn HostsPage() -> impl IntoView {
     let (q, cursor) = (query("q"), query("cursor"));
-    let sort = HostSort::from_slug(&query("sort")).filter(|_| q.is_empty()).unwrap_or_default();
     let shown = q.clone();
     let content =
-        page(load(q.clone(), sort, cursor.clone()), move |loaded| list(&shown, sort, &cursor, loaded));
+        page(load(q.clone(), query("sort"), cursor.clone()), move |loaded| list(&shown, &cursor, loaded));
     view! {
         <Chrome title="Hosts" tab=Tab::Hosts query=q.clone()>
             <QueryChips q path="/hosts" />
@@ -61,8 +70,8 @@ pub fn HostsPage() -> impl IntoView {
     }
 }
 
-fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { page, count, facets, total, now } = loaded;
+fn list(q: &str, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
+    let Loaded { page, count, facets, total, sort, nothing_because, now } = loaded;
     let matches = match (q.is_empty(), count.exact) {
         (true, _) => counted(total, "host", "hosts"),
         (false, true) => {
@@ -96,7 +105,7 @@ fn list(q: &str, sort: HostSort, cursor: &str, loaded: Loaded) -> impl IntoView 
             <Facets counts=facets q=q.to_owned() />
             <div class="table-wrap">
                 {if empty {
-                    view! { <NoHosts searched=!q.is_empty() /> }.into_any()
+                    view! { <NoHosts searched=!q.is_empty() because=nothing_because /> }.into_any()
                 } else {
                     view! { <HostTable hosts=page.items sort sortable=q.is_empty() now /> }.into_any()
                 }}
@@ -154,11 +163,12 @@ fn Export(q: String) -> impl IntoView {
 
 /// Nothing matches, and what would.
 #[component]
-fn NoHosts(searched: bool) -> impl IntoView {
+fn NoHosts(searched: bool, because: Option<String>) -> impl IntoView {
     if searched {
         view! {
             <div class="empty">
                 <h2>"No host matches"</h2>
+                {because.map(|because| view! { <p id="nothing-because">{sentence(&because)}</p> })}
                 <p>"A search may name an address, a block, a country, a city, a port, an AS number or an organization, and all terms must hold."</p>
                 <ul class="examples">
                     {["192.0.2.0/24", "country:DE port:443", "city:\"San Jose\"", "AS15169", "org:Telekom", "state:stale"]

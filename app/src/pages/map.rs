@@ -13,7 +13,7 @@ use crate::{
         Attributions, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
         TopBar, costs_words,
     },
-    format::{address, compact, grouped, percent},
+    format::{address, compact, grouped, percent, sentence},
     islands::MapView,
 };
 
@@ -62,6 +62,8 @@ struct Loaded {
     panel: Panel,
     now: Timestamp,
     reasons: Vec<EmptyReason>,
+    /// Why nothing matches.
+    nothing_because: Option<String>,
 }
 
 async fn load(asked: Asked) -> Result<Loaded, ApiError> {
@@ -78,7 +80,9 @@ async fn load(asked: Asked) -> Result<Loaded, ApiError> {
         }
         None => Panel::Closed,
     };
-    Ok(Loaded { answer, coverage, panel, now: services.now(), reasons })
+    let nothing_because =
+        if answer.hosts == 0 { services.hosts().nothing_because(&asked.q).await? } else { None };
+    Ok(Loaded { answer, coverage, panel, now: services.now(), reasons, nothing_because })
 }
 
 /// The panel of a place; a place that is not there opens none.
@@ -155,7 +159,7 @@ pub fn MapPage() -> impl IntoView {
 }
 
 fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
-    let Loaded { answer, coverage, panel, now, reasons } = loaded;
+    let Loaded { answer, coverage, panel, now, reasons, nothing_because } = loaded;
     let still = answer.clusters.iter().take(STILL_MARKS).cloned().collect::<Vec<_>>();
     let nothing_matches = answer.hosts == 0 && coverage.located > 0;
     let share = coverage.percent_located.map_or_else(|| "–".to_owned(), percent);
@@ -175,7 +179,7 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
             </div>
             <div id="empty-map" data-live>
                 {(coverage.located == 0).then(|| view! { <EmptyMap reasons total=coverage.total /> })}
-                {nothing_matches.then(|| view! { <NothingMatches q /> })}
+                {nothing_matches.then(|| view! { <NothingMatches q because=nothing_because /> })}
             </div>
         </main>
         <section class="strip" aria-label="Coverage" id="coverage-strip" data-live>
@@ -334,12 +338,13 @@ fn EmptyMap(reasons: Vec<EmptyReason>, total: u64) -> impl IntoView {
 }
 
 #[component]
-fn NothingMatches(q: String) -> impl IntoView {
+fn NothingMatches(q: String, because: Option<String>) -> impl IntoView {
     view! {
         <section class="emptymap" aria-labelledby="empty-head">
             <div class="emptymap__head">
                 <h2 id="empty-head">"No located host matches"</h2>
                 <p>"The filter is " <code>{q.clone()}</code> ". Hosts without a place are in the list only."</p>
+                {because.map(|because| view! { <p id="nothing-because">{sentence(&because)}</p> })}
                 <div class="btn-row">
                     <a class="btn" href="/">
                         "Show all hosts"

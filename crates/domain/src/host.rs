@@ -1,8 +1,10 @@
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, AddressClass, ImportId, LocationState, LookupView, Place, PlaceId, PortNumber, Precision,
-    Protocol, Timestamp, UnlocatedReason,
+    Address, AddressClass, HostFilter, ImportId, LocationState, LookupView, Place, PlaceId, PortNumber,
+    Precision, Protocol, Timestamp, UnlocatedReason,
 };
 
 /// The row of a host.
@@ -183,8 +185,25 @@ impl HostSort {
         }
     }
 
+    /// In which orders the hosts of a filter can be listed: only the list of all hosts has other orders than by address.
+    pub fn available(filter: &HostFilter) -> &'static [Self] {
+        if filter.is_empty() { &Self::ALL } else { &[Self::Address] }
+    }
+}
+
+/// No order has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no order `{0}`: use address, first_seen, last_seen or located_at")]
+pub struct UnknownHostSort(String);
+
+impl FromStr for HostSort {
+    type Err = UnknownHostSort;
+
     /// Reads [`HostSort::slug`].
-    pub fn from_slug(slug: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sort| sort.slug() == slug)
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|sort| sort.slug() == text)
+            .ok_or_else(|| UnknownHostSort(crate::sanitize(text, 64)))
     }
 }

@@ -1,5 +1,6 @@
 mod counts;
 mod kind;
+mod refusal;
 mod state;
 mod targets;
 
@@ -7,8 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use counts::{JobCounts, JobStats, KindStatus};
+pub use counts::{JobCounts, JobStats, KindStats, KindStatus, QueueStats};
 pub use kind::{JobKind, UnknownJobKind};
+pub use refusal::{AddressRefusal, JobRefusal, RefusedAddress, RefusedJob};
 pub use state::{JobState, UnknownJobState};
 pub use targets::{InvalidJobTargets, JobConditions, JobTargets};
 

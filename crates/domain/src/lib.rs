@@ -39,11 +39,15 @@ pub use country::{CountryCode, InvalidCountryCode};
 pub use coverage::{CountryCoverage, Coverage, ProviderCoverage, RecentResult};
 pub use database::{CandidateComparison, CandidateDatabase, ComparisonState, Databases, InstalledDatabase};
 pub use event::{Topic, TopicChange};
-pub use host::{Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange};
+pub use host::{
+    Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange,
+    UnknownHostSort,
+};
 pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};
 pub use job::{
-    EnqueuedJob, InvalidJobTargets, Job, JobConditions, JobCounts, JobFilter, JobId, JobKind, JobState,
-    JobStats, JobTargets, KindStatus, LeaseToken, Priority, UnknownJobKind, UnknownJobState,
+    AddressRefusal, EnqueuedJob, InvalidJobTargets, Job, JobConditions, JobCounts, JobFilter, JobId, JobKind,
+    JobRefusal, JobState, JobStats, JobTargets, KindStats, KindStatus, LeaseToken, Priority, QueueStats,
+    RefusedAddress, RefusedJob, UnknownJobKind, UnknownJobState,
 };
 pub use location::{
     DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Located, Location, LocationFacts, LocationState,
@@ -61,7 +65,7 @@ pub use provider_status::{
     BreakerState, Forecast, HostAnswer, HostAnswers, Latencies, LimitStatus, LookupCost, ProviderAnswer,
     ProviderAnswerStatus, ProviderStatus, ProviderTally, ThirdParty,
 };
-pub use query::{HostFilter, HostQuery, InvalidQuery, QueryTerm, query_terms};
+pub use query::{HostFilter, HostQuery, InvalidQuery, QUERY_FIELDS, QueryField, QueryTerm, query_terms};
 pub use quota::{
     Closed, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason, Window,
     take_permits,

@@ -11,6 +11,7 @@ mod term;
 
 use std::{fmt, str::FromStr};
 
+pub use field::{QUERY_FIELDS, QueryField};
 pub use filter::HostFilter;
 pub use term::{QueryTerm, query_terms};
 
@@ -48,7 +49,7 @@ impl InvalidQuery {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Value { .. } => field::HINT.to_owned(),
+            Self::Value { .. } => field::hint(),
             Self::NotSupported { hint, .. } => hint.clone(),
         }
     }

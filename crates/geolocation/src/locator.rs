@@ -284,6 +284,11 @@ impl Locator {
         self.inner.databases.as_ref().map(MmdbSet::status).unwrap_or_default()
     }
 
+    /// The database files of places that are used instead of those in the directory; empty where none is named.
+    pub fn named_places(&self) -> Vec<PathBuf> {
+        self.inner.databases.as_ref().map(|databases| databases.config().city.clone()).unwrap_or_default()
+    }
+
     /// The directory that is searched for database files, if one is.
     pub fn database_directory(&self) -> Option<PathBuf> {
         self.inner.databases.as_ref().and_then(|databases| databases.config().directory.clone())

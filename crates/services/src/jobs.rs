@@ -1,8 +1,8 @@
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 use hostatlas_domain::{
-    AddressClass, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobStats, JobTargets, KindStatus, Page,
-    Priority, classify,
+    Address, AddressClass, AddressRefusal, EnqueuedJob, Job, JobFilter, JobId, JobKind, JobTargets,
+    KindStatus, Page, Priority, QueueStats, RefusedAddress, classify,
 };
 use hostatlas_store::{
     ChangedJobs, EnqueueJob, EnqueueJobs, EnqueuedJobs, HostSelection, JobSelection, PrunePolicy,
@@ -51,6 +51,25 @@ pub struct EnqueuedJobsReport {
     pub duplicate: u64,
 }
 
+/// What queueing for the hosts of a request did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnqueuedHosts {
+    /// The counts.
+    pub report: EnqueuedJobsReport,
+    /// The addresses that were named and got no job, in their order.
+    pub refused: Vec<RefusedAddress>,
+}
+
+impl From<RefusedAddress> for Error {
+    /// The error of a request for this address alone.
+    fn from(RefusedAddress { ip, reason }: RefusedAddress) -> Self {
+        match reason {
+            AddressRefusal::Unknown => StoreError::UnknownHost(ip).into(),
+            AddressRefusal::NotApplicable => Self::NotApplicable { ip, class: classify(ip) },
+        }
+    }
+}
+
 /// After how long finished jobs are deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct PruneRequest {
@@ -86,9 +105,17 @@ impl Jobs {
         Ok(self.services.store().job_get(id).await?)
     }
 
-    /// All counts.
-    pub async fn stats(&self) -> Result<JobStats, Error> {
-        Ok(self.services.store().jobs_stats().await?)
+    /// All counts, and which kinds are paused or capped.
+    pub async fn stats(&self) -> Result<QueueStats, Error> {
+        Ok(self.services.store().kinds_status().await?.into_iter().collect())
+    }
+
+    /// One kind.
+    pub async fn kind(&self, kind: JobKind) -> Result<KindStatus, Error> {
+        let all = self.kinds().await?;
+        all.into_iter()
+            .find(|status| status.kind == kind)
+            .ok_or_else(|| Error::Internal(format!("the database does not hold the kind `{kind}`").into()))
     }
 
     /// Each kind with its counts, its pause and whether any worker of this build serves it.
@@ -125,7 +152,10 @@ impl Jobs {
     }
 
     /// Queues a lookup for each host of a selection, in chunks, and merges into jobs that are already live.
-    pub async fn enqueue(&self, request: EnqueueRequest) -> Result<EnqueuedJobsReport, Error> {
+    ///
+    /// Of addresses that are named, those of no known public host are refused one by one; where all of them are, the
+    /// request fails and changes nothing.
+    pub async fn enqueue(&self, request: EnqueueRequest) -> Result<EnqueuedHosts, Error> {
         self.services.authorize(Permission::ManageJobs)?;
         if request.kind != JobKind::Geolocation {
             return Err(Error::NotSupported {
@@ -138,7 +168,44 @@ impl Jobs {
             HostSelection::Addresses(picked) if picked.len() <= PICKED_BY_HAND => Priority::FIRST,
             _ => request.kind.default_priority(),
         };
-        self.enqueue_all(selection, priority, request.force, CHUNK, |_| true).await
+        let mut answer = match &selection {
+            HostSelection::Addresses(named) => self.refused(named).await?,
+            _ => EnqueuedHosts::default(),
+        };
+        answer.report = self.enqueue_all(selection, priority, request.force, CHUNK, |_| true).await?;
+        Ok(answer)
+    }
+
+    /// Which of these addresses get no job; an error where none gets one.
+    async fn refused(&self, named: &[Address]) -> Result<EnqueuedHosts, Error> {
+        let mut left: BTreeSet<Address> = named.iter().copied().collect();
+        let meant = left.len();
+        let selection = HostSelection::Addresses(named.to_vec());
+        let mut after = None;
+        loop {
+            let params = SelectHosts { selection: selection.clone(), after, limit: CHUNK };
+            let known = self.services.store().hosts_select(params).await?;
+            for host in &known {
+                left.remove(&host.address);
+            }
+            after = known.last().map(|host| host.address);
+            if known.len() < CHUNK as usize {
+                break;
+            }
+        }
+        let reason = |ip: &Address| match classify(*ip) {
+            AddressClass::Public => AddressRefusal::Unknown,
+            _ => AddressRefusal::NotApplicable,
+        };
+        let mut refused = left.iter().map(|ip| RefusedAddress { ip: *ip, reason: reason(ip) });
+        match (left.len(), meant) {
+            (1, 1) => refused.next().map_or_else(|| Ok(EnqueuedHosts::default()), |one| Err(one.into())),
+            (none, meant) if none == meant && meant > 0 => Err(Error::NotFound {
+                detail: format!("none of the {meant} addresses is a public host that a scan has seen"),
+                hint: Some("import the scan that saw them first, or ask with `hostatlas lookup`".to_owned()),
+            }),
+            _ => Ok(EnqueuedHosts { refused: refused.collect(), ..EnqueuedHosts::default() }),
+        }
     }
 
     /// Queues chunk by chunk until the selection ends or `go_on` says no, and returns once nothing is under way.
@@ -221,6 +288,7 @@ impl Jobs {
             let done = self.change_once(JobSelection::Ids(ids.to_vec()), change).await?;
             total.changed += done.changed;
             total.skipped += done.skipped;
+            total.refused.extend(done.refused);
         }
         Ok(total)
     }
@@ -264,11 +332,10 @@ impl Jobs {
         Ok(())
     }
 
-    /// Bounds how many jobs of a kind run at once, over all processes; none for as many as they like. What runs goes on.
+    /// Limits how many jobs of a kind run at once across all processes. `None` removes the limit. What runs goes on.
     pub async fn cap(&self, kind: JobKind, cap: Option<u32>) -> Result<(), Error> {
         self.services.authorize(Permission::ManageJobs)?;
-        let none =
-            || Error::invalid("a kind of which none may run is paused", "pause it, or use a cap from 1 on");
+        let none = || Error::invalid("a cap must be at least 1", "to stop a kind, pause it");
         let cap = cap.map(|cap| NonZeroU32::new(cap).ok_or_else(none)).transpose()?;
         self.services.store().kind_cap(kind, cap).await?;
         self.services.jobs_changed();

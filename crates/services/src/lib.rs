@@ -39,9 +39,11 @@ pub use events::{Event, Events};
 pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, LookedUp, Selection, lookup};
 pub use hosts::Hosts;
 pub use imports::{ImportInput, ImportPhase, ImportProgress, Imports};
-pub use jobs::{EnqueueRequest, EnqueuedJobsReport, Jobs, PruneRequest};
+pub use jobs::{EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, Jobs, PruneRequest};
 pub use ledger::StoreLedger;
-pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, UNLIMITED, locator};
+pub use locator::{
+    LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, UNLIMITED, locator, places_remedy,
+};
 pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};

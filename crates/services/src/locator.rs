@@ -149,7 +149,16 @@ fn in_place_of(published: &dyn OnlineProvider, given: &Limit) -> Limit {
 }
 
 /// How to come by a database of places where there is none.
-pub(crate) fn places_remedy(locator: &Locator) -> String {
+pub fn places_remedy(locator: &Locator) -> String {
+    let files = locator.named_places();
+    if !files.is_empty() {
+        // The directory is not searched for places then, so a file there would change nothing.
+        let files: Vec<String> = files.iter().map(|file| format!("`{}`", file.display())).collect();
+        return format!(
+            "put a city database (MMDB) at {}, which `HOSTATLAS_MMDB_CITY` (`mmdb_city`) names, or name another one",
+            files.join(" or ")
+        );
+    }
     let named = "with `HOSTATLAS_MMDB_CITY`";
     match locator.database_directory() {
         Some(directory) => {

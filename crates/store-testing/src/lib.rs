@@ -131,6 +131,7 @@ macro_rules! conformance {
         $crate::conformance!(@cases $open, managing:
             retry_revives_the_newest_and_skips_live_keys,
             cancelling_leaves_the_host_alone,
+            a_named_job_that_cannot_be_changed_says_why,
             a_filtered_list_pages_through_all_matches,
             pruning_spares_what_is_young,
             the_id_of_a_deleted_job_is_not_given_again,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hostatlas_domain::{JobFilter, JobId, JobKind, JobState, LeaseToken, LocationState, UnlocatedReason};
+use hostatlas_domain::{
+    JobFilter, JobId, JobKind, JobRefusal, JobState, LeaseToken, LocationState, RefusedJob, UnlocatedReason,
+};
 use hostatlas_store::{ChangedJobs, Finished, JobSelection, PrunePolicy, Rescue, Settled};
 
 use crate::{TestStore, factory::*};
@@ -23,7 +25,7 @@ pub async fn retry_revives_the_newest_and_skips_live_keys(test: &TestStore) {
     enqueue(test, request("8.8.8.2")).await;
     let filter = JobFilter { state: Some(JobState::Completed), ..JobFilter::default() };
     let changed = test.jobs_retry(JobSelection::Matching { filter, limit: 100 }).await.expect("retried");
-    assert_eq!(changed, ChangedJobs { changed: 1, skipped: 2 });
+    assert_eq!(changed, ChangedJobs { changed: 1, skipped: 2, refused: Vec::new() });
     let revived = lease(&**test, 10).await.into_iter().find(|job| job.address == address("8.8.8.1"));
     assert_eq!(revived.map(|job| (Some(job.id), job.attempt)), Some((newest, 1)));
 }
@@ -33,13 +35,39 @@ pub async fn cancelling_leaves_the_host_alone(test: &TestStore) {
     one_job(test).await;
     let job = lease(&**test, 1).await.remove(0);
     let changed = test.jobs_cancel(JobSelection::Ids(vec![job.id])).await.expect("cancelled");
-    assert_eq!(changed, ChangedJobs { changed: 1, skipped: 0 });
+    assert_eq!(changed, ChangedJobs { changed: 1, skipped: 0, refused: Vec::new() });
     assert_eq!(finish(&**test, vec![finished(&job, done())]).await, [job.id]);
     let again = test.jobs_cancel(JobSelection::Ids(vec![job.id])).await.expect("cancelled");
-    assert_eq!(again, ChangedJobs { changed: 0, skipped: 1 });
+    let refused = RefusedJob { id: job.id, reason: JobRefusal::State(JobState::Cancelled) };
+    assert_eq!(again, ChangedJobs { changed: 0, skipped: 1, refused: vec![refused] });
     assert_eq!(state(test, job.id).await, JobState::Cancelled);
     let host = test.host_get(address("8.8.8.8"), MAX_AGE).await.expect("a host");
     assert_eq!((host.location_state, host.attempted_at), (LocationState::Pending, None));
+}
+
+/// Jobs that were named by their ids and left as they are have a reason each.
+pub async fn a_named_job_that_cannot_be_changed_says_why(test: &TestStore) {
+    record(&**test, &[up("8.8.8.1")]).await;
+    enqueue(test, request("8.8.8.1")).await;
+    let older = lease(&**test, 1).await.remove(0);
+    finish(&**test, vec![finished(&older, done())]).await;
+    enqueue(test, request("8.8.8.1")).await;
+    let newer = lease(&**test, 1).await.remove(0);
+    let (older, newer, unknown) = (older.id, newer.id, JobId(999_999));
+    let named = || JobSelection::Ids(vec![unknown, older, newer]);
+    let refused = |id, reason| RefusedJob { id, reason };
+
+    let retried = test.jobs_retry(named()).await.expect("an answer");
+    let cancelled = test.jobs_cancel(named()).await.expect("an answer");
+    let again = test.jobs_retry(named()).await.expect("an answer");
+
+    let nothing = refused(unknown, JobRefusal::Unknown);
+    let running = refused(newer, JobRefusal::State(JobState::Running));
+    let replaced = refused(older, JobRefusal::Replaced);
+    let completed = refused(older, JobRefusal::State(JobState::Completed));
+    assert_eq!(retried, ChangedJobs { changed: 0, skipped: 3, refused: vec![nothing, replaced, running] });
+    assert_eq!(cancelled, ChangedJobs { changed: 1, skipped: 2, refused: vec![nothing, completed] });
+    assert_eq!(again, ChangedJobs { changed: 1, skipped: 2, refused: vec![nothing, replaced] });
 }
 
 /// Newest first, each match once.

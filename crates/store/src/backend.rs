@@ -1,6 +1,7 @@
 //! For backends alone: the rules about what they have read, before they write or answer it. Each stands here because it
 //! has to be the same on every engine; whatever depends on the engine, all SQL among it, stands in the backends.
 
+mod changed;
 mod copy_key;
 mod coverage;
 mod facets;
@@ -20,6 +21,7 @@ mod windows;
 mod workers;
 mod writing;
 
+pub use changed::{cancelled, retried};
 pub use copy_key::{copy_key, copy_key_text};
 pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before};
 pub use facets::{FacetGroup, FacetWalk};

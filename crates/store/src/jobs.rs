@@ -3,7 +3,7 @@ use std::{num::NonZeroU32, time::Duration};
 use async_trait::async_trait;
 use hostatlas_domain::{
     Address, Cursor, EnqueuedJob, HostId, Job, JobFilter, JobId, JobKind, JobStats, KindStatus, LeaseToken,
-    Page, PortNumber, Priority, Protocol, UnlocatedReason,
+    Page, PortNumber, Priority, Protocol, RefusedJob, UnlocatedReason,
 };
 
 use crate::{Attempt, HostSelection, StoreError};
@@ -230,12 +230,15 @@ pub enum JobSelection {
 }
 
 /// What a bulk action did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedJobs {
     /// Jobs that changed.
     pub changed: u64,
     /// Jobs that could not: in a state from which it is not allowed, or with a live job of the same key.
     pub skipped: u64,
+    /// Why, for each skipped job that was named by its id, in the order of naming. Empty where jobs were selected by a
+    /// filter.
+    pub refused: Vec<RefusedJob>,
 }
 
 /// When finished jobs are deleted.

@@ -133,8 +133,8 @@ fn unreadable(rejection: &BytesRejection) -> Refusal {
 pub fn number(text: &str, what: &str) -> Result<i64, Refusal> {
     text.parse().map_err(|_| {
         Refusal::invalid(
-            format!("`{}` is no number of {what}", sanitize(text, 64)),
-            "numbers are whole, as in `42`",
+            format!("`{}` is not the id of {what}", sanitize(text, 64)),
+            "ids are whole numbers, as in `42`",
         )
     })
 }

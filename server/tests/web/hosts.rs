@@ -72,6 +72,7 @@ async fn what_is_not_understood_is_a_problem_and_never_a_wider_result() {
         ("/api/v1/hosts?limit=many", 400, "invalid_request"),
         ("/api/v1/hosts?cursor=zz", 400, "invalid_request"),
         ("/api/v1/hosts?sort=colour", 400, "invalid_request"),
+        ("/api/v1/hosts?sort=last_seen&q=port:443", 400, "not_supported"),
         ("/api/v1/hosts/203.0.113.77", 404, "not_found"),
         ("/api/v1/hosts/x", 400, "invalid_request"),
         ("/api/v1/nothing", 404, "not_found"),
@@ -89,6 +90,38 @@ async fn what_is_not_understood_is_a_problem_and_never_a_wider_result() {
             "{path}"
         );
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_refuses_an_order_that_it_does_not_have() {
+    let installation = Installation::located();
+    let server = installation.serve_with(&["--no-worker"]);
+    let page = |path: &'static str| {
+        let url = server.url(path);
+        async move {
+            let answer = client().get(url).send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.expect("a page"))
+        }
+    };
+    let (filtered, html) = page("/hosts?q=port:443&sort=last_seen").await;
+    assert_eq!(filtered, 400);
+    assert!(html.contains("cannot be sorted by"), "{html}");
+    assert_eq!(page("/hosts?sort=colour").await.0, 400);
+    let (all, html) = page("/hosts?sort=last_seen").await;
+    assert!(all == 200 && html.contains("/hosts?sort=first_seen"), "{html}");
+    let (filtered, html) = page("/hosts?q=port:443").await;
+    assert!(filtered == 200 && !html.contains("sort=first_seen"), "{html}");
+}
+
+#[tokio::test]
+async fn a_page_without_a_match_says_why() {
+    let installation = Installation::located();
+    let server = installation.serve_with(&["--no-worker"]);
+    for path in ["/hosts?q=9.9.9.9", "/?q=9.9.9.9"] {
+        let answer = client().get(server.url(path)).send().await.expect("an answer");
+        let html = answer.text().await.expect("a page");
+        assert!(html.contains("No imported scan saw the address `9.9.9.9`."), "{path}: {html}");
     }
 }
 
@@ -161,6 +194,26 @@ async fn an_export_is_a_file_of_every_host_that_matches() {
     let (headers, addresses) = export(&server, "?q=port:443&format=addresses").await;
     assert_eq!(headers, ["text/plain; charset=utf-8", "attachment; filename=\"addresses.txt\""]);
     assert_eq!(addresses, "10.0.0.1\n45.45.45.45\n193.61.165.139\n");
+}
+
+#[tokio::test]
+async fn an_export_holds_the_fields_that_were_asked_for() {
+    let installation = Installation::located();
+    let server = installation.serve_with(&["--no-worker"]);
+    let (_, csv) = export(&server, "?q=country:US&fields=city,ip").await;
+    assert_eq!(csv, "city,ip\nMountain View,8.8.8.8\n");
+    let (_, ndjson) = export(&server, "?q=country:US&format=ndjson&fields=ip,ports").await;
+    assert_eq!(ndjson, "{\"ip\":\"8.8.8.8\",\"ports\":[53]}\n");
+    for query in ["?fields=ip,location.city", "?fields=ip&format=addresses"] {
+        let answer = client()
+            .get(server.url(&format!("/api/v1/hosts/export{query}")))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 400, "{query}");
+        let problem: serde_json::Value = answer.json().await.expect("a problem");
+        assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("city") || hint.contains("csv")));
+    }
 }
 
 #[tokio::test]

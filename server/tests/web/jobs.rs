@@ -43,7 +43,11 @@ async fn jobs_are_changed_by_number() {
 
     let (_, cancelled) = post_json(&server, "/api/v1/jobs/cancel", &json!({"ids": [id]})).await;
 
-    assert_eq!(cancelled, json!({"changed": 1, "skipped": 0}));
+    let (_, again) = post_json(&server, "/api/v1/jobs/cancel", &json!({"ids": [id, 999_999]})).await;
+
+    assert_eq!(cancelled, json!({"changed": 1, "skipped": 0, "refused": []}));
+    let refused = json!([{"id": id, "reason": "cancelled"}, {"id": 999_999, "reason": "unknown"}]);
+    assert_eq!(again, json!({"changed": 0, "skipped": 2, "refused": refused}));
 }
 
 #[tokio::test]
@@ -75,9 +79,16 @@ async fn lookups_are_queued_by_query_by_address_and_for_all() {
     let (_, all) = post_json(&server, "/api/v1/jobs", &json!({"all": true})).await;
 
     assert_eq!(status, 202);
-    assert_eq!(matching, json!({"considered": 3, "queued": 3, "duplicate": 0}));
-    assert_eq!(by_address, json!({"considered": 2, "queued": 1, "duplicate": 1}));
-    assert_eq!(all, json!({"considered": 5, "queued": 1, "duplicate": 4}));
+    let none: [u8; 0] = [];
+    assert_eq!(matching, json!({"considered": 3, "queued": 3, "duplicate": 0, "refused": none}));
+    assert_eq!(by_address, json!({"considered": 2, "queued": 1, "duplicate": 1, "refused": none}));
+    assert_eq!(all, json!({"considered": 5, "queued": 1, "duplicate": 4, "refused": none}));
+
+    let (unknown, _) = post_json(&server, "/api/v1/jobs", &json!({"ips": ["9.9.9.9"]})).await;
+    let (private, _) = post_json(&server, "/api/v1/jobs", &json!({"ips": ["10.0.0.1"]})).await;
+    let (some, named) = post_json(&server, "/api/v1/jobs", &json!({"ips": ["9.9.9.9", "8.8.8.8"]})).await;
+    assert_eq!((unknown, private, some), (404, 409, 202));
+    assert_eq!(named["refused"], json!([{"ip": "9.9.9.9", "reason": "unknown"}]));
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ impl JobCounts {
     }
 }
 
-/// All job counts, as `stats jobs --json` prints them.
+/// All job counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(missing_docs, reason = "each field is the kind of its name")]
@@ -83,6 +83,58 @@ impl JobStats {
             JobKind::Geolocation => &mut self.geolocation,
             JobKind::SslCert => &mut self.ssl_cert,
         }
+    }
+}
+
+/// The jobs of one kind, and what holds them back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KindStats {
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: JobCounts,
+    /// Since when it is paused; null while it is not.
+    pub paused_at: Option<Timestamp>,
+    /// How many of it may run at once, over all processes; null without a cap.
+    pub cap: Option<u32>,
+}
+
+/// The queue, as `stats jobs --json` prints it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[expect(missing_docs, reason = "each field is the kind of its name")]
+pub struct QueueStats {
+    pub banner_grab: KindStats,
+    pub domain_enum: KindStats,
+    pub geolocation: KindStats,
+    pub ssl_cert: KindStats,
+}
+
+impl QueueStats {
+    /// One kind.
+    pub const fn of(&self, kind: JobKind) -> &KindStats {
+        match kind {
+            JobKind::BannerGrab => &self.banner_grab,
+            JobKind::DomainEnum => &self.domain_enum,
+            JobKind::Geolocation => &self.geolocation,
+            JobKind::SslCert => &self.ssl_cert,
+        }
+    }
+}
+
+impl FromIterator<KindStatus> for QueueStats {
+    fn from_iter<I: IntoIterator<Item = KindStatus>>(kinds: I) -> Self {
+        let mut stats = Self::default();
+        for KindStatus { kind, counts, paused_at, cap, .. } in kinds {
+            let of = match kind {
+                JobKind::BannerGrab => &mut stats.banner_grab,
+                JobKind::DomainEnum => &mut stats.domain_enum,
+                JobKind::Geolocation => &mut stats.geolocation,
+                JobKind::SslCert => &mut stats.ssl_cert,
+            };
+            *of = KindStats { counts, paused_at, cap };
+        }
+        stats
     }
 }
 

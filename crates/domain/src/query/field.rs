@@ -7,43 +7,139 @@ use crate::{
     Address, Asn, CountryCode, ImportId, LocationState, PlaceId, ProviderName, UnlocatedReason, sanitize,
 };
 
-pub(super) const HINT: &str = "fields are ip, net, country, city, port, asn, org, state, reason, provider, place and import, as in `country:DE port:443`";
+/// A field of the grammar, as help and hints list it.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryField {
+    /// What people write before the colon.
+    pub name: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+    /// What it asks of a host.
+    pub asks: &'static str,
+    /// A term with it.
+    pub example: &'static str,
+    add: fn(&mut HostFilter, &Term) -> Result<(), InvalidQuery>,
+}
+
+/// Every field that a query knows, and the only list of them.
+pub const QUERY_FIELDS: [QueryField; 11] = [
+    QueryField {
+        name: "net",
+        aliases: &["ip", "address", "cidr"],
+        asks: "an address, or a block of addresses",
+        example: "net:192.0.2.0/24",
+        add: add_range,
+    },
+    QueryField {
+        name: "country",
+        aliases: &[],
+        asks: "countries by code or name",
+        example: "country:DE,Austria",
+        add: add_countries,
+    },
+    QueryField {
+        name: "city",
+        aliases: &[],
+        asks: "the name of a city",
+        example: "city:\"New York\"",
+        add: |filter, term| once_option(term, &mut filter.city, term.value.clone()),
+    },
+    QueryField {
+        name: "port",
+        aliases: &[],
+        asks: "an open port, 1 to 65535",
+        example: "port:80,443",
+        add: |filter, term| {
+            let ports = term.parse_list()?;
+            once(term, &mut filter.ports, ports)
+        },
+    },
+    QueryField {
+        name: "asn",
+        aliases: &[],
+        asks: "autonomous systems",
+        example: "asn:AS15169",
+        add: |filter, term| {
+            let asns = term.parse_list()?;
+            once(term, &mut filter.asns, asns)
+        },
+    },
+    QueryField {
+        name: "org",
+        aliases: &["organization"],
+        asks: "a part of the organization's name",
+        example: "org:telekom",
+        add: |filter, term| once_option(term, &mut filter.organization, term.value.clone()),
+    },
+    QueryField {
+        name: "state",
+        aliases: &[],
+        asks: "pending, located, stale, unlocated or not_applicable",
+        example: "state:stale",
+        add: add_state,
+    },
+    QueryField {
+        name: "reason",
+        aliases: &[],
+        asks: "why a host is unlocated",
+        example: "reason:no_record",
+        add: add_reason,
+    },
+    QueryField {
+        name: "provider",
+        aliases: &[],
+        asks: "who located it",
+        example: "provider:mmdb",
+        add: add_provider,
+    },
+    QueryField {
+        name: "place",
+        aliases: &[],
+        asks: "the id of a place",
+        example: "place:17",
+        add: |filter, term| {
+            let id = term.id()?;
+            once_option(term, &mut filter.place, PlaceId(id))
+        },
+    },
+    QueryField {
+        name: "import",
+        aliases: &[],
+        asks: "the import that first brought the host",
+        example: "import:3",
+        add: |filter, term| {
+            let id = term.id()?;
+            once_option(term, &mut filter.import, ImportId(id))
+        },
+    },
+];
+
+impl QueryField {
+    fn named(name: &str) -> Option<&'static Self> {
+        QUERY_FIELDS.iter().find(|field| field.name == name || field.aliases.contains(&name))
+    }
+}
+
+/// What to do about a field that does not exist, or a value that does not fit.
+pub(super) fn hint() -> String {
+    let names = QUERY_FIELDS.map(|field| field.name).join(", ");
+    format!("fields are {names}, as in `country:DE port:443`")
+}
 
 /// Adds to a filter what a term asks for.
 pub(super) fn add(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
-    let Some(field) = &term.field else {
+    let Some(name) = &term.field else {
         return add_word(filter, term);
     };
-    match field.as_str() {
-        "ip" | "net" | "cidr" | "address" => add_range(filter, term),
-        "country" => add_countries(filter, term),
-        "city" => once_option(term, &mut filter.city, term.value.clone()),
-        "port" => {
-            let ports = term.parse_list()?;
-            once(term, &mut filter.ports, ports)
-        }
-        "asn" => {
-            let asns = term.parse_list()?;
-            once(term, &mut filter.asns, asns)
-        }
-        "org" | "organization" => once_option(term, &mut filter.organization, term.value.clone()),
-        "state" => add_state(filter, term),
-        "reason" => add_reason(filter, term),
-        "provider" => add_provider(filter, term),
-        "place" => {
-            let id = term.parse()?;
-            once_option(term, &mut filter.place, PlaceId(id))
-        }
-        "import" => {
-            let id = term.parse()?;
-            once_option(term, &mut filter.import, ImportId(id))
-        }
-        other if other.starts_with('-') => Err(InvalidQuery::NotSupported {
-            term: sanitize(&term.text, 80),
-            hint: "terms cannot be excluded yet: leave the `-` out".to_owned(),
-        }),
-        _ => Err(InvalidQuery::NotSupported { term: sanitize(&term.text, 80), hint: HINT.to_owned() }),
+    if let Some(field) = QueryField::named(name) {
+        return (field.add)(filter, term);
     }
+    let hint = if name.starts_with('-') {
+        "terms cannot be excluded yet: leave the `-` out".to_owned()
+    } else {
+        hint()
+    };
+    Err(InvalidQuery::NotSupported { term: sanitize(&term.text, 80), hint })
 }
 
 fn add_word(filter: &mut HostFilter, term: &Term) -> Result<(), InvalidQuery> {
@@ -151,4 +247,32 @@ fn once_option<T>(term: &Term, slot: &mut Option<T>, value: T) -> Result<(), Inv
     }
     *slot = Some(value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HostQuery;
+
+    #[test]
+    fn every_field_of_the_list_is_understood_under_each_of_its_names() {
+        for field in QUERY_FIELDS {
+            let (_, value) = field.example.split_once(':').expect("a value");
+            let meant: HostQuery = field.example.parse().expect(field.example);
+            assert!(!meant.is_empty(), "{}", field.example);
+            for name in field.aliases {
+                let same: HostQuery = format!("{name}:{value}").parse().expect(name);
+                assert_eq!(same.filter(), meant.filter(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_refused_in_our_own_words() {
+        for text in ["place:x", "place:0", "import:-1", "import:99999999999999999999", "port:x", "asn:x"] {
+            let error = text.parse::<HostQuery>().expect_err(text).to_string();
+            let raw = ["invalid digit", "number too", "out of range", "non-zero"];
+            assert!(raw.iter().all(|raw| !error.contains(raw)), "{error}");
+        }
+    }
 }

@@ -91,6 +91,12 @@ impl Term {
         self.value.parse().map_err(|error| self.value_error(error))
     }
 
+    /// The id of a row.
+    pub(super) fn id(&self) -> Result<i64, InvalidQuery> {
+        let id = self.value.parse().ok().filter(|id| *id > 0);
+        id.ok_or_else(|| self.value_error("an id is a whole number from 1, as in `17`"))
+    }
+
     pub(super) fn parse_list<T: FromStr<Err: fmt::Display>>(&self) -> Result<Vec<T>, InvalidQuery> {
         self.value
             .split(',')

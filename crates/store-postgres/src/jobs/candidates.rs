@@ -22,6 +22,11 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Its id, and the state it was in when it was read.
+    pub(super) fn before(&self) -> (JobId, JobState) {
+        (JobId(self.id), self.state)
+    }
+
     /// What is the same for all jobs about one thing.
     pub(super) fn key(&self) -> (i64, JobKind, i32, i16) {
         (self.host, self.kind, self.port, self.protocol)

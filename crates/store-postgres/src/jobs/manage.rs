@@ -3,7 +3,10 @@
 use std::{collections::HashSet, num::NonZeroU32};
 
 use hostatlas_domain::{JobFilter, JobId, JobKind, JobState, Timestamp, Topic};
-use hostatlas_store::{ChangedJobs, JobSelection, PrunePolicy, StoreError};
+use hostatlas_store::{
+    ChangedJobs, JobSelection, PrunePolicy, StoreError,
+    backend::{cancelled, retried},
+};
 use sqlx::PgConnection;
 
 use super::{
@@ -34,14 +37,14 @@ pub(super) async fn retry(
         JobSelection::Ids(ids) => {
             let found = candidates::by_ids(connection, ids).await?;
             let changed = revive(connection, now, &found, usize::MAX).await?;
-            ChangedJobs { changed, skipped: distinct(ids) - changed }
+            retried(ids, found.iter().map(Candidate::before), &changed)
         }
         JobSelection::Matching { filter, limit } => match filter.ip {
             Some(ip) => {
                 let found = candidates::of_host(connection, ip, filter).await?;
-                let examined = found.len() as u64;
                 let changed = revive(connection, now, &found, *limit as usize).await?;
-                ChangedJobs { changed, skipped: examined - changed }
+                let skipped = (found.len() - changed.len()) as u64;
+                ChangedJobs { changed: changed.len() as u64, skipped, ..ChangedJobs::default() }
             }
             None => retry_matching(connection, now, filter, *limit).await?,
         },
@@ -50,10 +53,6 @@ pub(super) async fn retry(
         announce(connection).await?;
     }
     Ok(changed)
-}
-
-fn distinct(ids: &[JobId]) -> u64 {
-    ids.iter().collect::<HashSet<_>>().len() as u64
 }
 
 /// Goes through what matches until `limit` jobs can be changed, and then changes them: all hosts are locked at once, since
@@ -85,10 +84,10 @@ async fn retry_matching(
         found.extend(chunk);
     }
     found.sort_by_key(|job| std::cmp::Reverse(job.id));
-    let changed = revive(connection, now, &found, limit as usize).await?;
+    let changed = revive(connection, now, &found, limit as usize).await?.len() as u64;
     // Where the limit ended it, the rest was not refused but waits for the next transaction.
     let skipped = if changed < u64::from(limit) { found.len() as u64 - changed } else { 0 };
-    Ok(ChangedJobs { changed, skipped })
+    Ok(ChangedJobs { changed, skipped, ..ChangedJobs::default() })
 }
 
 /// Those of these that may be made available, newest first, one a key.
@@ -119,17 +118,17 @@ async fn hold<'j>(
     Ok((hosts, candidates::locked(connection, ids).await?))
 }
 
-/// Makes at most `limit` of these available, newest first; answers how many.
+/// Makes at most `limit` of these available, newest first; answers which.
 async fn revive(
     connection: &mut PgConnection,
     now: i64,
     found: &[Candidate],
     limit: usize,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<JobId>, StoreError> {
     let (hosts, held) = hold(connection, revivable(found).take(limit)).await?;
     let changed: Vec<&Candidate> = revivable(&held).collect();
     if changed.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     sqlx::query(
         "UPDATE job SET state = 0, run_at = $2, attempt = 0, crash_count = 0, finished_at = NULL, result = NULL \
@@ -147,7 +146,7 @@ async fn revive(
     let revived = changed.iter().filter(|job| !job.state.is_live());
     let pending = pending(&hosts, revived.copied());
     count(connection, counts, pending).await?;
-    Ok(changed.len() as u64)
+    Ok(changed.iter().map(|job| JobId(job.id)).collect())
 }
 
 /// How many pending hosts these jobs are about that are counted by their geolocation jobs.
@@ -174,15 +173,19 @@ pub(super) async fn cancel(
     now: i64,
     selection: &JobSelection,
 ) -> Result<ChangedJobs, StoreError> {
-    let (found, meant) = match selection {
-        JobSelection::Ids(ids) => (candidates::by_ids(connection, ids).await?, Some(distinct(ids))),
-        JobSelection::Matching { filter, limit } => (live_matching(connection, filter, *limit).await?, None),
+    let found = match selection {
+        JobSelection::Ids(ids) => candidates::by_ids(connection, ids).await?,
+        JobSelection::Matching { filter, limit } => live_matching(connection, filter, *limit).await?,
     };
     let (hosts, held) = hold(connection, found.iter().filter(|job| job.state.is_live())).await?;
     let changed: Vec<&Candidate> = held.iter().filter(|job| job.state.is_live()).collect();
-    let skipped = meant.map_or(0, |meant| meant - changed.len() as u64);
+    let ids: Vec<JobId> = changed.iter().map(|job| JobId(job.id)).collect();
+    let answer = match selection {
+        JobSelection::Ids(named) => cancelled(named, found.iter().map(Candidate::before), &ids),
+        JobSelection::Matching { .. } => ChangedJobs { changed: ids.len() as u64, ..ChangedJobs::default() },
+    };
     if changed.is_empty() {
-        return Ok(ChangedJobs { changed: 0, skipped });
+        return Ok(answer);
     }
     sqlx::query(
         "UPDATE job SET state = 5, finished_at = $2, leased_until = NULL, claimed_by = NULL, rerun = 0, \
@@ -199,7 +202,7 @@ pub(super) async fn cancel(
     }
     let pending = pending(&hosts, changed.iter().copied());
     count(connection, counts, -pending).await?;
-    Ok(ChangedJobs { changed: changed.len() as u64, skipped })
+    Ok(answer)
 }
 
 async fn live_matching(

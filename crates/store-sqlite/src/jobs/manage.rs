@@ -2,8 +2,11 @@
 
 use std::{collections::HashSet, num::NonZeroU32};
 
-use hostatlas_domain::{JobFilter, JobKind, JobState, Timestamp, Topic};
-use hostatlas_store::{ChangedJobs, JobSelection, PrunePolicy, StoreError};
+use hostatlas_domain::{JobFilter, JobId, JobKind, JobState, Timestamp, Topic};
+use hostatlas_store::{
+    ChangedJobs, JobSelection, PrunePolicy, StoreError,
+    backend::{cancelled, retried},
+};
 use sqlx::SqliteConnection;
 
 use super::{
@@ -32,17 +35,16 @@ pub(super) async fn retry(
 ) -> Result<ChangedJobs, StoreError> {
     match selection {
         JobSelection::Ids(ids) => {
-            let meant = ids.iter().collect::<HashSet<_>>().len() as u64;
             let found = candidates::by_ids(connection, &ids).await?;
             let changed = revive(connection, now, &found, usize::MAX).await?;
-            Ok(ChangedJobs { changed, skipped: meant - changed })
+            Ok(retried(&ids, found.iter().map(Candidate::before), &changed))
         }
         JobSelection::Matching { filter, limit } => match filter.ip {
             Some(ip) => {
                 let found = candidates::of_host(connection, ip, &filter).await?;
-                let examined = found.len() as u64;
                 let changed = revive(connection, now, &found, limit as usize).await?;
-                Ok(ChangedJobs { changed, skipped: examined - changed })
+                let skipped = (found.len() - changed.len()) as u64;
+                Ok(ChangedJobs { changed: changed.len() as u64, skipped, ..ChangedJobs::default() })
             }
             None => retry_matching(connection, now, &filter, limit).await,
         },
@@ -86,7 +88,7 @@ async fn retry_chunk(
     sum: &mut ChangedJobs,
 ) -> Result<u64, StoreError> {
     let left = usize::try_from(u64::from(limit).saturating_sub(sum.changed)).unwrap_or(usize::MAX);
-    let changed = revive(connection, now, found, left).await?;
+    let changed = revive(connection, now, found, left).await?.len() as u64;
     let examined = found.len() as u64;
     sum.changed += changed;
     // Where the limit ended it, the rest was not refused but waits for the next transaction.
@@ -96,13 +98,13 @@ async fn retry_chunk(
     Ok(examined)
 }
 
-/// Makes at most `limit` of these available, newest first; answers how many.
+/// Makes at most `limit` of these available, newest first; answers which.
 async fn revive(
     connection: &mut SqliteConnection,
     now: i64,
     found: &[Candidate],
     limit: usize,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<JobId>, StoreError> {
     let (mut counts, mut keys) = (JobDelta::default(), HashSet::new());
     let may = |job: &&Candidate| {
         job.state.may_become(JobState::Available)
@@ -112,7 +114,7 @@ async fn revive(
     };
     let changed: Vec<&Candidate> = found.iter().filter(may).take(limit).collect();
     if changed.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     sqlx::query(
         "UPDATE job SET state = 0, run_at = ?2, attempt = 0, crash_count = 0, finished_at = NULL, result = NULL \
@@ -128,7 +130,7 @@ async fn revive(
     }
     let revived = changed.iter().filter(|job| !job.state.is_live());
     count(connection, counts, revived, 1).await?;
-    Ok(changed.len() as u64)
+    Ok(changed.iter().map(|job| JobId(job.id)).collect())
 }
 
 /// Writes the counts, and that pending hosts of these jobs have a live geolocation job more or less.
@@ -155,18 +157,19 @@ pub(super) async fn cancel(
     now: i64,
     selection: JobSelection,
 ) -> Result<ChangedJobs, StoreError> {
-    let (found, meant) = match &selection {
-        JobSelection::Ids(ids) => {
-            let meant = ids.iter().collect::<HashSet<_>>().len();
-            (candidates::by_ids(connection, ids).await?, Some(meant))
-        }
-        JobSelection::Matching { filter, limit } => (live_matching(connection, filter, *limit).await?, None),
+    let found = match &selection {
+        JobSelection::Ids(ids) => candidates::by_ids(connection, ids).await?,
+        JobSelection::Matching { filter, limit } => live_matching(connection, filter, *limit).await?,
     };
     let mut counts = JobDelta::default();
     let changed: Vec<&Candidate> = found.iter().filter(|job| job.state.is_live()).collect();
-    let skipped = (meant.unwrap_or(changed.len()) - changed.len()) as u64;
+    let ids: Vec<JobId> = changed.iter().map(|job| JobId(job.id)).collect();
+    let answer = match &selection {
+        JobSelection::Ids(named) => cancelled(named, found.iter().map(Candidate::before), &ids),
+        JobSelection::Matching { .. } => ChangedJobs { changed: ids.len() as u64, ..ChangedJobs::default() },
+    };
     if changed.is_empty() {
-        return Ok(ChangedJobs { changed: 0, skipped });
+        return Ok(answer);
     }
     sqlx::query(
         "UPDATE job SET state = 5, finished_at = ?2, leased_until = NULL, claimed_by = NULL, rerun = 0, \
@@ -181,7 +184,7 @@ pub(super) async fn cancel(
         counts.moved(job.kind, job.state, JobState::Cancelled);
     }
     count(connection, counts, changed.iter(), -1).await?;
-    Ok(ChangedJobs { changed: changed.len() as u64, skipped })
+    Ok(answer)
 }
 
 async fn live_matching(

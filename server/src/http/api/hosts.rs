@@ -4,7 +4,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use hostatlas_domain::{EnqueuedJob, Host, HostSort, HostSummary, Page, Problem};
+use hostatlas_domain::{EnqueuedJob, Host, HostSort, HostSummary, Page, Problem, UnknownHostSort};
 use hostatlas_services::{Permission, Services};
 use serde::Deserialize;
 
@@ -28,7 +28,7 @@ pub fn router() -> Router<AppState> {
 pub struct SearchParameters {
     /// Terms that must all hold, as in `country:DE port:443 net:192.0.2.0/24`; empty: all hosts.
     q: Option<String>,
-    /// Order of an unfiltered list: `address` (default), `first_seen`, `last_seen`, `located_at`.
+    /// `address` (default); without `q` also `first_seen`, `last_seen` or `located_at`.
     sort: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -48,8 +48,8 @@ pub async fn search(
 ) -> Result<Json<Page<HostSummary>>, Refusal> {
     let sort = match parameters.sort.as_deref().filter(|sort| !sort.is_empty()) {
         None => HostSort::default(),
-        Some(sort) => HostSort::from_slug(sort).ok_or_else(|| {
-            Refusal::invalid("`sort` is not known", "use address, first_seen, last_seen or located_at")
+        Some(sort) => sort.parse().map_err(|error: UnknownHostSort| {
+            Refusal::invalid(error.to_string(), "without `sort` a list is by address")
         })?,
     };
     let limit = extract::limit(parameters.limit.as_deref())?;

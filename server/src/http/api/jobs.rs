@@ -4,8 +4,12 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use hostatlas_domain::{Job, JobFilter, JobId, JobKind, JobStats, JobTargets, KindStatus, Page, Problem};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, Permission, Selection, Services};
+use hostatlas_domain::{
+    Job, JobFilter, JobId, JobKind, JobTargets, KindStatus, Page, Problem, QueueStats, RefusedAddress, RefusedJob,
+};
+use hostatlas_services::{
+    ChangedJobs, EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, Permission, Selection, Services,
+};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Items;
@@ -92,9 +96,9 @@ pub async fn show(State(services): State<Services>, Path(id): Path<String>) -> R
     Ok(Json(services.jobs().get(JobId(extract::number(&id, "a job")?)).await?))
 }
 
-/// Counts by kind and state.
-#[utoipa::path(get, path = "/api/v1/jobs/stats", tag = "jobs", responses((status = 200, description = "the counts", body = JobStats)))]
-pub async fn stats(State(services): State<Services>) -> Result<Json<JobStats>, Refusal> {
+/// Counts by kind and state, and which kinds are paused or capped.
+#[utoipa::path(get, path = "/api/v1/jobs/stats", tag = "jobs", responses((status = 200, description = "the counts", body = QueueStats)))]
+pub async fn stats(State(services): State<Services>) -> Result<Json<QueueStats>, Refusal> {
     Ok(Json(services.jobs().stats().await?))
 }
 
@@ -129,12 +133,16 @@ pub struct EnqueueAnswer {
     queued: u64,
     /// Hosts that already had a live job, which took the request in.
     duplicate: u64,
+    /// The addresses of `ips` that got no job.
+    refused: Vec<RefusedAddress>,
 }
 
 /// Queues lookups for many hosts.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = EnqueueBody, responses(
     (status = 202, description = "how many", body = EnqueueAnswer),
     (status = 400, description = "no hosts were named", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "no scan saw any of `ips`", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "the only address is private", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn enqueue(
     State(services): State<Services>,
@@ -155,10 +163,10 @@ pub async fn enqueue(
             "send one of `q`, `ips`, `\"due_only\": true` and `\"all\": true`",
         )
     })?;
-    let report = services.jobs().enqueue(EnqueueRequest { selection, force, kind }).await?;
-    let answer =
-        EnqueueAnswer { considered: report.considered, queued: report.queued, duplicate: report.duplicate };
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    let EnqueuedHosts { report, refused } =
+        services.jobs().enqueue(EnqueueRequest { selection, force, kind }).await?;
+    let EnqueuedJobsReport { considered, queued, duplicate } = report;
+    Ok((StatusCode::ACCEPTED, Json(EnqueueAnswer { considered, queued, duplicate, refused })))
 }
 
 /// Jobs by number, those that match a filter, or every job: exactly one of the three.
@@ -181,11 +189,14 @@ pub struct ChangedAnswer {
     changed: u64,
     /// Jobs that could not be changed: in a state from which it is not allowed, or with a live job of the same key.
     skipped: u64,
+    /// Why, for each skipped job of `ids`: `unknown`, `replaced` by a live job of the same key, or its state.
+    refused: Vec<RefusedJob>,
 }
 
 impl From<ChangedJobs> for ChangedAnswer {
     fn from(changed: ChangedJobs) -> Self {
-        Self { changed: changed.changed, skipped: changed.skipped }
+        let ChangedJobs { changed, skipped, refused } = changed;
+        Self { changed, skipped, refused }
     }
 }
 
