@@ -7,9 +7,10 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         config, db, geolocate, hosts, import, jobs, lookup, mmdb, providers, schedules, serve, stats, worker,
+        workers,
     },
     configuration::Flags,
-    printer::OutputArguments,
+    printer::{OutputArguments, fields_help},
 };
 
 /// Puts the hosts that a scan found on a world map, and keeps their locations fresh.
@@ -61,6 +62,7 @@ pub enum Command {
     #[command(subcommand)]
     Jobs(jobs::Action),
     /// The processes that run jobs, on all machines, and what each is doing
+    #[command(after_help = fields_help(&workers::FIELDS))]
     Workers,
     /// Recurring work: refresh, prune, check, backup
     Schedules(schedules::Arguments),
@@ -112,9 +114,82 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::{any::TypeId, num::NonZeroUsize, time::Duration};
+
+    use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
+
+    /// What the standard library and clap say of numbers.
+    const RAW: [&str; 9] = [
+        "would be zero",
+        "invalid digit",
+        "number too large",
+        "number too small",
+        "cannot parse",
+        "invalid float",
+        "is not in ",
+        "unexpected argument",
+        "invalid character",
+    ];
+
+    /// Calls `see` for each argument of each command, with the words of the command.
+    fn each_argument(command: &clap::Command, path: &[String], see: &mut impl FnMut(&[String], &clap::Arg)) {
+        for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
+            see(path, argument);
+        }
+        for inner in command.get_subcommands() {
+            each_argument(inner, &[path, &[inner.get_name().to_owned()]].concat(), see);
+        }
+    }
+
+    fn is_number(argument: &clap::Arg) -> bool {
+        let id = argument.get_value_parser().type_id();
+        let numbers = [
+            TypeId::of::<u32>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<i64>(),
+            TypeId::of::<usize>(),
+            TypeId::of::<f64>(),
+            TypeId::of::<NonZeroUsize>(),
+            TypeId::of::<Duration>(),
+            TypeId::of::<jobs::Cap>(),
+        ];
+        numbers.iter().any(|number| id == *number)
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_refused_in_our_own_words() {
+        let mut numbers = Vec::new();
+        each_argument(&Arguments::command(), &["hostatlas".to_owned()], &mut |path, argument| {
+            let name = format!("{} {}", path.join(" "), argument.get_id());
+            let number = is_number(argument);
+            for value in ["0", "x", "-1", "99999999999999999999999999"] {
+                let mut line = path.to_vec();
+                line.extend(argument.get_long().map(|long| format!("--{long}")));
+                // What stands before the argument in its command.
+                if argument.is_positional() && path.ends_with(&["cap".to_owned()]) && number {
+                    line.push("geolocation".to_owned());
+                }
+                line.push(value.to_owned());
+                let Err(error) = Arguments::command().try_get_matches_from(line) else { continue };
+                let text = error.to_string();
+                let raw = RAW.iter().find(|raw| text.contains(**raw));
+                // Only what takes numbers has to take a minus for one.
+                let is_ours = raw.is_none_or(|raw| !number && *raw == "unexpected argument");
+                assert!(is_ours, "{name} {value}: {text}");
+                let is_signed = argument.get_value_parser().type_id() == TypeId::of::<f64>();
+                if number && value != "0" && !(is_signed && value == "-1") {
+                    assert_eq!(error.kind(), ErrorKind::ValueValidation, "{name} {value}: {text}");
+                    assert!(text.contains(": use "), "{name} {value}: {text}");
+                }
+            }
+            if number {
+                numbers.push(name);
+            }
+        });
+        assert!(numbers.len() >= 15, "{numbers:?}");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

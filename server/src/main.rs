@@ -10,6 +10,7 @@ mod context;
 mod failure;
 mod http;
 mod logging;
+mod numbers;
 mod printer;
 mod progress;
 mod shutdown;

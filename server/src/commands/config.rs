@@ -5,12 +5,13 @@ use crate::{
     configuration::Shown,
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Show},
+    printer::{Column, Show, fields_help},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// Every setting with its value and where it comes from (secrets are not shown), and whose data is in use
+    #[command(after_help = fields_help(&FIELDS))]
     Show,
 }
 

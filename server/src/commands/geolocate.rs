@@ -5,13 +5,17 @@ use hostatlas_services::{GeolocateRequest, OpenMode, Selection};
 
 use super::addresses;
 use crate::{
+    configuration::{LONGEST_AGE_DAYS, MOST_WORKERS},
     context::Context,
     failure::{Exit, Failure},
+    numbers::{decimal, positive, whole},
     printer::{count, key_values},
     progress::{Progress, Unit},
     shutdown::Shutdown,
 };
 
+/// More hosts than this make no batch faster.
+const LARGEST_BATCH: usize = 20_000;
 /// A year between two lookups is nobody's intention.
 const LONGEST_DELAY_SECONDS: f64 = 86_400.0;
 
@@ -31,29 +35,24 @@ pub struct Arguments {
     #[arg(long, value_name = "QUERY", conflicts_with = "ip")]
     query: Option<String>,
     /// Hosts per batch; online, addresses per request at most [default: 5000; online, what each provider takes]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = positive(LARGEST_BATCH))]
     batch_size: Option<NonZeroUsize>,
     /// Seconds between lookups (one by one) or batches
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_delay)]
+    #[arg(long, value_name = "SECONDS", default_value = "0", allow_negative_numbers = true, value_parser = parse_delay)]
     delay: Duration,
     /// All hosts, whatever their age, and past the cache of online providers
     #[arg(long)]
     force: bool,
     /// Days after which a location is looked up again; 0 takes every located host [default: 30]
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = whole(0..=LONGEST_AGE_DAYS))]
     pub max_age_days: Option<u64>,
     /// Lookups at the same time with --async-batch [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1..=MOST_WORKERS))]
     pub max_workers: Option<usize>,
 }
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=LONGEST_DELAY_SECONDS).contains(&seconds) => {
-            Ok(Duration::from_secs_f64(seconds))
-        }
-        _ => Err(format!("give seconds from 0 to {LONGEST_DELAY_SECONDS}")),
-    }
+    decimal(0.0..=LONGEST_DELAY_SECONDS)(text).map(Duration::from_secs_f64)
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {

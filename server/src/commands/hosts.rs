@@ -1,33 +1,38 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use hostatlas_domain::{Host, HostAnswer, HostAnswers, HostSort, LookupStatus, Timestamp};
+use hostatlas_domain::{
+    Host, HostAnswer, HostAnswers, HostSort, LookupStatus, QUERY_FIELDS, QueryField, Timestamp,
+};
 use hostatlas_services::{OpenMode, PinLocation, Services};
 
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Format, Show, key_values},
+    numbers::{decimal, whole},
+    printer::{Column, Format, Show, fields_help, key_values},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// Hosts that match, as in `country:DE port:443 net:192.0.2.0/24`
+    #[command(after_help = search_help())]
     Search {
         /// The query; several words must all hold. Without one, all hosts
         #[arg(value_name = "QUERY")]
         query: Vec<String>,
-        /// Order of an unfiltered list: `address`, `first_seen`, `last_seen`, `located_at`
-        #[arg(long, default_value = "address", value_parser = parse_sort)]
+        /// `address`, and without a query also `first_seen`, `last_seen` or `located_at`
+        #[arg(long, default_value = "address")]
         sort: HostSort,
         /// How many, 1 to 1000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value = "50", allow_negative_numbers = true, value_parser = whole(1_u32..=1000))]
         limit: u32,
         /// Start after the page that named this
         #[arg(long)]
         cursor: Option<String>,
     },
     /// All that is known of a host
+    #[command(after_help = fields_help(&SHOWN_FIELDS))]
     Show {
         /// Its address
         ip: String,
@@ -37,10 +42,10 @@ pub enum Action {
         /// Its address
         ip: String,
         /// Degrees north
-        #[arg(long, allow_negative_numbers = true)]
+        #[arg(long, allow_negative_numbers = true, value_parser = decimal(-90.0..=90.0))]
         latitude: f64,
         /// Degrees east
-        #[arg(long, allow_negative_numbers = true)]
+        #[arg(long, allow_negative_numbers = true, value_parser = decimal(-180.0..=180.0))]
         longitude: f64,
         /// City
         #[arg(long)]
@@ -58,6 +63,7 @@ pub enum Action {
         ip: String,
     },
     /// Every host that matches, to the end
+    #[command(after_help = search_help())]
     Export {
         /// The query; without one, all hosts
         #[arg(value_name = "QUERY")]
@@ -79,8 +85,19 @@ pub enum ExportFormat {
     Addresses,
 }
 
-fn parse_sort(text: &str) -> Result<HostSort, String> {
-    HostSort::from_slug(text).ok_or_else(|| "use address, first_seen, last_seen or located_at".to_owned())
+/// What can be asked for, and what is printed.
+fn search_help() -> String {
+    let mut text = "Fields of a query; all terms must hold:".to_owned();
+    for QueryField { name, aliases, asks, example, .. } in QUERY_FIELDS {
+        let others =
+            if aliases.is_empty() { String::new() } else { format!(" (also {})", aliases.join(", ")) };
+        let _ = write!(text, "\n  {name:<10} {example:<20} {asks}{others}");
+    }
+    text.push_str(
+        "\nA word without a field is an address, a block, an AS number or a port if it looks like one; any other word is \
+         looked for in the names of cities, regions, countries and organizations.\n\n",
+    );
+    text + &fields_help(&FIELDS)
 }
 
 const COLUMNS: [Column; 7] = [
@@ -118,6 +135,42 @@ pub const FIELDS: [&str; 22] = [
     "open_ports",
 ];
 
+/// What is known of a host.
+const SHOWN_FIELDS: [&str; 32] = [
+    "ip",
+    "first_seen",
+    "last_seen",
+    "location_state",
+    "unlocated_reason",
+    "address_class",
+    "location.ip",
+    "location.status",
+    "location.latitude",
+    "location.longitude",
+    "location.precision",
+    "location.city",
+    "location.region",
+    "location.country",
+    "location.country_code",
+    "location.timezone",
+    "location.asn",
+    "location.organization",
+    "location.isp",
+    "location.provider",
+    "location.accuracy_km",
+    "location.database_build",
+    "location.reason",
+    "location.located_at",
+    "location.place_id",
+    "pinned",
+    "attempted_at",
+    "stale",
+    "services",
+    "first_import",
+    "last_import",
+    "answers",
+];
+
 /// Rows of one page of an export.
 const EXPORT_PAGE: u32 = 1_000;
 
@@ -131,22 +184,22 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
             let host = services.hosts().get(&ip).await?;
             let answers = services.providers().answers(&ip).await?;
             let shown = HostAndAnswers { host: &host, answers: &answers.answers };
-            context.printer.object(&shown, || human(&host, &answers))?;
+            context.printer.object_of(&SHOWN_FIELDS, &shown, || human(&host, &answers))?;
             Ok(Exit::Done)
         }
         Action::Pin { ip, latitude, longitude, city, region, country } => {
             let location = PinLocation { latitude, longitude, city, region, country_code: country };
-            let host = services.providers().pin(&ip, location).await?;
-            context.printer.object(&host, || human(&host, &HostAnswers::default()))?;
-            Ok(Exit::Done)
+            pinned(context, &services.providers().pin(&ip, location).await?)
         }
-        Action::Unpin { ip } => {
-            let host = services.providers().unpin(&ip).await?;
-            context.printer.object(&host, || human(&host, &HostAnswers::default()))?;
-            Ok(Exit::Done)
-        }
+        Action::Unpin { ip } => pinned(context, &services.providers().unpin(&ip).await?),
         Action::Export { query, format } => export(context, &services, &query.join(" "), format).await,
     }
+}
+
+fn pinned(context: &Context<'_>, host: &Host) -> Result<Exit, Failure> {
+    let known = &SHOWN_FIELDS[..SHOWN_FIELDS.len() - 1];
+    context.printer.object_of(known, host, || human(host, &HostAnswers::default()))?;
+    Ok(Exit::Done)
 }
 
 async fn search(
@@ -172,7 +225,13 @@ async fn search(
             break;
         }
     }
-    list.finish("no host matches")?;
+    let printed = list.finish("no host matches")?;
+    if printed == 0
+        && cursor.is_none()
+        && let Some(reason) = services.hosts().nothing_because(query).await?
+    {
+        context.printer.note(&reason);
+    }
     if let Some(cursor) = cursor {
         context.printer.note(&format!("there may be more: --cursor {cursor}"));
     }
@@ -185,6 +244,9 @@ async fn export(
     query: &str,
     format: Option<ExportFormat>,
 ) -> Result<Exit, Failure> {
+    if let Some(format) = format {
+        refuse_contradiction(context, format)?;
+    }
     let printer = context.printer.in_format(match format {
         Some(ExportFormat::Csv) => Some(Format::Csv),
         Some(ExportFormat::Ndjson) => Some(Format::Ndjson),
@@ -218,6 +280,19 @@ async fn export(
     }
     printer.flush()?;
     Ok(Exit::Done)
+}
+
+/// `--format` says what the flags of every command say in their way: not both.
+fn refuse_contradiction(context: &Context<'_>, format: ExportFormat) -> Result<(), Failure> {
+    if context.printer.format_is_asked_for() {
+        return Err(Failure::usage("`--format` does not go with `--json`, `--ndjson`, `--csv` or `--table`")
+            .with_hint("keep one of them"));
+    }
+    if format == ExportFormat::Addresses && context.printer.chooses_fields() {
+        return Err(Failure::usage("`--format addresses` does not go with `--fields`")
+            .with_hint("it prints the addresses alone; use `--format csv` to choose fields"));
+    }
+    Ok(())
 }
 
 /// A host, and what each provider said of it.
@@ -274,10 +349,17 @@ fn human(host: &Host, answers: &HostAnswers) -> String {
         if let Some(name) = &service.service {
             let _ = write!(text, " {name}");
         }
-        let banner = service.banner.as_deref().and_then(|banner| banner.lines().next()).unwrap_or_default();
-        if !banner.is_empty() {
-            let _ = write!(text, "\n    {}", hostatlas_domain::sanitize(banner, 100));
-        }
+        text.push_str(&banner_lines(service.banner.as_deref().unwrap_or_default()));
+    }
+    text
+}
+
+/// All that a service said, below its port. Control characters are stored escaped, so the carriage return of a line's
+/// end is the text `\x0d`.
+fn banner_lines(banner: &str) -> String {
+    let mut text = String::new();
+    for line in banner.trim_end_matches(['\n', ' ']).lines() {
+        let _ = write!(text, "\n    {}", line.trim_end_matches("\\x0d").trim_end());
     }
     text
 }
@@ -293,5 +375,26 @@ fn location(host: &Host) -> String {
     match answer.latitude.zip(answer.longitude) {
         Some((north, east)) => format!("{} ({north:.4}, {east:.4})", names.join(", ")),
         None => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_banner_is_shown_whole_with_a_line_for_each_of_its_lines() {
+        let banner = "HTTP/1.1 200 OK\\x0d\nServer: nginx\\x0d\n\\x0d\n<p>\n";
+        assert_eq!(banner_lines(banner), "\n    HTTP/1.1 200 OK\n    Server: nginx\n    \n    <p>");
+        assert_eq!(banner_lines(""), "");
+    }
+
+    #[test]
+    fn help_lists_every_field_of_a_query() {
+        let help = search_help();
+        for field in QUERY_FIELDS {
+            assert!(help.contains(field.example), "{}", field.name);
+        }
+        assert!(FIELDS.iter().all(|field| help.contains(field)));
     }
 }

@@ -11,7 +11,8 @@ use hostatlas_services::{ImportInput, ImportPhase, ImportProgress, OpenMode, Ser
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Show, count},
+    numbers,
+    printer::{Column, Show, count, fields_help},
     progress::{Progress, Unit},
     shutdown::Shutdown,
 };
@@ -37,13 +38,15 @@ pub struct Arguments {
 enum Action {
     /// Remove what only this import brought
     Undo {
-        /// The number that `import list` shows
+        /// The id that `import list` shows
+        #[arg(allow_negative_numbers = true, value_parser = numbers::id)]
         id: i64,
     },
     /// The imports, newest first
+    #[command(after_help = fields_help(&FIELDS))]
     List {
         /// How many, 1 to 1000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value = "50", allow_negative_numbers = true, value_parser = numbers::whole(1_u32..=1000))]
         limit: u32,
     },
 }

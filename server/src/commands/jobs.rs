@@ -1,24 +1,32 @@
 use std::time::Duration;
 
-use hostatlas_domain::{Address, InvalidJobTargets, Job, JobFilter, JobId, JobKind, JobState, JobTargets};
-use hostatlas_services::{ChangedJobs, EnqueueRequest, OpenMode, PruneRequest, Selection};
+use hostatlas_domain::{
+    Address, InvalidJobTargets, Job, JobFilter, JobId, JobKind, JobState, JobTargets, RefusedAddress,
+    RefusedJob,
+};
+use hostatlas_services::{
+    ChangedJobs, EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, OpenMode, PruneRequest, Selection,
+};
 use serde::Serialize;
 
 use super::{addresses, stats};
 use crate::{
+    configuration::LONGEST_AGE_DAYS,
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Show, count, key_values},
+    numbers::{id, read_whole, whole},
+    printer::{Column, Show, count, fields_help, key_values},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// Jobs, newest first
+    #[command(after_help = fields_help(&FIELDS))]
     List {
         #[command(flatten)]
         filter: FilterArguments,
         /// How many, 1 to 1000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value = "50", allow_negative_numbers = true, value_parser = whole(1_u32..=1000))]
         limit: u32,
         /// Start after the page that named this
         #[arg(long)]
@@ -26,7 +34,8 @@ pub enum Action {
     },
     /// One job
     Show {
-        /// Its number
+        /// Its id
+        #[arg(allow_negative_numbers = true, value_parser = id)]
         id: i64,
     },
     /// Queue lookups
@@ -61,24 +70,24 @@ pub enum Action {
         /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
     },
-    /// Bound how many jobs of a kind run at once, over all processes and machines
+    /// Limit how many jobs of a kind run at once, over all processes and machines
     Cap {
         /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
-        /// How many, from 1; `none` for as many as they like
-        #[arg(value_name = "N|none", value_parser = cap)]
+        /// The most that run at once, from 1; `none` removes the limit
+        #[arg(value_name = "N|none", allow_negative_numbers = true, value_parser = cap)]
         cap: Cap,
     },
     /// Delete finished jobs that are old enough
     Prune {
         /// Completed and cancelled ones after so many days
-        #[arg(long, default_value_t = 1, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+        #[arg(long, default_value = "1", value_name = "DAYS", allow_negative_numbers = true, value_parser = whole(0..=LONGEST_AGE_DAYS))]
         completed_after_days: u64,
         /// Discarded ones after so many days
-        #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+        #[arg(long, default_value = "30", value_name = "DAYS", allow_negative_numbers = true, value_parser = whole(0..=LONGEST_AGE_DAYS))]
         discarded_after_days: u64,
     },
-    /// Counts by kind and state
+    /// Counts by kind and state, and which kinds are paused or capped
     Stats,
 }
 
@@ -97,8 +106,8 @@ pub struct FilterArguments {
 
 #[derive(Debug, clap::Args)]
 pub struct TargetArguments {
-    /// Numbers of jobs
-    #[arg(value_name = "ID")]
+    /// Ids of jobs
+    #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = id)]
     ids: Vec<i64>,
     #[command(flatten)]
     filter: FilterArguments,
@@ -119,24 +128,29 @@ impl TargetArguments {
         let filter = Some(self.filter.filter()).filter(|filter| *filter != JobFilter::default());
         JobTargets::named(ids, filter, self.all).map_err(|error| match error {
             InvalidJobTargets::Twice => Failure::usage(error.to_string())
-                .with_hint("give numbers, or a filter (--state, --kind, --ip), or --all: one of the three"),
+                .with_hint("give job ids, or a filter (--state, --kind, --ip), or --all: one of the three"),
             _ => Failure::usage("which jobs?")
-                .with_hint("give numbers, or --state, --kind or --ip, or --all for every job"),
+                .with_hint("give job ids, or --state, --kind or --ip, or --all for every job"),
         })
     }
 }
 
-/// How many jobs of a kind may run at once; none for as many as they like.
+/// More jobs than this run nowhere at once.
+const MOST_CAPPED: u32 = 1_000_000;
+
+/// How many jobs of a kind may run at once; `None` removes the limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Cap(Option<u32>);
 
 fn cap(text: &str) -> Result<Cap, String> {
     match text {
         "none" => Ok(Cap(None)),
-        _ => match text.parse() {
-            Ok(cap) if cap > 0 => Ok(Cap(Some(cap))),
-            _ => Err("neither a number from 1 nor `none`; to run none, pause the kind".to_owned()),
-        },
+        _ => {
+            let cap = read_whole(text, &(1..=MOST_CAPPED));
+            cap.map(|cap| Cap(Some(cap))).map_err(|wanted| {
+                format!("use {wanted}, or `none` to remove the limit; to stop a kind, pause it")
+            })
+        }
     }
 }
 
@@ -150,7 +164,7 @@ const COLUMNS: [Column; 8] = [
     Column::new("CREATED", "created_at", Show::Time),
     Column::new("NOTE", "note", Show::Text),
 ];
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "id",
     "kind",
     "ip",
@@ -167,6 +181,7 @@ const FIELDS: [&str; 18] = [
     "force",
     "last_error",
     "result",
+    "worker",
     "waiting_because",
     "note",
 ];
@@ -186,11 +201,13 @@ impl<'a> Row<'a> {
     }
 }
 
-/// How many jobs a bulk action changed.
+/// What a bulk action did.
 #[derive(Serialize)]
-struct Changed {
+struct Changed<'a> {
     changed: u64,
     skipped: u64,
+    /// Why, for each skipped job that was named by its id.
+    refused: &'a [RefusedJob],
 }
 
 /// What is wrong with a command line is said before the database is opened: it is wrong with any database.
@@ -216,25 +233,25 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
         Action::Retry(arguments) => {
             let targets = arguments.targets()?;
             let changed = context.services(OpenMode::Existing).await?.jobs().retry(targets).await?;
-            print_changed(context, changed)
+            print_changed(context, &changed)
         }
         Action::Cancel(arguments) => {
             let targets = arguments.targets()?;
             let changed = context.services(OpenMode::Existing).await?.jobs().cancel(targets).await?;
-            print_changed(context, changed)
+            print_changed(context, &changed)
         }
         Action::Pause { kind } => {
             context.services(OpenMode::Existing).await?.jobs().pause(kind).await?;
-            let remedy = format!("`hostatlas jobs resume {kind}` takes it up again");
-            context.printer.note(&format!("`{kind}` is paused: {remedy}"));
-            Ok(Exit::Done)
+            print_kind(context, kind).await
         }
         Action::Resume { kind } => {
             context.services(OpenMode::Existing).await?.jobs().resume(kind).await?;
-            context.printer.note(&format!("`{kind}` is taken up again"));
-            Ok(Exit::Done)
+            print_kind(context, kind).await
         }
-        Action::Cap { kind, cap: Cap(cap) } => set_cap(context, kind, cap).await,
+        Action::Cap { kind, cap: Cap(cap) } => {
+            context.services(OpenMode::Existing).await?.jobs().cap(kind, cap).await?;
+            print_kind(context, kind).await
+        }
         Action::Prune { completed_after_days, discarded_after_days } => {
             prune(context, completed_after_days, discarded_after_days).await
         }
@@ -249,21 +266,55 @@ async fn show(context: &Context<'_>, id: JobId) -> Result<Exit, Failure> {
 }
 
 async fn enqueue(context: &Context<'_>, request: EnqueueRequest) -> Result<Exit, Failure> {
-    let report = context.services(OpenMode::Existing).await?.jobs().enqueue(request).await?;
-    context.printer.object(&report, || {
+    let EnqueuedHosts { report, refused } =
+        &context.services(OpenMode::Existing).await?.jobs().enqueue(request).await?;
+    let sentences = refused.iter().map(|one| format!("`{}` {}", one.ip, one.reason.explanation()));
+    name_refused(context, sentences, Exit::PartFailed);
+    context.printer.object(&Enqueued { report, refused }, || {
         let (considered, queued) = (count(report.considered), count(report.queued));
         format!("{queued} jobs queued for {considered} hosts; {} already were", count(report.duplicate))
     })?;
-    Ok(Exit::Done)
+    Ok(if refused.is_empty() { Exit::Done } else { Exit::PartFailed })
 }
 
-async fn set_cap(context: &Context<'_>, kind: JobKind, cap: Option<u32>) -> Result<Exit, Failure> {
-    context.services(OpenMode::Existing).await?.jobs().cap(kind, cap).await?;
-    let bound = cap.map_or_else(
-        || "as many as their workers like".to_owned(),
-        |cap| format!("at most {}", count(cap.into())),
-    );
-    context.printer.note(&format!("`{kind}` jobs run {bound} at once"));
+/// What queueing did.
+#[derive(Serialize)]
+struct Enqueued<'a> {
+    #[serde(flatten)]
+    report: &'a EnqueuedJobsReport,
+    refused: &'a [RefusedAddress],
+}
+
+/// Named one by one on standard error; the data holds all.
+const MOST_NAMED: usize = 20;
+
+/// Says what was refused: as errors where nothing else was done.
+fn name_refused(context: &Context<'_>, refused: impl ExactSizeIterator<Item = String>, exit: Exit) {
+    let left = refused.len().saturating_sub(MOST_NAMED);
+    let rest = (left > 0).then(|| format!("and {left} more"));
+    for sentence in refused.take(MOST_NAMED).chain(rest) {
+        if exit == Exit::Failed {
+            context.printer.failure(&Failure::error(sentence));
+        } else {
+            context.printer.warning(&sentence);
+        }
+    }
+}
+
+/// A kind after it was changed.
+async fn print_kind(context: &Context<'_>, kind: JobKind) -> Result<Exit, Failure> {
+    let status = context.services(OpenMode::Existing).await?.jobs().kind(kind).await?;
+    context.printer.object(&status, || {
+        let claimed = match status.paused_at {
+            Some(_) => format!("is paused: `hostatlas jobs resume {kind}` lets its jobs run"),
+            None => "is not paused".to_owned(),
+        };
+        let cap = status.cap.map_or_else(
+            || "no limit on how many run at once".to_owned(),
+            |cap| format!("at most {} run at once", count(cap.into())),
+        );
+        format!("`{kind}` {claimed}; {cap}")
+    })?;
     Ok(Exit::Done)
 }
 
@@ -297,12 +348,21 @@ async fn list(
     Ok(Exit::Done)
 }
 
-fn print_changed(context: &Context<'_>, changed: ChangedJobs) -> Result<Exit, Failure> {
-    let printed = Changed { changed: changed.changed, skipped: changed.skipped };
+fn print_changed(context: &Context<'_>, changed: &ChangedJobs) -> Result<Exit, Failure> {
+    let ChangedJobs { changed, skipped, refused } = changed;
+    // Of jobs that a filter selected, those that cannot be changed were not asked for one by one.
+    let exit = match (refused.is_empty(), changed) {
+        (true, _) => Exit::Done,
+        (false, 0) => Exit::Failed,
+        (false, _) => Exit::PartFailed,
+    };
+    let sentences = refused.iter().map(|one| format!("job {} {}", one.id, one.reason.explanation()));
+    name_refused(context, sentences, exit);
+    let printed = Changed { changed: *changed, skipped: *skipped, refused };
     context.printer.object(&printed, || {
         format!("{} jobs changed, {} could not be", count(printed.changed), count(printed.skipped))
     })?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn human(job: &Job) -> String {

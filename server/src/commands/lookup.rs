@@ -1,14 +1,15 @@
 use hostatlas_domain::{LookupStatus, ProviderName};
-use hostatlas_services::LookedUp;
+use hostatlas_services::{LookedUp, places_remedy};
 
 use super::addresses;
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Show},
+    printer::{Column, Show, fields_help},
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = fields_help(&FIELDS))]
 pub struct Arguments {
     /// Addresses; `-` reads them from standard input, one a line
     #[arg(required = true, value_name = "IP")]
@@ -64,7 +65,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         }
     }
     list.finish("no addresses")?;
-    rest.report(context, locator.database_build().is_none());
+    rest.report(context, locator.database_build().is_none().then(|| places_remedy(&locator)));
     Ok(rest.exit())
 }
 
@@ -91,7 +92,8 @@ impl Rest {
         }
     }
 
-    fn report(&self, context: &Context<'_>, without_database: bool) {
+    /// `remedy`: how to come by a database of places where there is none.
+    fn report(&self, context: &Context<'_>, remedy: Option<String>) {
         for LookedUp { answer, failures } in &self.named {
             let mut details: Vec<String> =
                 failures.iter().map(|(provider, message)| format!("{provider}: {message}")).collect();
@@ -105,11 +107,11 @@ impl Rest {
             context.printer.failure(&Failure::error(message).with_details(details));
         }
         let uses_databases = context.configuration.providers.contains(&ProviderName::Mmdb);
-        if self.failed > 0 && without_database && uses_databases {
-            context.printer.note(&format!(
-                "hint: there is no location database in `{}`: put one there, or name it with HOSTATLAS_MMDB_CITY",
-                context.configuration.mmdb_dir.display()
-            ));
+        if self.failed > 0
+            && uses_databases
+            && let Some(remedy) = remedy
+        {
+            context.printer.note(&format!("hint: {remedy}"));
         } else if self.failed + self.deferred > 0 {
             context.printer.note("hint: `hostatlas providers` says what each provider is doing");
         }

@@ -6,13 +6,14 @@ use hostatlas_services::{DatabaseStatus, OpenMode};
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Format, count, key_values},
+    printer::{Format, count, fields_help, key_values},
     progress::{Progress, Unit},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// Which database files there are, what each is for, and what is wrong with those that are not in use
+    #[command(after_help = fields_help(&FIELDS))]
     Status,
     /// How many hosts a new database file would move, and how far, before it is installed; changes nothing
     Compare {
@@ -30,7 +31,7 @@ pub async fn run(context: &Context<'_>, action: Action) -> Result<Exit, Failure>
 }
 
 /// The fields of `DatabaseStatus`.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 12] = [
     "path",
     "in_use",
     "role",
@@ -40,7 +41,9 @@ const FIELDS: [&str; 10] = [
     "nodes",
     "bytes",
     "unreadable_records",
-    "problem",
+    "problem.path",
+    "problem.what",
+    "problem.remedy",
 ];
 
 /// What is wrong is said on standard error when the files are opened, and by the exit code.

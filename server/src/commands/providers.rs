@@ -6,10 +6,11 @@ use hostatlas_services::OpenMode;
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Format, count},
+    printer::{Format, count, fields_help},
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = fields_help(&FIELDS))]
 pub struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,

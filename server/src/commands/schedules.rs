@@ -1,13 +1,14 @@
-use hostatlas_domain::ScheduleTask;
+use hostatlas_domain::{Schedule, ScheduleTask};
 use hostatlas_services::{OpenMode, Services};
 
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    printer::{Column, Show},
+    printer::{Column, Show, fields_help},
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = fields_help(&FIELDS))]
 pub struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
@@ -15,7 +16,7 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
-    /// What is done when, and how it went (the default)
+    /// Every task with its rule, its next run and how the last one went (the default)
     List,
     /// Give a task another rule
     Set {
@@ -25,17 +26,17 @@ pub enum Action {
         #[arg(required = true, num_args = 1.., value_name = "RULE")]
         rule: Vec<String>,
     },
-    /// Do a task no more until it is resumed; what is under way goes on
+    /// Stop a task until it is resumed; a run that has begun goes on
     Pause {
         /// `refresh`, `prune`, `check` or `backup`
         task: ScheduleTask,
     },
-    /// Take a paused task up again; what was missed is done at once
+    /// Let a paused task run again; a run that was missed is made up at once
     Resume {
         /// `refresh`, `prune`, `check` or `backup`
         task: ScheduleTask,
     },
-    /// Have a task done now by a running worker, even while it is paused
+    /// Have a running worker do a task now, even while it is paused
     Run {
         /// `refresh`, `prune`, `check` or `backup`
         task: ScheduleTask,
@@ -57,36 +58,42 @@ const FIELDS: [&str; 9] =
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let services = context.services_as_they_are(OpenMode::Existing).await?;
     let schedules = services.schedules();
-    let note = |text: String| context.printer.note(&text);
-    match arguments.action {
-        None | Some(Action::List) => list(context, &services).await?,
+    let (task, became) = match arguments.action {
+        None | Some(Action::List) => {
+            list(context, &services).await?;
+            return Ok(Exit::Done);
+        }
         Some(Action::Set { task, rule }) => {
             schedules.change(task, &rule.join(" ")).await?;
-            let all = schedules.list().await?;
-            if let Some(schedule) = all.iter().find(|schedule| schedule.task == task) {
-                note(format!(
-                    "`{task}` is done `{}`, next at {}",
-                    schedule.rule,
-                    schedule.next_at.to_readable()
-                ));
-            }
+            (task, "has another rule")
         }
         Some(Action::Pause { task }) => {
             schedules.pause(task).await?;
-            note(format!("`{task}` is paused: `hostatlas schedules resume {task}` takes it up again"));
+            (task, "is paused")
         }
         Some(Action::Resume { task }) => {
             schedules.resume(task).await?;
-            note(format!("`{task}` is taken up again"));
+            (task, "runs again")
         }
         Some(Action::Run { task }) => {
             schedules.run_now(task).await?;
-            note(format!(
-                "`{task}` is asked for: a running `hostatlas serve` or `hostatlas worker` does it at once"
-            ));
+            (task, "runs as soon as a `hostatlas serve` or `hostatlas worker` takes it")
         }
-    }
+    };
+    let all = schedules.list().await?;
+    let schedule = all.into_iter().find(|schedule| schedule.task == task);
+    let schedule = schedule.ok_or_else(|| Failure::error(format!("the schedule `{task}` is gone")))?;
+    context.printer.object_of(&FIELDS, &schedule, || human(&schedule, became))?;
     Ok(Exit::Done)
+}
+
+fn human(schedule: &Schedule, became: &str) -> String {
+    let task = schedule.task;
+    let next = match schedule.paused_at {
+        Some(_) => format!("`hostatlas schedules resume {task}` lets it run again"),
+        None => format!("next at {}", schedule.next_at.to_readable()),
+    };
+    format!("`{task}` {became}; its rule is `{}`; {next}", schedule.rule)
 }
 
 async fn list(context: &Context<'_>, services: &Services) -> Result<(), Failure> {

@@ -1,25 +1,27 @@
 use std::fmt::Write;
 
-use hostatlas_domain::{Coverage, Forecast, JobKind, JobState, JobStats};
+use hostatlas_domain::{Coverage, Forecast, JobKind, JobState, KindStats, QueueStats};
 use hostatlas_services::OpenMode;
 
 use crate::{
     context::Context,
     failure::{Exit, Failure},
     http::api::coverage::CoverageAnswer,
-    printer::{Column, Show, count, key_values},
+    numbers::whole,
+    printer::{Column, Show, count, fields_help, key_values},
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// How many hosts are located, and how long the rest takes with each provider
     Coverage,
-    /// Jobs by kind and state
+    /// Jobs by kind and state, and which kinds are paused or capped
     Jobs,
     /// The latest lookups
+    #[command(after_help = fields_help(&RECENT_FIELDS))]
     Recent {
         /// How many, 1 to 1000
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value = "20", allow_negative_numbers = true, value_parser = whole(1_u32..=1000))]
         limit: u32,
     },
 }
@@ -110,19 +112,32 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-fn jobs_text(stats: &JobStats) -> String {
+fn jobs_text(stats: &QueueStats) -> String {
     let mut text = format!("{:<12}", "");
     for state in JobState::ALL {
         let _ = write!(text, "  {:>10}", state.slug());
     }
     let _ = write!(text, "  {:>10}", "total");
     for kind in JobKind::ALL {
-        let counts = stats.of(kind);
+        let counts = &stats.of(kind).counts;
         let _ = write!(text, "\n{:<12}", kind.slug());
         for state in JobState::ALL {
             let _ = write!(text, "  {:>10}", count(counts.of(state)));
         }
         let _ = write!(text, "  {:>10}", count(counts.total));
+    }
+    for kind in JobKind::ALL {
+        let KindStats { paused_at, cap, .. } = stats.of(kind);
+        if let Some(since) = paused_at {
+            let since = since.to_readable();
+            let _ = write!(
+                text,
+                "\n`{kind}` is paused since {since}: `hostatlas jobs resume {kind}` lets its jobs run"
+            );
+        }
+        if let Some(cap) = cap {
+            let _ = write!(text, "\n`{kind}` is capped: at most {} run at once", count((*cap).into()));
+        }
     }
     text
 }

@@ -6,8 +6,10 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::{
+    configuration::MOST_WORKERS,
     context::{Context, Opening},
     failure::{Exit, Failure},
+    numbers::positive,
     printer::{Format, count},
     shutdown::Shutdown,
 };
@@ -18,7 +20,7 @@ pub const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(2).expect("two i
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Batches of each kind that run at the same time
-    #[arg(long, default_value_t = DEFAULT_CONCURRENCY, value_name = "N")]
+    #[arg(long, default_value_t = DEFAULT_CONCURRENCY, value_name = "N", allow_negative_numbers = true, value_parser = positive(MOST_WORKERS))]
     concurrency: NonZeroUsize,
     /// Only these kinds, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "KIND")]

@@ -20,7 +20,7 @@ const COLUMNS: [Column; 10] = [
     Column::new("STARTED", "started_at", Show::Time),
     Column::new("HEARD", "heard_at", Show::Time),
 ];
-const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 14] = [
     "id",
     "state",
     "command",

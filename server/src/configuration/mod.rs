@@ -26,6 +26,7 @@ pub use key::{Key, ProviderField};
 use reader::Reader;
 pub use sources::{Given, Origin, Settings};
 pub use suggest::nearest;
+pub use values::{LONGEST_AGE_DAYS, MOST_WORKERS};
 use values::{
     SECONDS_OF_A_DAY, database, database_server, days, host_name, hours, loopback, path, provider, range,
     text, workers,

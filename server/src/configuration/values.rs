@@ -13,15 +13,16 @@ use hostatlas_services::UNLIMITED;
 use secrecy::SecretString;
 
 use super::{Database, nearest};
+use crate::numbers::{read_decimal, read_whole};
 
 /// Settings count ages in days.
 pub const SECONDS_OF_A_DAY: u64 = 86_400;
 /// A century: longer ages are a slip of the finger.
-const LONGEST_AGE_DAYS: u64 = 36_500;
+pub const LONGEST_AGE_DAYS: u64 = 36_500;
 /// A year: an answer that is kept longer is no cache but a copy.
 const LONGEST_CACHE_HOURS: f64 = 8_760.0;
 /// More lookups at once than this help no provider.
-const MOST_WORKERS: usize = 1_000;
+pub const MOST_WORKERS: usize = 1_000;
 
 /// A URL as it may be shown: what stands between `//` and `@` may be a password.
 pub fn without_password(value: &str) -> String {
@@ -125,12 +126,8 @@ pub fn provider(value: &str) -> Result<ProviderName, String> {
 
 /// Hours, as in `24` or `0.5`.
 pub fn hours(value: &str) -> Result<Duration, String> {
-    match value.parse::<f64>() {
-        Ok(hours) if (0.0..=LONGEST_CACHE_HOURS).contains(&hours) => {
-            Ok(Duration::from_secs_f64(hours * 3600.0))
-        }
-        _ => Err(format!("`{value}` is no number of hours from 0 to {LONGEST_CACHE_HOURS}")),
-    }
+    let hours = read_decimal(value, &(0.0..=LONGEST_CACHE_HOURS)).map_err(|wanted| is_not(value, &wanted))?;
+    Ok(Duration::from_secs_f64(hours * 3600.0))
 }
 
 /// One limit of a provider, as in `45/min`, `15 batches/min` or `1000 addresses/day`. Where a word is given it is that
@@ -198,17 +195,17 @@ pub fn secret(value: &str) -> Result<SecretString, String> {
 }
 
 pub fn days(value: &str) -> Result<Duration, String> {
-    match value.parse::<u64>() {
-        Ok(days) if days <= LONGEST_AGE_DAYS => Ok(Duration::from_secs(days * SECONDS_OF_A_DAY)),
-        _ => Err(format!("`{value}` is no number of days from 0 to {LONGEST_AGE_DAYS}")),
-    }
+    let days = read_whole(value, &(0..=LONGEST_AGE_DAYS)).map_err(|wanted| is_not(value, &wanted))?;
+    Ok(Duration::from_secs(days * SECONDS_OF_A_DAY))
 }
 
 pub fn workers(value: &str) -> Result<NonZeroUsize, String> {
-    match value.parse::<NonZeroUsize>() {
-        Ok(workers) if workers.get() <= MOST_WORKERS => Ok(workers),
-        _ => Err(format!("`{value}` is no number from 1 to {MOST_WORKERS}")),
-    }
+    let most = NonZeroUsize::new(MOST_WORKERS).unwrap_or(NonZeroUsize::MAX);
+    read_whole(value, &(NonZeroUsize::MIN..=most)).map_err(|wanted| is_not(value, &wanted))
+}
+
+fn is_not(value: &str, wanted: &str) -> String {
+    format!("`{value}` is not {wanted}")
 }
 
 pub fn range(value: &str) -> Result<ipnet::IpNet, String> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::{configuration::nearest, failure::Failure};
 
 /// One document, on one line unless `pretty`.
 pub fn text<T: Serialize>(value: &T, pretty: bool) -> Result<String, Failure> {
@@ -40,22 +40,49 @@ pub fn at<'a>(value: &'a Value, field: &str) -> Option<&'a Value> {
     }
 }
 
+/// The names of an object's fields and of those of the objects in it.
+fn paths(value: &Value) -> Vec<String> {
+    let inner = |(name, value): (&String, &Value)| match value {
+        Value::Object(_) => paths(value).iter().map(|inner| format!("{name}.{inner}")).collect(),
+        _ => vec![name.clone()],
+    };
+    value.as_object().map(|object| object.iter().flat_map(inner).collect()).unwrap_or_default()
+}
+
 /// Refuses fields that `value` does not have.
 pub fn check_fields(value: &Value, fields: &[String]) -> Result<(), Failure> {
     match fields.iter().find(|field| at(value, field).is_none()) {
         None => Ok(()),
-        Some(field) => Err(unknown_field(field, &names(value))),
+        Some(field) => Err(unknown_field(field, &paths(value))),
     }
 }
 
-/// The failure of `--fields` with a name that does not exist.
-pub fn unknown_field<S: AsRef<str>>(field: &str, known: &[S]) -> Failure {
-    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    Failure::usage(format!("there is no field `{}`", hostatlas_domain::sanitize(field, 64)))
-        .with_hint(format!("fields are {}", known.join(", ")))
+/// Refuses fields that are neither among `known` nor objects that hold some of them.
+pub fn check_known<S: AsRef<str>>(fields: &[String], known: &[S]) -> Result<(), Failure> {
+    let is_known = |field: &&String| {
+        known.iter().map(AsRef::as_ref).any(|name| {
+            name.strip_prefix(field.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    match fields.iter().find(|field| !is_known(field)) {
+        None => Ok(()),
+        Some(field) => Err(unknown_field(field, known)),
+    }
 }
 
-/// An object of these fields alone, in this order.
+/// The failure of a field that does not exist.
+fn unknown_field<S: AsRef<str>>(field: &str, known: &[S]) -> Failure {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let last = |path: &str| path.rsplit('.').next().map(str::to_lowercase);
+    // The same fact stands in an object here and by itself there: `location.city`, `city`.
+    let meant = known.iter().copied().find(|name| last(name) == last(field));
+    let meant = meant.or_else(|| nearest(field, known.iter().copied()));
+    let suggestion = meant.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+    Failure::usage(format!("there is no field `{}`", hostatlas_domain::sanitize(field, 64)))
+        .with_hint(format!("{suggestion}fields are {}", known.join(", ")))
+}
+
+/// An object of these fields alone, in this order; refuses those that it does not have.
 pub fn project(value: &Value, fields: &[String]) -> Result<String, Failure> {
     check_fields(value, fields)?;
     let mut line = String::from("{");
@@ -70,9 +97,9 @@ pub fn project(value: &Value, fields: &[String]) -> Result<String, Failure> {
 }
 
 /// One line of CSV. Lists are joined by a space.
-pub fn csv_line(value: &Value, fields: &[String]) -> String {
+pub fn csv_line<S: AsRef<str>>(value: &Value, fields: &[S]) -> String {
     let cells: Vec<String> =
-        fields.iter().map(|field| cell(at(value, field).unwrap_or(&Value::Null))).collect();
+        fields.iter().map(|field| cell(at(value, field.as_ref()).unwrap_or(&Value::Null))).collect();
     cells.join(",")
 }
 
@@ -151,5 +178,23 @@ mod tests {
         let fields = ["state".to_owned(), "location.city".to_owned()];
         assert_eq!(project(&value, &fields).expect("known"), r#"{"state":"located","location.city":"Graz"}"#);
         assert_eq!(project(&value, &["ipp".to_owned()]).expect_err("unknown").exit(), 2);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_those_there_are_and_what_was_meant() {
+        let known = ["ip", "city", "lines.ok"];
+        let hint = |field: &str| {
+            let failure = check_known(&[field.to_owned()], &known).expect_err("unknown");
+            failure.hint().unwrap_or_default().to_owned()
+        };
+        assert_eq!(hint("location.city"), "did you mean `city`? fields are ip, city, lines.ok");
+        assert_eq!(hint("ok"), "did you mean `lines.ok`? fields are ip, city, lines.ok");
+        assert_eq!(hint("ciity"), "did you mean `city`? fields are ip, city, lines.ok");
+        assert_eq!(hint("colour"), "fields are ip, city, lines.ok");
+        assert!(check_known(&["lines".to_owned(), "lines.ok".to_owned()], &known).is_ok());
+        assert!(check_known(&["line".to_owned()], &known).is_err());
+        let value = json!({"ip": "192.0.2.1", "location": {"city": "Graz"}});
+        let failure = project(&value, &["city".to_owned()]).expect_err("unknown");
+        assert_eq!(failure.hint(), Some("did you mean `location.city`? fields are ip, location.city"));
     }
 }

@@ -8,18 +8,18 @@ use crate::failure::Failure;
 
 /// A column as people see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct Column<'a> {
     /// Its heading.
-    pub heading: &'static str,
+    pub heading: &'a str,
     /// The field of the JSON that it shows.
-    pub field: &'static str,
+    pub field: &'a str,
     /// How.
     pub show: Show,
 }
 
-impl Column {
+impl<'a> Column<'a> {
     /// A column.
-    pub const fn new(heading: &'static str, field: &'static str, show: Show) -> Self {
+    pub const fn new(heading: &'a str, field: &'a str, show: Show) -> Self {
         Self { heading, field, show }
     }
 }
@@ -43,7 +43,7 @@ const ROWS_OF_A_BLOCK: usize = 1_000;
 /// A list that is being printed.
 pub struct List<'a> {
     printer: &'a Printer,
-    columns: Vec<Column>,
+    columns: Vec<Column<'a>>,
     rows: Vec<Value>,
     fields: Vec<String>,
     printed: u64,
@@ -52,23 +52,24 @@ pub struct List<'a> {
 impl<'a> List<'a> {
     pub(super) fn new(
         printer: &'a Printer,
-        columns: &'static [Column],
+        columns: &'static [Column<'static>],
         known: &'static [&'static str],
     ) -> Result<Self, Failure> {
-        if let Some(unknown) = printer.fields.iter().find(|field| !known.contains(&field.as_str())) {
-            return Err(json::unknown_field(unknown, known));
-        }
+        json::check_known(&printer.fields, known)?;
         let fields: Vec<String> = if printer.fields.is_empty() && printer.format == Format::Csv {
             known.iter().map(|&field| field.to_owned()).collect()
         } else {
             printer.fields.clone()
         };
-        let chosen = |field: &String| {
-            let field = known.iter().find(|name| *name == field).copied().unwrap_or_default();
+        let shown = |field: &'a String| {
             let column = columns.iter().find(|column| column.field == field).copied();
             column.unwrap_or(Column::new(field, field, Show::Text))
         };
-        let columns = if fields.is_empty() { columns.to_vec() } else { fields.iter().map(chosen).collect() };
+        let columns = if printer.fields.is_empty() {
+            columns.to_vec()
+        } else {
+            printer.fields.iter().map(shown).collect()
+        };
         if printer.format == Format::Csv && printer.header {
             printer.write_line(&fields.join(","))?;
         }

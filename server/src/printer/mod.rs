@@ -15,7 +15,7 @@ use std::{
 use hostatlas_domain::escape_control;
 use serde::Serialize;
 
-pub use json::{csv_line, document, value};
+pub use json::{check_known, csv_line, document, project, value};
 pub use list::{Column, List, Show};
 pub use table::{count, key_values};
 
@@ -51,7 +51,7 @@ pub struct OutputArguments {
     /// Print for people (the default on a terminal)
     #[arg(long, global = true, group = "output_format")]
     pub table: bool,
-    /// Print these fields alone, in this order; dots reach into objects: ip,location.city
+    /// Print only these fields, in this order, by the names of --json; a dot reaches into an object
     #[arg(long, global = true, value_delimiter = ',', value_name = "A,B")]
     pub fields: Vec<String>,
     /// Leave out the header line of CSV and tables
@@ -67,6 +67,7 @@ pub struct OutputArguments {
 pub struct Printer {
     output: Arc<Mutex<BufWriter<Stdout>>>,
     format: Format,
+    format_is_asked_for: bool,
     fields: Vec<String>,
     header: bool,
     quiet: bool,
@@ -87,6 +88,7 @@ impl Printer {
         Self {
             output: Arc::new(Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout()))),
             format,
+            format_is_asked_for: arguments.json || arguments.ndjson || arguments.csv || arguments.table,
             fields: arguments.fields.clone(),
             header: !arguments.no_header,
             quiet: arguments.quiet,
@@ -97,6 +99,16 @@ impl Printer {
     /// In which form data is printed.
     pub const fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether a flag says in which form data is printed: a command with a flag of its own for it refuses both.
+    pub const fn format_is_asked_for(&self) -> bool {
+        self.format_is_asked_for
+    }
+
+    /// Whether `--fields` chooses what is printed.
+    pub const fn chooses_fields(&self) -> bool {
+        !self.fields.is_empty()
     }
 
     /// The same output in another form, for a command that has a flag of its own for it.
@@ -118,10 +130,21 @@ impl Printer {
     /// and CSV holds.
     pub fn list(
         &self,
-        columns: &'static [Column],
+        columns: &'static [Column<'static>],
         fields: &'static [&'static str],
     ) -> Result<List<'_>, Failure> {
         List::new(self, columns, fields)
+    }
+
+    /// As [`Printer::object`], for a thing that has objects which may be missing: `known` are all its fields.
+    pub fn object_of<T: Serialize>(
+        &self,
+        known: &[&str],
+        object: &T,
+        human: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        json::check_known(&self.fields, known)?;
+        self.object(object, human)
     }
 
     /// Prints one thing: `human` for people, else its JSON (as CSV a header and a line).
@@ -188,6 +211,11 @@ impl Printer {
     fn lock(&self) -> MutexGuard<'_, BufWriter<Stdout>> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the help of a command says about the fields it prints.
+pub fn fields_help(fields: &[&str]) -> String {
+    format!("Fields for --fields: {}", fields.join(", "))
 }
 
 /// Prints `error: …`, its details and `hint: …`.

@@ -7,7 +7,7 @@ use super::{Column, Show, json};
 const WIDEST_CELL: usize = 60;
 
 /// Rows as a table without lines; on a terminal it fits the width.
-pub fn render(columns: &[Column], rows: &[Value], header: bool, fit: bool) -> String {
+pub fn render(columns: &[Column<'_>], rows: &[Value], header: bool, fit: bool) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_content_arrangement(if fit {
@@ -36,8 +36,12 @@ pub fn render(columns: &[Column], rows: &[Value], header: bool, fit: bool) -> St
 /// Names and values below each other, the values aligned.
 pub fn key_values(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let lines: Vec<String> = pairs.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
-    lines.join("\n")
+    // A value of several lines stays in its column.
+    let below = format!("\n{:width$}  ", "");
+    let lines = pairs
+        .iter()
+        .map(|(name, value)| format!("{name:<width$}  {}", value.trim_end().replace('\n', &below)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A number with its thousands apart: `1,234,567`.
@@ -71,6 +75,8 @@ fn show(value: Option<&Value>, how: Show) -> String {
         }
         Some(object) => object.to_string(),
     };
+    // A cell is one line: what stood on two lines keeps a blank between.
+    let text = text.replace(['\n', '\t'], " ");
     hostatlas_domain::sanitize(&text, if how == Show::Whole { usize::MAX } else { WIDEST_CELL })
 }
 
@@ -90,6 +96,15 @@ mod tests {
         let columns = [Column::new("CITY", "city", Show::Text), Column::new("HOSTS", "hosts", Show::Number)];
         let rows = [json!({"city": "Graz", "hosts": 12_345}), json!({"city": null, "hosts": 7})];
         assert_eq!(render(&columns, &rows, true, false), "CITY   HOSTS\nGraz  12,345\n-          7");
+    }
+
+    #[test]
+    fn text_of_several_lines_stays_in_its_cell_or_column() {
+        let columns = [Column::new("ERROR", "error", Show::Text), Column::new("ID", "id", Show::Number)];
+        let rows = [json!({"error": "refused\nby peer", "id": 1})];
+        assert_eq!(render(&columns, &rows, true, false), "ERROR            ID\nrefused by peer   1");
+        let pairs = [("job", "1".to_owned()), ("last error", "refused\nby peer\n".to_owned())];
+        assert_eq!(key_values(&pairs), "job         1\nlast error  refused\n            by peer");
     }
 
     #[test]

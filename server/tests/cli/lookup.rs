@@ -37,6 +37,18 @@ fn a_line_that_is_no_address_is_named() {
 }
 
 #[test]
+fn a_named_database_that_is_missing_is_named_in_the_hint() {
+    let installation = Installation::without_databases();
+    let variables = [("HOSTATLAS_MMDB_CITY".to_owned(), "/data/City.mmdb".to_owned())];
+    let ended = installation.run_with(&variables, &["lookup", "8.8.8.8"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let hints: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("hint: ")).collect();
+    let last = hints.last().expect("a hint");
+    assert!(last.contains("`/data/City.mmdb`, which `HOSTATLAS_MMDB_CITY`"), "{ended:?}");
+    assert!(!ended.stderr.contains("`mmdb` holds") && !last.contains("into `mmdb`"), "{ended:?}");
+}
+
+#[test]
 fn without_databases_every_lookup_fails_and_says_what_to_do() {
     let installation = Installation::without_databases();
     insta::assert_snapshot!(

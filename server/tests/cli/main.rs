@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod configuration;
+mod contract;
 mod doctor;
 mod geolocate;
 mod hosts;

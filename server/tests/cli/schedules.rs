@@ -13,7 +13,8 @@ fn recurring_work_is_listed_and_changed() {
         &["schedules", "run", "prune"],
     ] {
         let ended = installation.run(arguments);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        assert_eq!(ended.json()["task"], arguments[2], "{ended:?}");
     }
     let fields = ["schedules", "--json", "--fields", "task,rule,state"];
     assert_eq!(

@@ -1,4 +1,4 @@
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::{
     Router,
@@ -38,6 +38,8 @@ pub struct ExportParameters {
     q: Option<String>,
     /// `csv` (default, with a header line), `ndjson` or `addresses` (one a line).
     format: Option<String>,
+    /// Only these fields, in this order, separated by commas; the names are those of `GET /hosts`. Not with `addresses`.
+    fields: Option<String>,
 }
 
 /// Forms of an export.
@@ -72,14 +74,23 @@ impl Format {
         ])
     }
 
-    fn head(self) -> String {
-        if self == Self::Csv { format!("{}\n", FIELDS.join(",")) } else { String::new() }
+    fn head(self, fields: &[String]) -> String {
+        let fields = if fields.is_empty() { FIELDS.join(",") } else { fields.join(",") };
+        if self == Self::Csv { format!("{fields}\n") } else { String::new() }
     }
 
     fn line(self, host: &HostSummary, fields: &[String], into: &mut String) -> io::Result<()> {
         match self {
+            Self::Csv if fields.is_empty() => {
+                let value = printer::value(host).map_err(unwritable)?;
+                into.push_str(&printer::csv_line(&value, &FIELDS));
+            }
             Self::Csv => {
                 into.push_str(&printer::csv_line(&printer::value(host).map_err(unwritable)?, fields));
+            }
+            Self::Ndjson if !fields.is_empty() => {
+                let value = printer::value(host).map_err(unwritable)?;
+                into.push_str(&printer::project(&value, fields).map_err(unwritable)?);
             }
             Self::Ndjson => into.push_str(&printer::document(host).map_err(unwritable)?),
             Self::Addresses => into.push_str(&host.ip.to_string()),
@@ -109,6 +120,7 @@ pub async fn export(
 ) -> Result<Response, Refusal> {
     state.services.authorize(Permission::ViewHosts)?;
     let format = Format::read(parameters.format.as_deref())?;
+    let fields = read_fields(parameters.fields.as_deref(), format)?;
     let place = state.limits.export()?;
     let q = parameters.q.unwrap_or_default();
     // Before the answer begins: afterwards nothing could be refused.
@@ -123,8 +135,8 @@ pub async fn export(
         shutdown: state.shutdown,
         q,
         format,
-        fields: FIELDS.map(str::to_owned).into(),
-        head: format.head(),
+        head: format.head(&fields),
+        fields,
         next: Next::Page(first),
         _place: place,
     };
@@ -137,13 +149,26 @@ pub async fn export(
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
+/// The fields that were asked for; empty for all.
+fn read_fields(text: Option<&str>, format: Format) -> Result<Vec<String>, Refusal> {
+    let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let fields: Vec<String> = names.map(str::to_owned).collect();
+    if !fields.is_empty() && format == Format::Addresses {
+        return Err(Refusal::invalid("`fields` does not go with `format=addresses`", "use csv or ndjson"));
+    }
+    printer::check_known(&fields, &FIELDS).map_err(|failure| {
+        Refusal::invalid(failure.to_string(), failure.hint().unwrap_or("`GET /api/v1/hosts` has the fields"))
+    })?;
+    Ok(fields)
+}
+
 /// An export on its way.
 struct Export {
     services: Services,
     shutdown: CancellationToken,
     q: String,
     format: Format,
-    fields: Arc<[String]>,
+    fields: Vec<String>,
     head: String,
     next: Next,
     _place: OwnedSemaphorePermit,

@@ -5,7 +5,8 @@ use axum::{
     routing::{get, post},
 };
 use hostatlas_domain::{
-    Job, JobFilter, JobId, JobKind, JobTargets, KindStatus, Page, Problem, QueueStats, RefusedAddress, RefusedJob,
+    Job, JobFilter, JobId, JobKind, JobTargets, KindStatus, Page, Problem, QueueStats, RefusedAddress,
+    RefusedJob,
 };
 use hostatlas_services::{
     ChangedJobs, EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, Permission, Selection, Services,
