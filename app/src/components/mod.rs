@@ -1,4 +1,5 @@
-//! Components draw the values that they are given, and never fetch. Most are drawn on the server alone.
+//! Components draw the values that they are given, and never fetch, but for `Attributions`, which every page has. Most
+//! are drawn on the server alone.
 
 #[cfg(feature = "ssr")]
 mod answers;
@@ -42,6 +43,8 @@ mod table;
 #[cfg(feature = "ssr")]
 mod time;
 #[cfg(feature = "ssr")]
+mod words;
+#[cfg(feature = "ssr")]
 mod worker_table;
 
 #[cfg(feature = "ssr")]
@@ -67,6 +70,7 @@ pub use self::{
     shortcuts::ShortcutsDialog,
     table::{Column, DataTable},
     time::{Ago, Exactly},
+    words::Words,
     worker_table::WorkerTable,
 };
 pub use icon::Icon;

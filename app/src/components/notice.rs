@@ -2,7 +2,7 @@ use hostatlas_domain::{ProblemCode, ScheduleTask};
 use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
 
-use super::Icon;
+use super::{Icon, Words};
 use crate::{ApiError, format::counted};
 
 /// What became of a form that was sent without scripts: server functions lead back here and say it in the address.
@@ -49,8 +49,8 @@ fn RefusedNotice(error: String) -> impl IntoView {
         <div class="callout" data-tone="bad" role="alert">
             <Icon name="warn" />
             <div>
-                <strong>{detail}</strong>
-                {problem.hint.map(|hint| view! { <p>{hint}</p> })}
+                <strong><Words text=detail /></strong>
+                {problem.hint.map(|hint| view! { <p><Words text=hint /></p> })}
             </div>
         </div>
     }

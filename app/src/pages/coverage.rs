@@ -19,7 +19,7 @@ use crate::{
     ApiError,
     api::{authorize, imports::list_imports, services},
     components::{Chrome, FormNotice, Icon, Live, RunCard, Tab, cost_words},
-    format::grouped,
+    format::{counted, grouped},
 };
 
 /// Latest results in the list.
@@ -90,7 +90,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
         <div class="pagehead">
             <h1>"Coverage"</h1>
             <p class="lede" id="coverage-total" data-live>
-                {format!("{} hosts, counted at {}", grouped(coverage.total), now.to_readable())}
+                {format!("{}, counted at {}", counted(coverage.total, "host", "hosts"), now.to_readable())}
             </p>
         </div>
         <Hero coverage=coverage.clone() forecast />

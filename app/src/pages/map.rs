@@ -11,7 +11,7 @@ use crate::{
     api::{authorize, services},
     components::{
         Attributions, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
-        TopBar, costs_words,
+        TopBar, Words, costs_words,
     },
     format::{address, compact, grouped, percent, sentence},
     islands::MapView,
@@ -302,7 +302,7 @@ fn EmptyMap(reasons: Vec<EmptyReason>, total: u64) -> impl IntoView {
             <li data-tone=tone>
                 <Icon name=icon />
                 <div>
-                    <h3>{reason.sentence}</h3>
+                    <h3><Words text=reason.sentence /></h3>
                     {(!reason.action_href.is_empty())
                         .then(|| {
                             view! {

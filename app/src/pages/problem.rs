@@ -3,7 +3,10 @@ use hostatlas_domain::ProblemCode;
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 
-use crate::{ApiError, components::Icon};
+use crate::{
+    ApiError,
+    components::{Icon, Words},
+};
 
 /// Why a page has nothing to show, what was not harmed, and where to go instead. It also sets the status of the answer.
 #[component]
@@ -29,8 +32,8 @@ pub fn ProblemView(
                 " "
                 {problem.title}
             </h1>
-            <p>{problem.detail}</p>
-            {problem.hint.map(|hint| view! { <p>{hint}</p> })}
+            <p><Words text=problem.detail /></p>
+            {problem.hint.map(|hint| view! { <p><Words text=hint /></p> })}
             {harmless.map(|sentence| view! { <p>{sentence}</p> })}
             {problem.request_id.map(|id| view! { <p class="hint">"Request " <code>{id}</code></p> })}
             <div class="btn-row">

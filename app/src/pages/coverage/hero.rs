@@ -67,6 +67,9 @@ pub fn Hero(
 /// What is left to do, and a note on it.
 fn what_is_next(coverage: &Coverage) -> (String, String) {
     match (coverage.pending, coverage.pending_unqueued) {
+        _ if coverage.total == 0 => {
+            ("No hosts yet".to_owned(), "nothing has been imported that could have a place".to_owned())
+        }
         (0, _) if coverage.unlocated == 0 => {
             ("Nothing is missing".to_owned(), "every host that can have a place has one".to_owned())
         }

@@ -129,15 +129,23 @@ pub fn Countries(
         (more > 0).then(|| view! { <span class="push card__note">{format!("and {more} more")}</span> });
     view! {
         <Card id="countries-head" title="By country" beside=beside.into_any()>
-            <DataTable
-                caption="Located hosts by country, most first"
-                columns
-                class="covertable"
-                scrolls="By country"
-                id="countries"
-            >
-                {countries.into_iter().take(COUNTRIES).map(row).collect_view()}
-            </DataTable>
+            <div id="countries" data-live>
+                {if countries.is_empty() {
+                    view! { <NobodyLocated /> }.into_any()
+                } else {
+                    view! {
+                        <DataTable
+                            caption="Located hosts by country, most first"
+                            columns
+                            class="covertable"
+                            scrolls="By country"
+                        >
+                            {countries.into_iter().take(COUNTRIES).map(row).collect_view()}
+                        </DataTable>
+                    }
+                    .into_any()
+                }}
+            </div>
         </Card>
     }
 }
@@ -171,17 +179,31 @@ pub fn Providers(
     };
     view! {
         <Card id="providers-head" title="By provider" beside=all.into_any()>
-            <DataTable
-                caption="Located hosts by provider"
-                columns
-                class="covertable"
-                scrolls="By provider"
-                id="providers"
-            >
-                {providers.into_iter().map(row).collect_view()}
-            </DataTable>
+            <div id="providers" data-live>
+                {if providers.is_empty() {
+                    view! { <NobodyLocated /> }.into_any()
+                } else {
+                    view! {
+                        <DataTable
+                            caption="Located hosts by provider"
+                            columns
+                            class="covertable"
+                            scrolls="By provider"
+                        >
+                            {providers.into_iter().map(row).collect_view()}
+                        </DataTable>
+                    }
+                    .into_any()
+                }}
+            </div>
         </Card>
     }
+}
+
+/// A table of nothing would be a head alone.
+#[component]
+fn NobodyLocated() -> impl IntoView {
+    view! { <p class="card__body sub">"No host is located yet."</p> }
 }
 
 /// The latest results.
