@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use hostatlas_domain::{
     CountryCoverage, Coverage, LocationState, ProviderCoverage, RecentResult, Topic, UnlocatedReason,
 };
+use hostatlas_store::Version;
 
 use crate::{Error, Services, locator::places_remedy, request::parse_limit};
 
@@ -12,19 +13,19 @@ pub struct CoverageService {
     services: Services,
 }
 
-/// The countries as of a change number of the map: summing up every place takes longer than all else on the page.
+/// The countries as of a version of the map: summing up every place takes longer than all else on the page.
 #[derive(Default)]
-pub(crate) struct CountryCache(Mutex<Option<(i64, Vec<CountryCoverage>)>>);
+pub(crate) struct CountryCache(Mutex<Option<(Version, Vec<CountryCoverage>)>>);
 
 impl CountryCache {
-    fn get(&self, number: Option<i64>) -> Option<Vec<CountryCoverage>> {
+    fn get(&self, version: Option<Version>) -> Option<Vec<CountryCoverage>> {
         let known = self.0.lock().ok()?;
-        known.as_ref().filter(|(of, _)| Some(*of) == number).map(|(_, countries)| countries.clone())
+        known.as_ref().filter(|(of, _)| Some(*of) == version).map(|(_, countries)| countries.clone())
     }
 
-    fn set(&self, number: Option<i64>, countries: &[CountryCoverage]) {
-        if let (Some(number), Ok(mut known)) = (number, self.0.lock()) {
-            *known = Some((number, countries.to_vec()));
+    fn set(&self, version: Option<Version>, countries: &[CountryCoverage]) {
+        if let (Some(version), Ok(mut known)) = (version, self.0.lock()) {
+            *known = Some((version, countries.to_vec()));
         }
     }
 }
@@ -70,13 +71,12 @@ impl CoverageService {
     /// Located hosts by country, most first.
     pub async fn countries(&self) -> Result<Vec<CountryCoverage>, Error> {
         let store = self.services.store();
-        let changes = store.changes().await?;
-        let number = changes.iter().find(|change| change.topic == Topic::Map).map(|change| change.number);
-        if let Some(known) = self.services.countries().get(number) {
+        let version = store.changes().await?.version(Topic::Map);
+        if let Some(known) = self.services.countries().get(version) {
             return Ok(known);
         }
         let countries = store.coverage_countries().await?;
-        self.services.countries().set(number, &countries);
+        self.services.countries().set(version, &countries);
         Ok(countries)
     }
 

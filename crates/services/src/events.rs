@@ -1,11 +1,11 @@
 use std::{
-    collections::HashMap,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt, stream};
 use hostatlas_domain::{Job, JobId, Topic};
+use hostatlas_store::Changes;
 use tokio::{
     sync::{Notify, broadcast},
     time::Instant,
@@ -147,7 +147,7 @@ impl Events {
 /// Asks the store for change numbers for as long as the process lives, and keeps the map's places and the database
 /// files fresh on the way.
 async fn poll(services: Services) {
-    let mut known: HashMap<Topic, i64> = HashMap::new();
+    let mut known: Option<Changes> = None;
     let mut reloaded = Instant::now();
     let mut failing = false;
     loop {
@@ -157,19 +157,15 @@ async fn poll(services: Services) {
                     info!("Live pages get news again");
                 }
                 failing = false;
-                let first = known.is_empty();
-                for change in changes {
-                    let moved = known.insert(change.topic, change.number) != Some(change.number);
-                    if !moved || first {
-                        continue;
-                    }
-                    if change.topic == Topic::Map {
+                for topic in known.iter().flat_map(|known| changes.since(known)) {
+                    if topic == Topic::Map {
                         // A page that asks as soon as it hears of the change must find it.
                         services.map_index().refresh_if_used(services.store()).await;
                     }
                     // Nobody listening is no failure.
-                    let _ = services.hub().sender.send(change.topic);
+                    let _ = services.hub().sender.send(topic);
                 }
+                known = Some(changes);
             }
             Err(error) if !failing => {
                 failing = true;

@@ -99,11 +99,11 @@ impl Map {
 
     /// One place. [`Error::NotFound`] if there is none.
     pub async fn place(&self, id: PlaceId) -> Result<PlaceView, Error> {
+        let snapshot = self.services.map_index().fresh(&self.services).await?;
         let place = self.names(std::iter::once(id)).await?.remove(&id).ok_or_else(|| Error::NotFound {
             detail: format!("no place {}", id.0),
             hint: Some("places are numbered by the map: open one there".to_owned()),
         })?;
-        let snapshot = self.services.map_index().fresh(&self.services).await?;
         Ok(PlaceView { place_id: id, label: place.label(), place, hosts: snapshot.places.hosts_on(id) })
     }
 

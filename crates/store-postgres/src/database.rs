@@ -1,9 +1,18 @@
 //! The one way in which this crate reads and writes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
-use hostatlas_store::{StoreError, backend::Writing};
+use hostatlas_store::{
+    StoreError,
+    backend::{Caches, Past, Writing},
+};
 use rand::Rng;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres,
@@ -41,6 +50,24 @@ const ATTEMPTS: u32 = 4;
 pub(crate) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// The server's time in milliseconds since 1970, and what tells a database from a copy of it.
+const MOMENT: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+    coalesce(pg_relation_filepath(to_regclass('change')), '')";
+/// The same for a role that may not ask for it.
+const MOMENT_ALONE: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0::bigint, ''";
+
+/// Which database it is. A copy of the files takes the place of others only while no server runs on them, and a server
+/// that takes over is another one: so the start of the server says more than its system identifier and timeline, which a
+/// copy of the files has, too. Within one server, what is restored from a dump has files of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// In microseconds since 1970.
+    server_started: i64,
+    /// The file of a table, below the folder of its database.
+    file: String,
+}
+
 /// One database: a pool of connections and how to make another.
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -50,6 +77,9 @@ pub(crate) struct Database {
     /// Whether a session may hold statements of somebody else under the names of ours.
     forgets: bool,
     pub(crate) writing: Arc<Writing>,
+    pub(crate) past: Arc<Past<Identity>>,
+    /// Whether the role may ask for [`Identity`].
+    says_identity: Arc<AtomicBool>,
     /// For people, without the password.
     pub(crate) location: Arc<str>,
     /// For a session of our own behind the pool's back; behind a pooler it is one without settings.
@@ -74,11 +104,12 @@ impl Drop for Lent {
 }
 
 impl Database {
-    /// Connects when first asked; for `translates` see [`settings`].
+    /// Connects when first asked; for `translates` see [`settings`]. `caches` hold what is known of the database's rows.
     pub(crate) fn new(
         location: &Location,
         direct: Option<&Location>,
         translates: bool,
+        caches: Caches,
         clock: ClockOffset,
     ) -> Self {
         let options = settings(location, translates);
@@ -101,8 +132,15 @@ impl Database {
         let listening = listening.map(|listening| settings(listening, false));
         let is_pooled = location.is_pooled;
         let (forgets, location) = (is_pooled && !translates, Arc::from(location.text.as_str()));
-        let writing = Arc::default();
-        Self { pool, clock, is_pooled, forgets, writing, location, options, listening }
+        let (writing, past) = (Arc::default(), Arc::new(Past::new(caches)));
+        let says_identity = Arc::default();
+        Self { pool, clock, is_pooled, forgets, writing, past, says_identity, location, options, listening }
+    }
+
+    /// Says whether the role may ask what tells the database from a copy of it. Where it may not, a copy is noticed by
+    /// change numbers that go back alone.
+    pub(crate) fn tells_copies(&self, says_identity: bool) {
+        self.says_identity.store(says_identity, Ordering::Relaxed);
     }
 
     /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
@@ -304,12 +342,24 @@ impl Database {
     where
         F: for<'c> Fn(&'c mut PgConnection, i64, &'c P) -> BoxFuture<'c, Result<T, StoreError>> + Send + Sync,
     {
-        let now = now(connection).await?.saturating_add(self.clock.millis());
+        let now = self.begin_in_its_history(connection).await?.saturating_add(self.clock.millis());
         let answer = operation(connection, now, params).await;
         if answer.is_err() {
             sqlx::raw_sql("ROLLBACK").execute(connection).await.map_err(engine)?;
         }
         answer
+    }
+
+    /// The server's time in milliseconds since 1970, after it was noted which database this is.
+    async fn begin_in_its_history(&self, connection: &mut PgConnection) -> Result<i64, StoreError> {
+        let moment = if self.says_identity.load(Ordering::Relaxed) { MOMENT } else { MOMENT_ALONE };
+        let (now, server_started, file): (i64, i64, String) =
+            sqlx::query_as(moment).fetch_one(connection).await.map_err(engine)?;
+        // None before the first migration, or where the role may not ask.
+        if !file.is_empty() {
+            self.past.is_now(Identity { server_started, file });
+        }
+        Ok(now)
     }
 
     /// The engine's client prepares every statement under a name that counts from one. Behind a pooler somebody else's
@@ -364,14 +414,6 @@ pub(crate) async fn commit(
             ),
         }),
     }
-}
-
-/// The server's time in milliseconds since 1970.
-async fn now(connection: &mut PgConnection) -> Result<i64, StoreError> {
-    sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-        .fetch_one(connection)
-        .await
-        .map_err(engine)
 }
 
 #[cfg(test)]

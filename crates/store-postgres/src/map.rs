@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use hostatlas_domain::{Coordinate, CountryCode, HostFilter, Place, PlaceId, Precision, Topic, TopicChange};
-use hostatlas_store::{MapStore, PlaceHosts, StoreError};
+use hostatlas_store::{Changes, MapStore, PlaceHosts, StoreError};
 use sqlx::PgConnection;
 
 use crate::{
@@ -50,8 +50,10 @@ impl MapStore for PostgresStore {
             .await
     }
 
-    async fn changes(&self) -> Result<Vec<TopicChange>, StoreError> {
-        self.database.read(|connection, _| Box::pin(changes(connection))).await
+    async fn changes(&self) -> Result<Changes, StoreError> {
+        let before = self.database.past.latest();
+        let numbers = self.database.read(|connection, _| Box::pin(changes(connection))).await?;
+        Ok(self.database.past.changes(&before, numbers))
     }
 }
 

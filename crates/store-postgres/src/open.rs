@@ -105,14 +105,17 @@ impl PostgresStore {
             && within(CONNECT_TIMEOUT, &location.text, translates_statements(&mut connection))
                 .await
                 .map_err(lost)?;
-        let database = Database::new(location, direct, translates, options.clock_offset.clone());
+        let caches = locations::Caches::default();
+        let database =
+            Database::new(location, direct, translates, caches.clone(), options.clock_offset.clone());
         let found = database.read(|connection, _| Box::pin(server(connection))).await.map_err(lost)?;
+        database.tells_copies(found.says_identity);
         check_engine(&database, found)?;
         prepare(&mut connection, &database, options.mode).await.map_err(lost)?;
         // A connection that does not end well was only there to look.
         let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.close()).await;
         let listener = listen::Listener::start(database.listening.clone());
-        let (caches, walk) = (locations::Caches::default(), providers::Walk::default());
+        let walk = providers::Walk::default();
         Ok(Self { database, caches, walk, listener, frontier: Arc::default() })
     }
 
@@ -152,6 +155,8 @@ struct Server {
     version: String,
     encoding: String,
     statement_timeout: i64,
+    /// Everybody may ask, unless it was taken from them.
+    says_identity: bool,
 }
 
 fn check_engine(database: &Database, server: Server) -> Result<(), StoreError> {
@@ -175,7 +180,9 @@ async fn server(connection: &mut PgConnection) -> Result<Server, StoreError> {
     sqlx::query_as(
         "SELECT current_setting('server_version_num')::integer AS number,
                 current_setting('server_version') AS version, current_setting('server_encoding') AS encoding,
-                (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout",
+                (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout,
+                has_function_privilege('pg_postmaster_start_time()', 'EXECUTE')
+                    AND has_function_privilege('pg_relation_filepath(regclass)', 'EXECUTE') AS says_identity",
     )
     .fetch_one(connection)
     .await

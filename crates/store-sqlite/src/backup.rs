@@ -39,7 +39,7 @@ pub(crate) async fn backup(database: &Database, to: &Path, watch: BackupWatch) -
     refuse_existing(&to)?;
     let part = Part::claim(&to)?;
     let watching = Watching::new(watch, &part, fs::metadata(&database.path).map_or(0, |file| file.len()));
-    let reading = SqliteConnectOptions::clone(&database.readers.connect_options());
+    let reading = SqliteConnectOptions::clone(&database.readers().await?.connect_options());
     // In a task of its own: if whoever waits goes away, the file is given up only once the engine has ended with it.
     // Else the engine would remove files beside it that are already those of the next backup.
     let _stopping = StopsOnDrop(Arc::clone(&watching.is_stopped));

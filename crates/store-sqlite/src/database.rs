@@ -1,10 +1,17 @@
 //! The one way in which this crate reads and writes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use hostatlas_domain::Topic;
-use hostatlas_store::{StoreError, backend::Writing};
+use hostatlas_store::{
+    StoreError,
+    backend::{Past, Writing},
+};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -15,6 +22,8 @@ use crate::{
     clock::Clock,
     error::{engine, other},
     lock::Locks,
+    open,
+    standing::{FileId, stands_at},
     writer::{Command, Task},
 };
 
@@ -37,7 +46,8 @@ pub(crate) enum Size {
 pub(crate) struct Database {
     pub(crate) path: PathBuf,
     pub(crate) locks: Locks,
-    pub(crate) readers: SqlitePool,
+    readers: std::sync::Mutex<Readers>,
+    pub(crate) past: Arc<Past<FileId>>,
     pub(crate) writing: Writing,
     clock: Arc<Clock>,
     small: mpsc::Sender<Box<dyn Command>>,
@@ -46,11 +56,18 @@ pub(crate) struct Database {
     stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
+/// The connections that read one file.
+pub(crate) struct Readers {
+    pub(crate) pool: SqlitePool,
+    pub(crate) file: FileId,
+}
+
 /// What [`Database::new`] puts together.
 pub(crate) struct Parts {
     pub(crate) path: PathBuf,
     pub(crate) locks: Locks,
-    pub(crate) readers: SqlitePool,
+    pub(crate) readers: Readers,
+    pub(crate) past: Arc<Past<FileId>>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) small: mpsc::Sender<Box<dyn Command>>,
     pub(crate) bulk: mpsc::Sender<Box<dyn Command>>,
@@ -60,10 +77,11 @@ pub(crate) struct Parts {
 
 impl Database {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { path, locks, readers, clock, small, bulk, writer, stop } = parts;
+        let Parts { path, locks, readers, past, clock, small, bulk, writer, stop } = parts;
+        let readers = std::sync::Mutex::new(readers);
         let (writer, stop) = (Mutex::new(Some(writer)), Mutex::new(Some(stop)));
         let writing = Writing::default();
-        Self { path, locks, readers, writing, clock, small, bulk, writer, stop }
+        Self { path, locks, readers, past, writing, clock, small, bulk, writer, stop }
     }
 
     /// Runs `operation` in a write transaction: all of it or nothing, durable once this returns.
@@ -78,7 +96,7 @@ impl Database {
     {
         let (reply, answer) = oneshot::channel();
         let queue = if size == Size::Small { &self.small } else { &self.bulk };
-        queue.send(Box::new(Task::new(operation, reply))).await.map_err(|_| closed())?;
+        queue.send(Box::new(Task::new(self.past.history(), operation, reply))).await.map_err(|_| closed())?;
         self.writing.tried(answer.await.map_err(|_| closed())?)
     }
 
@@ -91,7 +109,10 @@ impl Database {
             + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.bulk.send(Box::new(Task::outside(operation, reply))).await.map_err(|_| closed())?;
+        self.bulk
+            .send(Box::new(Task::outside(self.past.history(), operation, reply)))
+            .await
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -116,12 +137,39 @@ impl Database {
     {
         let now = self.now();
         let reading = async {
-            let mut transaction = self.readers.begin().await.map_err(engine)?;
+            let mut transaction = self.readers().await?.begin().await.map_err(engine)?;
             let answer = operation(&mut transaction, now).await;
             transaction.rollback().await.map_err(engine)?;
             answer
         };
         tokio::time::timeout(timeout, reading).await.map_err(|_| StoreError::Busy)?
+    }
+
+    /// The connections that read the file which stands under the name of the database.
+    pub(crate) async fn readers(&self) -> Result<SqlitePool, StoreError> {
+        let file = stands_at(&self.path)?;
+        if let Some(pool) = self.readers_of(file) {
+            return Ok(pool);
+        }
+        // The writer sees to it that the other file is a database, and turns its log on.
+        let (reply, answer) = oneshot::channel();
+        self.small.send(Box::new(Task::looking(nothing, reply))).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())??;
+        let file = stands_at(&self.path)?;
+        Ok(self.readers_of(file).unwrap_or_else(|| self.renew_readers(file)))
+    }
+
+    fn readers_of(&self, file: FileId) -> Option<SqlitePool> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        (readers.file == file).then(|| readers.pool.clone())
+    }
+
+    fn renew_readers(&self, file: FileId) -> SqlitePool {
+        let pool = open::readers(&self.path);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *readers, Readers { pool: pool.clone(), file });
+        tokio::spawn(async move { before.pool.close().await });
+        pool
     }
 
     /// How many small operations wait for the writer.
@@ -140,7 +188,8 @@ impl Database {
     pub(crate) async fn close(&self) {
         // The last connection to close puts the log into the database and removes it; one that only reads cannot. If one
         // is left, the log stays, and whoever opens the database next reads it.
-        if tokio::time::timeout(READS_END_WITHIN, self.readers.close()).await.is_err() {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pool.clone();
+        if tokio::time::timeout(READS_END_WITHIN, readers.close()).await.is_err() {
             tracing::debug!("A reading of the database goes on and is not waited for");
         }
         drop(self.stop.lock().await.take());
@@ -170,6 +219,10 @@ pub(crate) async fn next_map_number(connection: &mut SqliteConnection) -> Result
         .fetch_one(connection)
         .await
         .map_err(engine)
+}
+
+fn nothing(_: &mut SqliteConnection, _: i64) -> BoxFuture<'_, Result<(), StoreError>> {
+    Box::pin(async { Ok(()) })
 }
 
 fn closed() -> StoreError {

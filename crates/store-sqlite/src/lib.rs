@@ -27,6 +27,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod schema;
+mod standing;
 mod tidy;
 mod undo;
 mod workers;

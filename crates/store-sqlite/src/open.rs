@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_store::{OpenMode, StoreError};
+use hostatlas_store::{OpenMode, StoreError, backend::Past};
 use sqlx::{
-    ConnectOptions, SqliteConnection,
+    ConnectOptions, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -16,13 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     SqliteStore,
     clock::{Clock, ClockOffset},
-    database::{Database, Parts},
+    database::{Database, Parts, Readers},
     error::opening,
     filesystem::{follow, mounts, network_file_system},
     locations,
     lock::{Locks, PATIENCE},
     providers, restore,
     schema::{self, Found},
+    standing::Standing,
     writer::Writer,
 };
 
@@ -70,21 +71,20 @@ impl SqliteStore {
         check_engine(&mut connection).await?;
         prepare(&mut connection, &path, &locks, options.mode).await?;
 
-        let reading =
-            connect_options(&path).read_only(true).pragma("cache_size", format!("-{READER_CACHE_KIB}"));
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(Duration::from_secs(5))
-            .test_before_acquire(false)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(reading);
+        let standing = Standing::at(&path)?;
+        let caches = locations::Caches::default();
+        let past = Arc::new(Past::new(caches.clone()));
+        past.is_now(standing.file);
+        let readers = Readers { pool: readers(&path), file: standing.file };
         let clock = Arc::new(Clock::new(options.clock_offset));
         let (small, small_commands) = mpsc::channel(SMALL_QUEUE);
         let (bulk, bulk_commands) = mpsc::channel(BULK_QUEUE);
         let (stop, stopped) = oneshot::channel();
         let writer = Writer {
             connection,
+            path: path.clone(),
+            standing,
+            past: Arc::clone(&past),
             locks: locks.clone(),
             clock: Arc::clone(&clock),
             small: small_commands,
@@ -93,8 +93,8 @@ impl SqliteStore {
             unlooked: 0,
         };
         let writer = tokio::spawn(writer.run(stopped));
-        let database = Database::new(Parts { path, locks, readers, clock, small, bulk, writer, stop });
-        Ok(Self { database, caches: locations::Caches::default(), walk: providers::Walk::default() })
+        let database = Database::new(Parts { path, locks, readers, past, clock, small, bulk, writer, stop });
+        Ok(Self { database, caches, walk: providers::Walk::default() })
     }
 }
 
@@ -167,14 +167,30 @@ pub(crate) fn connect_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect_writer(path: &Path, mode: OpenMode, locks: &Locks) -> Result<SqliteConnection, StoreError> {
-    let writing = connect_options(path)
-        .create_if_missing(mode == OpenMode::Create)
+/// How the connection is opened that writes.
+pub(crate) fn writing_options(path: &Path) -> SqliteConnectOptions {
+    connect_options(path)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", JOURNAL_LIMIT.to_string())
         // The writer task does that, outside its transactions.
         .pragma("wal_autocheckpoint", "0")
-        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+}
+
+/// Connections that read, each made when it is first needed.
+pub(crate) fn readers(path: &Path) -> SqlitePool {
+    let reading = connect_options(path).read_only(true).pragma("cache_size", format!("-{READER_CACHE_KIB}"));
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with(reading)
+}
+
+async fn connect_writer(path: &Path, mode: OpenMode, locks: &Locks) -> Result<SqliteConnection, StoreError> {
+    let writing = writing_options(path).create_if_missing(mode == OpenMode::Create);
     if mode != OpenMode::Create {
         return writing.connect().await.map_err(|error| opening(path, error));
     }

@@ -2,12 +2,13 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use hostatlas_store::StoreError;
+use hostatlas_store::{HistoryId, StoreError, backend::Past};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +16,7 @@ use crate::{
     clock::Clock,
     error::{Failure, is_sync_failure, other},
     lock::{Locks, WriteLock},
+    standing::{FileId, Standing, stands_at, take_up},
 };
 
 /// How many small operations share one commit at most.
@@ -37,6 +39,9 @@ pub(crate) trait Command: Send {
     /// Whether it runs in a transaction; what may not, such as a checkpoint, runs under the lock alone.
     fn needs_transaction(&self) -> bool;
 
+    /// The history of the database in which it was asked for; none if it may run in any.
+    fn asked_in(&self) -> Option<HistoryId>;
+
     /// Runs it inside the open transaction; answers whether it succeeded.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, now: i64) -> BoxFuture<'c, bool>;
 
@@ -51,18 +56,38 @@ pub(crate) trait Command: Send {
 pub(crate) struct Task<T, F> {
     operation: Option<F>,
     needs_transaction: bool,
+    asked_in: Option<HistoryId>,
     answer: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Task<T, F> {
-    pub(crate) fn new(operation: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { operation: Some(operation), needs_transaction: true, answer: None, reply }
+    pub(crate) fn new(
+        asked_in: HistoryId,
+        operation: F,
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self {
+            operation: Some(operation),
+            needs_transaction: true,
+            asked_in: Some(asked_in),
+            answer: None,
+            reply,
+        }
     }
 
     /// An operation that may not run in a transaction.
-    pub(crate) fn outside(operation: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { needs_transaction: false, ..Self::new(operation, reply) }
+    pub(crate) fn outside(
+        asked_in: HistoryId,
+        operation: F,
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self { needs_transaction: false, ..Self::new(asked_in, operation, reply) }
+    }
+
+    /// An operation that writes nothing: it is asked for so that the writer looks which file is there.
+    pub(crate) fn looking(operation: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { asked_in: None, ..Self::new(HistoryId::default(), operation, reply) }
     }
 }
 
@@ -73,6 +98,10 @@ where
 {
     fn needs_transaction(&self) -> bool {
         self.needs_transaction
+    }
+
+    fn asked_in(&self) -> Option<HistoryId> {
+        self.asked_in
     }
 
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, now: i64) -> BoxFuture<'c, bool> {
@@ -105,6 +134,10 @@ where
 /// The writer's own state.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
+    pub(crate) path: PathBuf,
+    /// The files that `connection` has open.
+    pub(crate) standing: Standing,
+    pub(crate) past: Arc<Past<FileId>>,
     pub(crate) locks: Locks,
     pub(crate) clock: Arc<Clock>,
     pub(crate) small: mpsc::Receiver<Box<dyn Command>>,
@@ -180,6 +213,9 @@ impl Writer {
             Ok(lock) => lock,
             Err(error) => return command.refuse(error),
         };
+        if let Err(error) = self.stay_with_the_name(command.asked_in()).await {
+            return command.refuse(error);
+        }
         if !command.needs_transaction() {
             command.run(&mut self.connection, self.clock.now()).await;
             drop(lock);
@@ -221,6 +257,9 @@ impl Writer {
             Ok(lock) => lock,
             Err(error) => return first.refuse(error),
         };
+        if let Err(error) = self.stay_with_the_name(first.asked_in()).await {
+            return first.refuse(error);
+        }
         if let Err(error) = self.execute("BEGIN IMMEDIATE").await {
             return first.refuse(error.into_error());
         }
@@ -232,6 +271,24 @@ impl Writer {
             command.settle(lost.as_ref());
         }
         self.shorten_log(pages).await;
+    }
+
+    /// Goes over to the file that took the place of the one that is open, if one did, and refuses what was asked for
+    /// before. The lock is held.
+    async fn stay_with_the_name(&mut self, asked_in: Option<HistoryId>) -> Result<(), StoreError> {
+        if stands_at(&self.path)? != self.standing.file {
+            let (connection, standing) = take_up(&self.path, self.standing).await?;
+            let before = std::mem::replace(&mut self.connection, connection);
+            self.standing = standing;
+            self.past.is_now(standing.file);
+            // The disk that did not confirm a write to the file before may be another one.
+            self.broken = None;
+            // The engine notices that it was moved, and leaves the log alone that has its name now.
+            if let Err(error) = before.close().await {
+                tracing::debug!(%error, "The file that was moved away did not close cleanly");
+            }
+        }
+        asked_in.map_or(Ok(()), |asked_in| self.past.refuse_older(asked_in))
     }
 
     /// How many pages the log has, at most [`LONG_LOG_PAGES`]. The lock is held.
@@ -275,6 +332,10 @@ impl Writer {
         }
         while commands.len() < GROUP_SIZE && began.elapsed() < GROUP_TIME {
             let Ok(mut command) = self.small.try_recv() else { break };
+            if let Some(Err(error)) = command.asked_in().map(|asked_in| self.past.refuse_older(asked_in)) {
+                command.refuse(error);
+                continue;
+            }
             let ran = self.in_savepoint(command.as_mut()).await;
             commands.push(command);
             if let Err(failure) = ran {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hostatlas_domain::{ScanFormat, Timestamp};
-use hostatlas_store::{AdminStore, BackupPhase, BackupWatch, ImportStore, StartImport, StoreError};
+use hostatlas_store::{AdminStore, BackupPhase, BackupWatch, ImportStore, MapStore, StartImport, StoreError};
 use hostatlas_store_sqlite::{OpenMode, OpenOptions, Restore, Restored, SqliteStore, restore};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
@@ -306,5 +306,86 @@ async fn nothing_is_restored_under_a_worker() {
     let refused = back(&place.backup, &place.path, true).await.expect_err("a refusal");
     assert!(matches!(refused, StoreError::WorkerRoleHeld { .. }), "{refused:?}");
     drop(role);
+    store.close().await;
+}
+
+/// Moves the files of a database that is open away: `suffixes` of its name.
+fn move_away(path: &Path, suffixes: &[&str]) {
+    for suffix in suffixes {
+        let named = |name: &str| PathBuf::from(format!("{}{suffix}", path.with_file_name(name).display()));
+        fs::rename(named("hostatlas.db"), named("aside.db")).expect("moved away");
+    }
+}
+
+async fn sources(store: &SqliteStore) -> Vec<i64> {
+    let listed = store.imports_list(None, 1000).await.expect("a list").items;
+    listed.iter().map(|import| import.report.id.0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_the_place_of_an_open_one_is_taken_up() {
+    let place = place();
+    let store = open(&place.path, OpenMode::Create).await;
+    import(&store).await;
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
+    import(&store).await;
+    let before = store.changes().await.expect("changes").history;
+    move_away(&place.path, &["-wal", "-shm", ""]);
+    let gone = store.imports_list(None, 10).await.err().expect("nothing is there");
+    assert!(matches!(gone, StoreError::Unreachable { .. }), "{gone:?}");
+    fs::copy(&place.backup, &place.path).expect("a copy");
+
+    // Asked for while nobody had looked: of which of the two files it is cannot be known.
+    let refused = store.try_write().await.err().expect("a refusal");
+    assert!(matches!(&refused, StoreError::Conflict(why) if why.contains("look before")), "{refused:?}");
+
+    assert_eq!(sources(&store).await, [1]);
+    assert_eq!(import(&store).await, 2, "what is written goes there");
+    assert_ne!(store.changes().await.expect("changes").history, before);
+    store.close().await;
+    assert_eq!(imports(&place.path).await, 2);
+    assert_eq!(
+        imports(&place.path.with_file_name("aside.db")).await,
+        2,
+        "the one that was moved away is whole"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_beside_the_log_of_the_one_before_is_not_read() {
+    let place = place();
+    let store = open(&place.path, OpenMode::Create).await;
+    import(&store).await;
+    store.backup(&place.backup, to_the_end()).await.expect("a backup");
+    import(&store).await;
+    move_away(&place.path, &[""]);
+    fs::copy(&place.backup, &place.path).expect("a copy");
+
+    let refused = store.imports_list(None, 10).await.err().expect("a refusal");
+    let StoreError::Unreachable { reason, .. } = &refused else { panic!("{refused:?}") };
+    assert!(reason.contains("hostatlas.db-wal") && reason.contains("hostatlas.db-shm"), "{reason}");
+
+    move_away(&place.path, &["-wal", "-shm"]);
+    assert_eq!(sources(&store).await, [1]);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_database_does_not_take_the_place_of_one() {
+    let place = place();
+    let store = open(&place.path, OpenMode::Create).await;
+    import(&store).await;
+    move_away(&place.path, &["-wal", "-shm", ""]);
+    fs::write(&place.path, b"something else").expect("a file");
+    let refused = store.imports_list(None, 10).await.err().expect("a refusal");
+    assert!(matches!(refused, StoreError::NotADatabase { .. }), "{refused:?}");
+
+    for suffix in ["", "-wal", "-shm"] {
+        let named =
+            |name: &str| PathBuf::from(format!("{}{suffix}", place.path.with_file_name(name).display()));
+        fs::rename(named("aside.db"), named("hostatlas.db")).expect("moved back");
+    }
+    assert_eq!(sources(&store).await, [1], "as if nothing had been");
+    store.try_write().await.expect("written");
     store.close().await;
 }

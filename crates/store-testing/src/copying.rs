@@ -119,7 +119,7 @@ pub async fn a_copy_is_equal_and_works(source: &TestStore, target: &TestStore) {
     assert!(copy(&**source, &**target, u32::MAX).await);
     assert_eq!(everything(&**target).await, everything(&**source).await);
     target.copy_end().await.expect("ended");
-    for (before, after) in changes.iter().zip(target.changes().await.expect("changes")) {
+    for (before, after) in changes.topics.iter().zip(target.changes().await.expect("changes").topics) {
         assert!(after.number > before.number, "{:?} is not shown as changed", after.topic);
     }
     let (places, _) = target.places_changed(0).await.expect("places");

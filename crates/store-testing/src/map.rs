@@ -1,7 +1,7 @@
 //! What the map is made of.
 
 use hostatlas_domain::{HostFilter, Topic};
-use hostatlas_store::Attempt;
+use hostatlas_store::{Attempt, Changes};
 
 use crate::{TestStore, factory::*};
 
@@ -37,13 +37,9 @@ pub async fn a_filtered_map_counts_matching_hosts(test: &TestStore) {
 pub async fn every_change_moves_its_topic(test: &TestStore) {
     let other = (test.again)().await;
     let numbers = async || other.changes().await.expect("changes");
-    let moved = |before: &[hostatlas_domain::TopicChange], after: &[hostatlas_domain::TopicChange]| {
-        Topic::ALL.map(|topic| {
-            let of = |changes: &[hostatlas_domain::TopicChange]| {
-                changes.iter().find(|change| change.topic == topic).map(|change| change.number)
-            };
-            of(after) > of(before)
-        })
+    let moved = |before: &Changes, after: &Changes| {
+        assert_eq!(before.history, after.history, "it is the same database");
+        Topic::ALL.map(|topic| after.since(before).any(|moved| moved == topic))
     };
     let start = numbers().await;
     record(&**test, &[up("8.8.8.8")]).await;

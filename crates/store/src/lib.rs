@@ -39,7 +39,7 @@ pub use jobs::{
     Settled, WorkerId,
 };
 pub use locations::{AppliedLocations, ApplyLocations, Attempt, LocationStore, LocationWrite};
-pub use map::{MapStore, PlaceHosts};
+pub use map::{Changes, HistoryId, MapStore, PlaceHosts, Version};
 pub use open::OpenMode;
 pub use providers::{
     NewAnswer, PermitsTaken, ProviderRow, ProviderStore, SettleCall, StoredAnswer, TakePermits,

@@ -1,4 +1,8 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use hostatlas_services::{Error, OpenMode, Services, WorkerOptions};
 use tokio::net::TcpListener;
@@ -15,6 +19,8 @@ use crate::{
 
 /// How often a server without the worker role asks for it: its holder may have ended.
 const ROLE_RETRY: Duration = Duration::from_secs(10);
+/// A worker that stopped after so long did run: that it stopped is said although the reason is the same as before.
+const RAN_FOR: Duration = Duration::from_secs(10);
 /// Longer than a worker gives what is in flight before it hands it back, so that nothing waits for a lease to run out.
 const WORKER_PATIENCE: Duration = Duration::from_secs(7);
 
@@ -75,13 +81,19 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     }
 }
 
-/// Runs jobs until `shutdown`. While another process is the worker it says so once, and takes over when that ends.
+/// Runs jobs until `shutdown`. While another process is the worker, or none can run, it says why once, and takes over when
+/// that ends.
 async fn work(services: Services, shutdown: CancellationToken) {
     let mut said = None;
     while !shutdown.is_cancelled() {
+        let began = Instant::now();
         let options =
             WorkerOptions { command: "serve", concurrency: DEFAULT_CONCURRENCY, kinds: None, drain: false };
-        match services.worker(options).run(shutdown.clone()).await {
+        let ended = services.worker(options).run(shutdown.clone()).await;
+        if began.elapsed() > RAN_FOR {
+            said = None;
+        }
+        match ended {
             Ok(_) => said = None,
             Err(Error::WorkerRoleHeld { holder }) => {
                 if said.as_ref() != Some(&holder) {
@@ -95,10 +107,14 @@ async fn work(services: Services, shutdown: CancellationToken) {
                 return;
             }
             Err(error) => {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "The worker stopped: {error}; it is started again"
-                );
+                let why = error.to_string();
+                if said.as_ref() != Some(&why) {
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "The worker stopped: {error}; it is started again until it runs"
+                    );
+                    said = Some(why);
+                }
             }
         }
         let _ = tokio::time::timeout(ROLE_RETRY, shutdown.cancelled()).await;

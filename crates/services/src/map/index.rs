@@ -8,10 +8,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hostatlas_domain::{
-    HostFilter, HostQuery, LocationState, MapAnswer, NotShown, Place, PlaceId, TopicChange,
-};
-use hostatlas_store::Store;
+use hostatlas_domain::{HostFilter, HostQuery, LocationState, MapAnswer, NotShown, Place, PlaceId};
+use hostatlas_store::{Changes, HistoryId, Store};
 use tokio::{sync::Mutex, time::Instant};
 use tracing::warn;
 
@@ -48,7 +46,7 @@ pub(crate) struct Snapshot {
     /// The number to ask for changed places with.
     since: i64,
     /// Change numbers of all topics when this was made.
-    topics: Vec<TopicChange>,
+    changes: Changes,
     /// When it was last known to be current; none before the first load.
     checked: Option<Instant>,
     /// Grows with every change of the places.
@@ -61,6 +59,7 @@ pub(super) struct Matching {
     pub(super) stale: HashMap<PlaceId, u64>,
     pub(super) not_shown: NotShown,
     made: Instant,
+    history: HistoryId,
     version: u64,
 }
 
@@ -76,7 +75,7 @@ struct World {
 pub(crate) struct MapIndex {
     snapshot: ArcSwap<Snapshot>,
     refreshing: Mutex<()>,
-    names: moka::sync::Cache<PlaceId, Arc<Place>>,
+    names: moka::sync::Cache<(HistoryId, PlaceId), Arc<Place>>,
     matching: moka::sync::Cache<String, Arc<Matching>>,
     /// Held while a query is matched, so that requests that come together ask the store once.
     matching_now: Mutex<()>,
@@ -147,22 +146,27 @@ impl MapIndex {
 
     async fn refresh(&self, store: &dyn Store) -> Result<(), Error> {
         let checked = Some(Instant::now());
-        let topics = store.changes().await?;
+        let changes = store.changes().await?;
         let known = self.snapshot.load_full();
-        if known.checked.is_some() && known.topics == topics {
+        if known.checked.is_some() && known.changes == changes {
             self.snapshot.store(Arc::new(Snapshot { checked, ..Snapshot::clone(&known) }));
             return Ok(());
         }
-        let (changed, since) = store.places_changed(known.since).await?;
+        let mut snapshot = if known.changes.history == changes.history {
+            Snapshot::clone(&known)
+        } else {
+            self.forget_stale();
+            Snapshot { version: known.version + 1, ..Snapshot::default() }
+        };
+        let (changed, since) = store.places_changed(snapshot.since).await?;
         let coverage = store.coverage(self.max_age).await?;
-        let mut snapshot = Snapshot::clone(&known);
         if !changed.is_empty() {
             snapshot.version += 1;
             Arc::make_mut(&mut snapshot.places).apply(changed);
             self.name_areas(store, &mut snapshot).await?;
         }
         snapshot.since = since;
-        snapshot.topics = topics;
+        snapshot.changes = changes;
         snapshot.checked = checked;
         snapshot.stale_hosts = coverage.stale;
         snapshot.not_shown = NotShown {
@@ -212,6 +216,12 @@ impl MapIndex {
     /// Stale hosts by place, as of the last count.
     pub(super) fn stale(&self) -> Arc<HashMap<PlaceId, u64>> {
         self.stale.load_full()
+    }
+
+    /// The places have other numbers now: the next request has their stale hosts counted.
+    fn forget_stale(&self) {
+        self.stale.store(Arc::default());
+        *self.stale_counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 
     /// Counts stale hosts by place in the background, if there are any and the last count is old.
@@ -273,6 +283,7 @@ impl MapIndex {
             stale: stale.into_iter().collect(),
             not_shown: not_shown(store.as_ref(), filter, self.max_age).await?,
             made: Instant::now(),
+            history: snapshot.changes.history,
             version: snapshot.version,
         });
         self.matching.insert(query.text().to_owned(), matching.clone());
@@ -281,20 +292,21 @@ impl MapIndex {
 
     fn known_matching(&self, query: &HostQuery, snapshot: &Snapshot) -> Option<Arc<Matching>> {
         let known = self.matching.get(query.text())?;
-        let usable = known.version == snapshot.version || known.made.elapsed() < MATCHES_REUSED_FOR;
-        usable.then_some(known)
+        let is_recent = known.version == snapshot.version || known.made.elapsed() < MATCHES_REUSED_FOR;
+        (is_recent && known.history == snapshot.changes.history).then_some(known)
     }
 
-    /// Names of places, from memory where they are there: places are never renamed.
+    /// Names of places, from memory where they are there: places are never renamed in one history.
     pub(super) async fn names(
         &self,
         store: &dyn Store,
         ids: impl Iterator<Item = PlaceId>,
     ) -> Result<HashMap<PlaceId, Place>, Error> {
+        let history = self.snapshot.load().changes.history;
         let mut names = HashMap::new();
         let mut missing = Vec::new();
         for id in ids {
-            match self.names.get(&id) {
+            match self.names.get(&(history, id)) {
                 Some(place) => {
                     names.insert(id, Place::clone(&place));
                 }
@@ -303,7 +315,7 @@ impl MapIndex {
         }
         for ids in missing.chunks(NAMES_BATCH) {
             for (id, place) in store.places_named(ids).await? {
-                self.names.insert(id, Arc::new(place.clone()));
+                self.names.insert((history, id), Arc::new(place.clone()));
                 names.insert(id, place);
             }
         }

@@ -15,7 +15,7 @@ async fn gone(beside: &mut PgConnection, session: i32) {
 async fn a_transaction_that_is_left_idle_is_ended_by_the_server_and_nothing_of_it_is_written() {
     let test = TestDatabase::empty().expect("a database");
     let location: Location = test.url().parse().expect("a URL");
-    let database = Database::new(&location, None, false, ClockOffset::default());
+    let database = Database::new(&location, None, false, Caches::default(), ClockOffset::default());
     let told = database.read(|connection, _| {
         Box::pin(async move {
             let shown = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout");

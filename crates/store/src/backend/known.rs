@@ -42,7 +42,8 @@ pub struct KnownPlace {
 }
 
 /// Ids of places and networks that are already known. Rows of both are never deleted or renumbered, so what is in
-/// here stays true.
+/// here stays true of one history of the database, and is forgotten with it: of a copy that is put in its place the same
+/// ids are other rows.
 #[derive(Clone, Debug, Default)]
 pub struct Caches {
     known: Arc<Mutex<Known>>,
@@ -50,6 +51,8 @@ pub struct Caches {
 
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    /// How often all was forgotten.
+    pub(super) forgotten: u64,
     answers: Answers,
     pub(super) places: HashMap<Place, KnownPlace>,
     pub(super) networks: HashMap<Network, i64>,
@@ -59,6 +62,8 @@ pub(super) struct Known {
 /// rolled back are given to others.
 #[derive(Debug, Default)]
 pub struct Learned {
+    /// How often all had been forgotten when it began.
+    pub(super) forgotten: u64,
     pub(super) answers: Vec<(Arc<Located>, Answer)>,
     pub(super) places: Vec<(Place, KnownPlace)>,
     pub(super) networks: Vec<(Network, i64)>,
@@ -71,11 +76,20 @@ impl Caches {
             return;
         }
         let mut known = self.known();
+        if learned.forgotten != known.forgotten {
+            return;
+        }
         insert(&mut known.places, learned.places);
         insert(&mut known.networks, learned.networks);
         for (located, answer) in learned.answers {
             known.answers.insert(located, answer);
         }
+    }
+
+    /// Forgets all, also what transactions learned that are under way.
+    pub(super) fn forget(&self) {
+        let mut known = self.known();
+        *known = Known { forgotten: known.forgotten + 1, ..Known::default() };
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -136,6 +150,48 @@ mod tests {
     use hostatlas_domain::{Coordinate, Precision, ProviderName};
 
     use super::*;
+
+    #[test]
+    fn what_was_learned_before_all_was_forgotten_is_not_known() {
+        let caches = Caches::default();
+        let coordinate = Coordinate::from_units(1, 1).expect("on earth");
+        let place = Place { coordinate, precision: Precision::City, city: None, region: None, country: None };
+        let located = Arc::new(Located {
+            place: place.clone(),
+            network: Network::default(),
+            timezone: None,
+            provider: ProviderName::Mmdb,
+            accuracy_km: None,
+            database_build: None,
+        });
+        let answer = Answer {
+            place: 7,
+            network: None,
+            units: (1, 1),
+            precision: Precision::City,
+            provider: ProviderName::Mmdb,
+            accuracy_km: None,
+            database_build: None,
+        };
+        let learned = |forgotten| Learned {
+            forgotten,
+            answers: vec![(Arc::clone(&located), answer)],
+            places: vec![(place.clone(), KnownPlace { id: 7, has_timezone: false })],
+            networks: Vec::new(),
+        };
+        let known = || {
+            let mut known = caches.known();
+            (known.places.len(), known.answer(&located).is_some())
+        };
+        caches.learn(learned(0));
+        assert_eq!(known(), (1, true));
+        caches.forget();
+        assert_eq!(known(), (0, false));
+        caches.learn(learned(0));
+        assert_eq!(known(), (0, false), "it began before");
+        caches.learn(learned(1));
+        assert_eq!(known(), (1, true));
+    }
 
     #[test]
     fn an_answer_that_is_asked_for_survives_any_number_of_others() {

@@ -45,7 +45,8 @@ impl<'a> Resolving<'a> {
         let places = places.collect();
         let networks = located.iter().filter_map(|it| Some((&it.network, *known.networks.get(&it.network)?)));
         let networks = networks.collect();
-        Self { answers, located, places, networks, learned: Learned::default() }
+        let learned = Learned { forgotten: known.forgotten, ..Learned::default() };
+        Self { answers, located, places, networks, learned }
     }
 
     /// The places whose rows are not known, each once.

@@ -16,7 +16,14 @@ impl Writing {
     ///
     /// Those of the operation.
     pub fn tried<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error @ (StoreError::NotWritable { .. } | StoreError::Unreachable { .. })) = &answer
+        let fails = matches!(
+            answer,
+            Err(StoreError::NotWritable { .. }
+                | StoreError::Unreachable { .. }
+                | StoreError::OutcomeUnknown { .. })
+        );
+        if let Err(error) = &answer
+            && fails
             && !self.fails.swap(true, Ordering::Relaxed)
         {
             tracing::error!("Nothing can be written: {error}");
