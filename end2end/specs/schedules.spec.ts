@@ -43,7 +43,7 @@ test.describe('without a worker', () => {
 
     await rule.fill('0 0 30 2 *');
     await page.getByRole('button', { name: 'Save the rule of refresh' }).click();
-    await expect(page.getByRole('alert')).toContainText('never comes');
+    await expect(page.getByRole('alert')).toContainText('never comes due');
 
     await page.goto('/schedules');
     await expect(rule).toHaveValue('30 3 * * 1');

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 pub fn start(filter: Option<&str>, fallback: &str) -> Result<(), Failure> {
     let directives = filter.unwrap_or(fallback);
     let filter = EnvFilter::try_new(directives).map_err(|error| {
-        Failure::error(format!("`log`: `{directives}` is no log filter: {error}"))
+        Failure::error(format!("`log`: `{directives}` is not a log filter: {error}"))
             .with_hint("write it as `info`, or as `info,hostatlas=debug`")
     })?;
     let log = tracing_subscriber::fmt()

@@ -42,7 +42,7 @@ pub async fn open(
 /// As [`open`] without a pooler, as a failure of a command that names two databases.
 pub async fn open_named(url: &str, flag: &str, mode: OpenMode) -> Result<Arc<dyn Store>, Failure> {
     if !is_postgres(url) && url.contains("://") && !url.starts_with("sqlite:") {
-        return Err(Failure::usage(format!("`{flag}` names no database that hostatlas knows"))
+        return Err(Failure::usage(format!("`{flag}` does not name a database that hostatlas knows"))
             .with_hint("use sqlite://FILE or postgres://USER@HOST/DATABASE"));
     }
     open(url, None, mode, Duration::ZERO).await.map_err(|error| {

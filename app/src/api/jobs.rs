@@ -173,7 +173,10 @@ pub async fn cap_kind(kind: JobKind, #[server(default)] cap: String) -> Result<(
     let cap = match cap.trim() {
         "" => None,
         number => Some(number.parse().map_err(|_| {
-            ApiError::new(ProblemCode::InvalidRequest, "the cap is no number: leave it empty for no bound")
+            ApiError::new(
+                ProblemCode::InvalidRequest,
+                "the cap must be a whole number from 1; leave it empty to remove the limit",
+            )
         })?),
     };
     Ok(services()?.jobs().cap(kind, cap).await?)

@@ -54,7 +54,7 @@ impl fmt::Display for ScheduleTask {
 
 /// No task has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no schedule `{0}`: refresh, prune, check, backup")]
+#[error("there is no schedule `{0}`: use refresh, prune, check or backup")]
 pub struct UnknownScheduleTask(pub String);
 
 impl FromStr for ScheduleTask {
@@ -81,7 +81,7 @@ pub enum ScheduleRule {
 /// A text that is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no schedule: write `every 15m` (s, m, h or d; 10 seconds to 366 days) or five cron fields as `30 3 * * *`"
+    "`{0}` is not a schedule rule: write `every 15m` (s, m, h or d; 10 seconds to 366 days) or five cron fields as `30 3 * * *`"
 )]
 pub struct InvalidScheduleRule(pub String);
 

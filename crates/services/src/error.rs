@@ -230,9 +230,10 @@ impl From<StoreError> for Error {
                 detail,
                 hint: Some("finished jobs are deleted after a while; see `hostatlas jobs list`".to_owned()),
             },
-            StoreError::UnknownImport(_) => {
-                Self::NotFound { detail, hint: Some("the imports page lists what was imported".to_owned()) }
-            }
+            StoreError::UnknownImport(_) => Self::NotFound {
+                detail,
+                hint: Some("`hostatlas import list` and the coverage page list the imports".to_owned()),
+            },
             StoreError::UnknownRun(_) => Self::NotFound { detail, hint: None },
             StoreError::RunInProgress(_) => {
                 Self::Conflict { detail, hint: Some("wait for it, or cancel it first".to_owned()) }

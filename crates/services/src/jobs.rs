@@ -142,7 +142,7 @@ impl Jobs {
         };
         let queued = self.services.store().job_enqueue(params).await.map_err(|error| match error {
             StoreError::UnknownHost(address) => Error::NotFound {
-                detail: format!("no host `{address}`"),
+                detail: format!("there is no host `{address}`"),
                 hint: Some("no scan has seen it: import it first, or ask with `hostatlas lookup`".to_owned()),
             },
             other => other.into(),

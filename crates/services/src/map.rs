@@ -101,8 +101,8 @@ impl Map {
     pub async fn place(&self, id: PlaceId) -> Result<PlaceView, Error> {
         let snapshot = self.services.map_index().fresh(&self.services).await?;
         let place = self.names(std::iter::once(id)).await?.remove(&id).ok_or_else(|| Error::NotFound {
-            detail: format!("no place {}", id.0),
-            hint: Some("places are numbered by the map: open one there".to_owned()),
+            detail: format!("there is no place {}", id.0),
+            hint: Some("open a place on the map: its address has the id".to_owned()),
         })?;
         Ok(PlaceView { place_id: id, label: place.label(), place, hosts: snapshot.places.hosts_on(id) })
     }

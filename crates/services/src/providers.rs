@@ -212,7 +212,7 @@ fn place(location: PinLocation) -> Result<Place, Error> {
 fn unknown_host(error: StoreError) -> Error {
     match error {
         StoreError::UnknownHost(address) => Error::NotFound {
-            detail: format!("no host `{address}`"),
+            detail: format!("there is no host `{address}`"),
             hint: Some("no scan has seen it: import it first".to_owned()),
         },
         other => other.into(),

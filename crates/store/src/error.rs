@@ -104,19 +104,19 @@ pub enum StoreError {
         holder: String,
     },
     /// No host has this address.
-    #[error("no host `{0}`")]
+    #[error("there is no host `{0}`")]
     UnknownHost(Address),
     /// No job has this id.
-    #[error("no job {0}")]
+    #[error("there is no job {0}")]
     UnknownJob(JobId),
     /// No import has this id.
-    #[error("no import {}", .0.0)]
+    #[error("there is no import {}", .0.0)]
     UnknownImport(ImportId),
     /// No run has this id.
-    #[error("no run {}", .0.0)]
+    #[error("there is no run {}", .0.0)]
     UnknownRun(RunId),
     /// A run is going on; there is one at a time.
-    #[error("run {} is still going on", .0.0)]
+    #[error("run {} has not ended yet", .0.0)]
     RunInProgress(RunId),
     /// A schedule of another worker's, or one that ended: its lease is lost.
     #[error("the lease was lost")]

@@ -34,7 +34,7 @@ fn read_standard_input(addresses: &mut Vec<Address>) -> Result<(), Failure> {
             continue;
         }
         if addresses.len() == MOST_ADDRESSES {
-            return Err(Failure::error(format!("more than {MOST_ADDRESSES} addresses"))
+            return Err(Failure::error(format!("standard input holds more than {MOST_ADDRESSES} addresses"))
                 .with_hint("`hostatlas import` takes lists of any length"));
         }
         addresses.push(parse(text).map_err(|failure| failure.in_line(number))?);

@@ -27,7 +27,7 @@ pub enum Action {
         /// How many, 1 to 1000
         #[arg(long, default_value = "50", allow_negative_numbers = true, value_parser = whole(1_u32..=1000))]
         limit: u32,
-        /// Start after the page that named this
+        /// The cursor that the page before printed
         #[arg(long)]
         cursor: Option<String>,
     },
@@ -57,7 +57,7 @@ pub enum Action {
         #[arg(long, value_name = "CODE")]
         country: Option<String>,
     },
-    /// Let a pinned host go; it is looked up again
+    /// Unpin a host; it is looked up again
     Unpin {
         /// Its address
         ip: String,
@@ -336,7 +336,7 @@ fn human(host: &Host, answers: &HostAnswers) -> String {
         let _ = write!(
             text,
             "\nnetwork     {network}\nlocated     {}{stale} by {}",
-            found.located_at.map_or_else(|| "not since it was let go".to_owned(), Timestamp::to_readable),
+            found.located_at.map_or_else(|| "not since it was unpinned".to_owned(), Timestamp::to_readable),
             answer.provider.as_deref().unwrap_or("-")
         );
         if host.pinned {

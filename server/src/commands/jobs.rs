@@ -28,7 +28,7 @@ pub enum Action {
         /// How many, 1 to 1000
         #[arg(long, default_value = "50", allow_negative_numbers = true, value_parser = whole(1_u32..=1000))]
         limit: u32,
-        /// Start after the page that named this
+        /// The cursor that the page before printed
         #[arg(long)]
         cursor: Option<String>,
     },
@@ -58,14 +58,14 @@ pub enum Action {
     },
     /// Make finished and waiting jobs available now
     Retry(TargetArguments),
-    /// Cancel live jobs; about their hosts nothing changes
+    /// Cancel jobs that wait or run; their hosts stay as they are
     Cancel(TargetArguments),
-    /// Stop claiming jobs of a kind; what runs goes on
+    /// Stop starting jobs of a kind; running jobs go on
     Pause {
         /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
     },
-    /// Take a paused kind up again
+    /// Let a paused kind run again
     Resume {
         /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
         kind: JobKind,
@@ -80,10 +80,10 @@ pub enum Action {
     },
     /// Delete finished jobs that are old enough
     Prune {
-        /// Completed and cancelled ones after so many days
+        /// Days after which completed and cancelled jobs are deleted
         #[arg(long, default_value = "1", value_name = "DAYS", allow_negative_numbers = true, value_parser = whole(0..=LONGEST_AGE_DAYS))]
         completed_after_days: u64,
-        /// Discarded ones after so many days
+        /// Days after which discarded jobs are deleted
         #[arg(long, default_value = "30", value_name = "DAYS", allow_negative_numbers = true, value_parser = whole(0..=LONGEST_AGE_DAYS))]
         discarded_after_days: u64,
     },
@@ -99,7 +99,7 @@ pub struct FilterArguments {
     /// `banner_grab`, `domain_enum`, `geolocation` or `ssl_cert`
     #[arg(long)]
     kind: Option<JobKind>,
-    /// Of this host
+    /// Jobs of this host
     #[arg(long)]
     ip: Option<Address>,
 }
@@ -111,7 +111,7 @@ pub struct TargetArguments {
     ids: Vec<i64>,
     #[command(flatten)]
     filter: FilterArguments,
-    /// Every job for which it is possible
+    /// Every job that can be changed
     #[arg(long)]
     all: bool,
 }
@@ -272,7 +272,10 @@ async fn enqueue(context: &Context<'_>, request: EnqueueRequest) -> Result<Exit,
     name_refused(context, sentences, Exit::PartFailed);
     context.printer.object(&Enqueued { report, refused }, || {
         let (considered, queued) = (count(report.considered), count(report.queued));
-        format!("{queued} jobs queued for {considered} hosts; {} already were", count(report.duplicate))
+        format!(
+            "{queued} jobs queued for {considered} hosts; {} were queued already",
+            count(report.duplicate)
+        )
     })?;
     Ok(if refused.is_empty() { Exit::Done } else { Exit::PartFailed })
 }
@@ -360,7 +363,7 @@ fn print_changed(context: &Context<'_>, changed: &ChangedJobs) -> Result<Exit, F
     name_refused(context, sentences, exit);
     let printed = Changed { changed: *changed, skipped: *skipped, refused };
     context.printer.object(&printed, || {
-        format!("{} jobs changed, {} could not be", count(printed.changed), count(printed.skipped))
+        format!("{} jobs changed; {} could not be changed", count(printed.changed), count(printed.skipped))
     })?;
     Ok(exit)
 }

@@ -55,7 +55,7 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     }
     let report = services.worker(options).run(shutdown.token()).await?;
     if shutdown.is_requested() {
-        context.printer.note("stopped: jobs that were not finished wait, and no attempt of theirs is lost");
+        context.printer.note("stopped: unfinished jobs wait in the queue and keep their attempts");
     } else {
         name_the_rest(context, &report);
     }

@@ -49,7 +49,7 @@ pub fn database_server(value: &str) -> Result<String, String> {
         return Ok(value.to_owned());
     }
     Err(format!(
-        "`{}` is no URL of a PostgreSQL database\nuse postgres://USER@HOST:5432/DATABASE",
+        "`{}` is not the URL of a PostgreSQL database\nuse postgres://USER@HOST:5432/DATABASE",
         without_password(value)
     ))
 }
@@ -62,20 +62,22 @@ pub fn database(value: &str) -> Result<Database, String> {
         Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
         None if value.contains("://") => {
             return Err(format!(
-                "`{}` is no database that hostatlas knows\nuse sqlite://FILE or postgres://USER@HOST/DATABASE",
+                "`{}` is not a database that hostatlas knows\nuse sqlite://FILE or postgres://USER@HOST/DATABASE",
                 without_password(value)
             ));
         }
         None => value,
     };
     if file.is_empty() || file.contains('?') || file == ":memory:" {
-        return Err(format!("`{value}` names no file\nuse sqlite://FILE, as in sqlite://hostatlas.db"));
+        return Err(format!(
+            "`{value}` does not name a file\nuse sqlite://FILE, as in sqlite://hostatlas.db"
+        ));
     }
     Ok(Database::File(PathBuf::from(file)))
 }
 
 pub fn loopback(value: &str) -> Result<SocketAddr, String> {
-    let malformed = || format!("`{value}` is no address and port\nwrite it as 127.0.0.1:3000");
+    let malformed = || format!("`{value}` is not an address with a port\nwrite it as 127.0.0.1:3000");
     let address = match value.strip_prefix("localhost:") {
         Some(port) => {
             SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().map_err(|_| malformed())?)
@@ -97,7 +99,9 @@ pub fn host_name(value: &str) -> Result<String, String> {
     let sound = !lowered.is_empty()
         && lowered.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter));
     if !sound || lowered.contains("//") {
-        return Err(format!("`{value}` is no host name\nwrite names without scheme and port: atlas.example"));
+        return Err(format!(
+            "`{value}` is not a host name\nwrite names without scheme and port: atlas.example"
+        ));
     }
     Ok(crate::http::host_of(&lowered).to_owned())
 }
@@ -141,7 +145,7 @@ pub fn limit(value: &str) -> Result<Limit, String> {
     }
     let wrong = || {
         format!(
-            "`{value}` is no limit\nwrite limits as 45/min, 15 batches/min, 1000 addresses/day; a window is s, min, \
+            "`{value}` is not a limit\nwrite limits as 45/min, 15 batches/min, 1000 addresses/day; a window is s, min, \
              hour, day, month or as 30s; write `unlimited` for a plan without limits"
         )
     };
@@ -213,12 +217,13 @@ pub fn range(value: &str) -> Result<ipnet::IpNet, String> {
     value
         .parse::<ipnet::IpNet>()
         .or_else(|_| address())
-        .map_err(|_| format!("`{value}` is no range\nwrite ranges as 192.0.2.0/24"))
+        .map_err(|_| format!("`{value}` is not a range of addresses\nwrite ranges as 192.0.2.0/24"))
 }
 
 pub fn provider_url(value: &str) -> Result<url::Url, String> {
-    let wrong =
-        || "it is no web address\nwrite it as https://HOST/PATH, without user name and password".to_owned();
+    let wrong = || {
+        "it is not a web address\nwrite it as https://HOST/PATH, without user name and password".to_owned()
+    };
     let url = url::Url::parse(value).map_err(|_| wrong())?;
     let sound =
         matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();

@@ -75,7 +75,7 @@ async fn object<T: DeserializeOwned, S: Send + Sync>(
     // A form of a foreign page cannot send this type without asking first.
     if !is_json {
         let refusal =
-            Refusal::invalid("the body is no JSON", "send it with `content-type: application/json`");
+            Refusal::invalid("the body is not JSON", "send it with `content-type: application/json`");
         return Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     serde_json::from_slice(&body).map(|Object(value)| Some(value)).map_err(|error| {

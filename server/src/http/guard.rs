@@ -59,7 +59,7 @@ fn check_host(allowed: &AllowedHosts, request: &Request) -> Result<(), Refusal> 
     // An absolute request line names the host as well; the two must not contradict each other.
     let from_line = request.uri().authority().map(http::uri::Authority::as_str);
     let Some(host) = from_header.or(from_line) else {
-        return Err(Refusal::invalid("the request names no host", "send a Host header"));
+        return Err(Refusal::invalid("the request has no Host header", "send a Host header"));
     };
     match [Some(host), from_line].into_iter().flatten().find(|host| !allowed.permits(host)) {
         None => Ok(()),

@@ -78,7 +78,7 @@ fn queueing_an_unknown_host_names_the_import() {
     let ended = installation.run(&["geolocate", "--ip", "193.61.0.1", "--queue-jobs"]);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("error: no host `193.61.0.1`") && ended.stderr.contains("import"),
+        ended.stderr.contains("error: there is no host `193.61.0.1`") && ended.stderr.contains("import"),
         "{ended:?}"
     );
 }

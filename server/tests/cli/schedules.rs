@@ -40,7 +40,7 @@ fn a_backup_that_is_resumed_comes_at_the_time_of_its_rule() {
 fn a_rule_that_cannot_be_read_names_the_field_and_its_range() {
     let installation = Installation::imported();
     let ended = installation.run(&["schedules", "set", "refresh", "61 3 * * *"]);
-    let says = "`61 3 * * *` is no schedule: the minute is `61`, but has to be 0 to 59";
+    let says = "`61 3 * * *` is not a schedule rule: the minute is `61`, but has to be 0 to 59";
     assert!(ended.code == Some(2) && ended.stderr.contains(says), "{ended:?}");
 }
 

@@ -26,7 +26,9 @@ pub enum JobState {
 
 /// A state that is none of the seven.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown job state `{0}`")]
+#[error(
+    "unknown job state `{0}`: use available, scheduled, retryable, running, completed, cancelled or discarded"
+)]
 pub struct UnknownJobState(String);
 
 impl JobState {

@@ -23,7 +23,7 @@ pub enum InvalidJobTargets {
     #[error("no jobs are named")]
     Nothing,
     /// The list of numbers is empty.
-    #[error("the list of job numbers is empty")]
+    #[error("the list of job ids is empty")]
     NoIds,
     /// The filter has no condition, so it would match every job.
     #[error("the filter has no condition, so it would match every job")]

@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_be_read_any_more_is_said_and_tried_daily() {
         let (outcome, next_in) = next("61 * * * *", &Err("broken".to_owned()), 1);
-        assert!(outcome.is_err_and(|why| why.starts_with("broken; `61 * * * *` is no schedule")));
+        assert!(outcome.is_err_and(|why| why.starts_with("broken; `61 * * * *` is not a schedule rule")));
         assert_eq!(next_in, 86_400);
     }
 

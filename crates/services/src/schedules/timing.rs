@@ -10,7 +10,7 @@ use hostatlas_domain::{ScheduleRule, Timestamp};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoNextTime {
     /// It cannot be read.
-    #[error("`{rule}` is no schedule: {reason}")]
+    #[error("`{rule}` is not a schedule rule: {reason}")]
     Unreadable {
         /// The rule.
         rule: String,
@@ -18,7 +18,7 @@ pub(crate) enum NoNextTime {
         reason: String,
     },
     /// There is no such day: the 30th of February.
-    #[error("`{0}` never comes")]
+    #[error("the rule `{0}` never comes due")]
     Never(String),
 }
 

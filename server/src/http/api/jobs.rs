@@ -295,7 +295,10 @@ pub async fn cap(
     services.authorize(Permission::ManageJobs)?;
     let kind = read_kind(&kind)?;
     let Some(cap) = body.cap else {
-        return Err(Refusal::invalid("no cap is given", "send `cap`: a number from 1, or null for none"));
+        return Err(Refusal::invalid(
+            "the body has no `cap`",
+            "send a whole number from 1, or null to remove the limit",
+        ));
     };
     services.jobs().cap(kind, cap).await?;
     Ok(StatusCode::NO_CONTENT)
