@@ -12,7 +12,9 @@ import { feature, mesh } from 'topojson-client';
 import { alpha2, fullNames, seas, withoutNumber } from './basemap-names.mjs';
 
 const OUTPUT = 'public/basemap';
-/** Coordinates are kept to what their scale can show: tenths of a degree in the world view, hundredths when zoomed in. */
+/** `cargo xtask borders` reads it; no page does. */
+const OUTLINES = 'xtask/data';
+/** Coordinates are kept to what they are for: tenths of a degree in the world view, hundredths for borders. */
 const SCALES = { '110m': { units: 10, precision: 0.5 }, '50m': { units: 100, precision: 0.1 } };
 const round = (degrees, units) => Math.round(degrees * units) / units;
 
@@ -106,6 +108,30 @@ function deepest(points) {
   return best.at;
 }
 
+/** Parts of a country that lie nearer to each other than this are looked at together, in degrees. */
+const APART = 5;
+
+/** The boxes (west, south, east, north) that show a country, the greatest first: its mainland with the islands before it, and what lies far from that. */
+function frames(outlines) {
+  const boxes = outlines
+    .map((points) => [points.map(([x]) => x), points.map(([, y]) => y)])
+    .map(([xs, ys]) => [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)])
+    .sort((a, b) => size(b) - size(a));
+  const groups = [];
+  for (const box of boxes) {
+    // Held to the first part alone: from island to island one comes across every ocean.
+    const near = groups.find(({ first }) => apart(first, box) < APART)?.all;
+    if (near) {
+      near.splice(0, 4, Math.min(near[0], box[0]), Math.min(near[1], box[1]), Math.max(near[2], box[2]), Math.max(near[3], box[3]));
+    } else {
+      groups.push({ first: box, all: [...box] });
+    }
+  }
+  return groups.map(({ all }) => all.map((value) => round(value, 10)));
+}
+const size = ([west, south, east, north]) => (east - west) * (north - south);
+const apart = (a, b) => Math.max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3]);
+
 function labels({ flat, sphere }) {
   const area = new Map(sphere.features.map((source) => [identity(source).name, geoArea(source)]));
   const named = flat.features
@@ -114,7 +140,7 @@ function labels({ flat, sphere }) {
       const outlines = geometry.coordinates.map(([outline]) => outline);
       const largest = outlines.reduce((a, b) => (planarArea(b) > planarArea(a) ? b : a));
       const [lon, lat] = deepest(largest).map((value) => round(value, 100));
-      return { a2: properties.a2, name: properties.name, lat, lon, area: area.get(properties.name) };
+      return { a2: properties.a2, name: properties.name, lat, lon, frames: frames(outlines), area: area.get(properties.name) };
     })
     .sort((a, b) => b.area - a.area)
     .map(({ area: _, ...label }, index) => ({ ...label, rank: index + 1 }));
@@ -147,20 +173,26 @@ function world({ topology }) {
   const rings = shapes.flatMap((g) => (g.type === 'Polygon' ? g.coordinates : g.coordinates.flat()));
   const inner = mesh(topology, topology.objects.countries, (a, b) => a !== b);
   const borders = geoProject(inner, plane).coordinates;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 3600 1800" fill="none">`
-    + `<path class="map__land" fill="currentColor" d="${path(rings, true)}"/>`
-    + `<path class="map__border" d="${path(borders, false)}"/></svg>\n`;
+  const svg = (drawn) => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 3600 1800">${drawn}</svg>\n`;
+  // Two files: a page shows each as a mask in a colour of its own, and in a mask of both no border is seen on its land.
+  return {
+    land: svg(`<path d="${path(rings, true)}"/>`),
+    borders: svg(`<path fill="none" stroke="#000" stroke-width="3" stroke-linejoin="round" d="${path(borders, false)}"/>`),
+  };
 }
 
-function write(name, text) {
-  writeFileSync(`${OUTPUT}/${name}`, text);
+function write(name, text, folder = OUTPUT) {
+  writeFileSync(`${folder}/${name}`, text);
   console.log(`${name}: ${text.length} bytes, ${gzipSync(text, { level: 9 }).length} gzip`);
 }
 
 mkdirSync(OUTPUT, { recursive: true });
+mkdirSync(OUTLINES, { recursive: true });
 const coarse = countries('110m');
 const fine = countries('50m');
 write('countries-110m.json', JSON.stringify(coarse.flat));
-write('countries-50m.json', JSON.stringify(fine.flat));
+write('countries-50m.json', JSON.stringify(fine.flat), OUTLINES);
 write('labels.json', JSON.stringify(labels(fine)));
-write('world.svg', world(coarse));
+const { land, borders } = world(coarse);
+write('world.svg', land);
+write('borders.svg', borders);

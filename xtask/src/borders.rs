@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-const SOURCE: &str = "public/basemap/countries-50m.json";
+const SOURCE: &str = "xtask/data/countries-50m.json";
 const OUTPUT: &str = "crates/geolocation/data/borders.bin";
 
 /// How far a border may stray, in hundredths of a degree: far below the hundreds of kilometres that matter.

@@ -18,7 +18,7 @@ pub struct Site {
 }
 
 /// Under this path a file's name holds its hash or version, so that it never changes.
-const FOR_EVER: [&str; 2] = ["/pkg/", "/vendor/"];
+const FOR_EVER: [&str; 3] = ["/pkg/", "/vendor/", "/basemap/detail-"];
 
 impl Site {
     /// The site in this folder.
