@@ -1,6 +1,11 @@
 import { expect, type Locator, type Page } from '@playwright/test';
 import type { MapAnswer } from '../support/answers.ts';
 
+interface Place {
+  latitude: number;
+  longitude: number;
+}
+
 /** The map with its controls and panels. */
 export class MapPage {
   readonly map: Locator;
@@ -53,7 +58,7 @@ export class MapPage {
   }
 
   /** Whether a point lies in the part of the map that the panel leaves free, by the position in the address bar. */
-  async selectedIsVisible({ latitude, longitude }: { latitude: number; longitude: number }): Promise<boolean> {
+  async selectedIsVisible({ latitude, longitude }: Place): Promise<boolean> {
     const address = new URL(this.page.url()).searchParams;
     const [lat, lon, zoom] = ['lat', 'lon', 'zoom'].map((name) => Number(address.get(name)));
     const [map, panel] = [await this.map.boundingBox(), await this.panel.boundingBox()];
@@ -70,14 +75,24 @@ export class MapPage {
 
   /** Clicks the canvas where a mark is drawn, which is where its twin says that it stands. */
   async clickMark(name: RegExp): Promise<string> {
-    const twin = this.twins.filter({ hasText: name }).first();
-    const label = (await twin.textContent()) ?? '';
-    const at = await twin.evaluate((element) => {
+    const label = (await this.twins.filter({ hasText: name }).first().textContent()) ?? '';
+    await this.map.click({ position: await this.pixelOf(name) });
+    return label;
+  }
+
+  /** Where a mark is drawn, which is where its twin says that it stands. */
+  async pixelOf(name: RegExp): Promise<{ x: number; y: number }> {
+    return this.twins.filter({ hasText: name }).first().evaluate((element) => {
       const style = element.style;
       return { x: Number(style.getPropertyValue('--x')), y: Number(style.getPropertyValue('--y')) };
     });
-    await this.map.click({ position: at });
-    return label;
+  }
+
+  /** Whether a mark is drawn far enough from the edges of a wide map around `middle` to have room for its name. */
+  isWellInside(mark: Place, middle: Place, zoom: number): boolean {
+    const [from, to] = [project(middle.latitude, middle.longitude), project(mark.latitude, mark.longitude)];
+    const [across, down] = [(to[0] - from[0]) * 2 ** zoom, (to[1] - from[1]) * 2 ** zoom];
+    return Math.abs(across) < 480 && Math.abs(down) < 260;
   }
 
   /** Clicks the first mark of several places that no other control covers. */

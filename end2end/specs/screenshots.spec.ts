@@ -18,7 +18,7 @@ for (const theme of ['light', 'dark'] as const) {
         for (const shown of SHOWN) {
           const [isMap, hasLand] = [shown.startsWith('map'), shown.startsWith('map') || shown === 'host'];
           // The land is fetched beside the marks; a picture without it would be of a moment that nobody sees.
-          const land = hasLand ? page.waitForResponse(/\/basemap\/countries-/) : undefined;
+          const land = hasLand ? page.waitForResponse(/\/basemap\/(countries|detail)-/) : undefined;
           await page.goto(pages[shown] ?? '');
           if (isMap) {
             await expect(page.locator('#map')).toHaveAttribute('data-state', 'ready');

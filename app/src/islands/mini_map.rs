@@ -35,26 +35,30 @@ mod in_browser {
 
     use crate::{
         browser::{self, REFRESHED, THEME},
-        map::{BaseMap, Labels, Move, Painter, Scene, Selection, Viewport},
+        map::{BaseMap, Labels, Move, Painter, Scene, Selection, Tiles, Viewport},
     };
 
-    /// How near a still map looks at a city, a region and a country.
+    /// How near a still map looks at most, and where it does not know the country's frame: at a city, a region and a country.
+    const MOST_ZOOM: f64 = 6.5;
     const CITY_ZOOM: f64 = 5.5;
     const AREA_ZOOM: f64 = 3.25;
     /// Room around the two ends of a move, for their names, in pixels.
     const ROOM: f64 = 56.0;
+    /// Room around a country: the degree border on two sides.
+    const MARGIN: f64 = 26.0;
 
     struct Still {
         painter: Painter,
         scene: Scene,
+        asked: bool,
     }
 
     pub fn attach(element: &HtmlElement) {
         let Ok(painter) = Painter::new(element.clone()) else { return };
-        let still = Rc::new(RefCell::new(Still { painter, scene: Scene::default() }));
+        let still = Rc::new(RefCell::new(Still { painter, scene: Scene::default(), asked: false }));
         let redraw = {
             let still = Rc::clone(&still);
-            move || draw(&mut still.borrow_mut())
+            move || draw(&still)
         };
         browser::on_document(REFRESHED, redraw.clone());
         let (themed, drawn) = (Rc::clone(&still), redraw.clone());
@@ -70,22 +74,65 @@ mod in_browser {
         }
         resized.forget();
         spawn_local(async move {
-            if let Ok(base) = BaseMap::fetch("110m").await {
-                still.borrow_mut().scene.coarse = Some(base);
-                redraw();
-            }
-            if let Ok(labels) = Labels::fetch().await {
-                still.borrow_mut().scene.labels = Some(labels);
-                redraw();
-            }
+            still.borrow_mut().scene.labels = Some(Labels::fetch().await.unwrap_or_default());
+            // Only now is it known how near the map is, and so which land it needs.
+            redraw();
         });
     }
 
-    fn draw(still: &mut Still) {
-        let Some(position) = browser::document().get_element_by_id("position") else { return };
+    /// Fetches the land of a view, the far one once and tiles as they are needed.
+    fn want(still: &Rc<RefCell<Still>>, viewport: Viewport) {
+        let tiles = still.borrow().scene.tiles.clone();
+        if let Some(tiles) = tiles.filter(|_| viewport.zoom >= Tiles::LEAST_ZOOM) {
+            // Drawn, and no more wanted: a tile that failed would be asked for without end.
+            let still = Rc::clone(still);
+            let came = move || {
+                draw_scene(&mut still.borrow_mut());
+            };
+            tiles.want(&viewport, &(Rc::new(came) as Rc<dyn Fn()>));
+            return;
+        }
+        if std::mem::replace(&mut still.borrow_mut().asked, true) {
+            return;
+        }
+        let still = Rc::clone(still);
+        spawn_local(async move {
+            if viewport.zoom >= Tiles::LEAST_ZOOM
+                && let Ok(tiles) = Tiles::fetch().await
+            {
+                still.borrow_mut().scene.tiles = Some(Rc::new(tiles));
+            } else if let Ok(land) = BaseMap::fetch().await {
+                still.borrow_mut().scene.land = Some(land);
+            }
+            draw(&still);
+        });
+    }
+
+    fn draw(still: &Rc<RefCell<Still>>) {
+        let viewport = draw_scene(&mut still.borrow_mut());
+        if let Some(viewport) = viewport {
+            want(still, viewport);
+        }
+    }
+
+    /// The view that shows where in its country a point is.
+    fn view(scene: &Scene, code: Option<&str>, at: (f64, f64), area: bool, size: (f64, f64)) -> Viewport {
+        let frame = scene.labels.as_ref().zip(code).and_then(|(labels, code)| labels.frame(code, at.0, at.1));
+        match frame {
+            Some([west, south, east, north]) => {
+                Viewport::over((south, west), (north, east), MOST_ZOOM, MARGIN, size)
+            }
+            None => Viewport::new(at.0, at.1, if area { AREA_ZOOM } else { CITY_ZOOM }, size.0, size.1),
+        }
+    }
+
+    /// Draws what is there, and answers the view; none where there is nothing to draw, or nothing yet to tell the view by.
+    fn draw_scene(still: &mut Still) -> Option<Viewport> {
+        still.scene.labels.as_ref()?;
+        let position = browser::document().get_element_by_id("position")?;
         let number = |name: &str| position.get_attribute(name).and_then(|text| text.parse::<f64>().ok());
         let text = |name: &str| position.get_attribute(name);
-        let (Some(latitude), Some(longitude)) = (number("data-lat"), number("data-lon")) else { return };
+        let (latitude, longitude) = number("data-lat").zip(number("data-lon"))?;
         let area = text("data-precision").is_some_and(|precision| precision != "city");
         still.scene.selection = Some(Selection {
             latitude,
@@ -106,11 +153,12 @@ mod in_browser {
         let zoom = if area { AREA_ZOOM } else { CITY_ZOOM };
         let viewport = match from {
             Some(from) => Viewport::over((latitude, longitude), from, zoom, ROOM, size),
-            None => Viewport::new(latitude, longitude, zoom, size.0, size.1),
+            None => view(&still.scene, text("data-country").as_deref(), (latitude, longitude), area, size),
         };
         still.painter.draw(&viewport, &still.scene);
         if let Some((map, name)) = still.painter.frame().zip(text("data-map")) {
             let _ = map.set_attribute("aria-label", &name);
         }
+        Some(viewport)
     }
 }

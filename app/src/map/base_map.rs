@@ -19,16 +19,16 @@ pub struct Country {
     pub outline: Path2d,
 }
 
-/// The land of the earth, ready to be drawn at any zoom.
+/// The land of the earth, for views from afar.
 pub struct BaseMap {
     /// Country by country, so that those out of sight cost nothing.
     pub countries: Vec<Country>,
 }
 
 impl BaseMap {
-    /// Fetches `/basemap/countries-{scale}.json`.
-    pub async fn fetch(scale: &str) -> Result<Self, String> {
-        let data = browser::get_json(&format!("/basemap/countries-{scale}.json"), None).await?;
+    /// Fetches `/basemap/countries-110m.json`.
+    pub async fn fetch() -> Result<Self, String> {
+        let data = browser::get_json("/basemap/countries-110m.json", None).await?;
         let features = data.get("features").items();
         Ok(Self {
             countries: features.iter().filter_map(|feature| country(&feature.get("geometry"))).collect(),
@@ -86,7 +86,13 @@ pub struct Label {
 }
 
 /// Names of countries and seas, greatest first.
-pub struct Labels(pub Vec<Label>);
+#[derive(Default)]
+pub struct Labels {
+    /// Seas and countries.
+    pub names: Vec<Label>,
+    /// ISO 3166-1 alpha-2 code and the boxes (west, south, east, north) that show a country, greatest first.
+    frames: Vec<(String, Vec<[f64; 4]>)>,
+}
 
 impl Labels {
     /// Fetches `/basemap/labels.json`.
@@ -102,6 +108,25 @@ impl Labels {
                 })
             })
         };
-        Ok(Self(read("seas", true).chain(read("countries", false)).collect()))
+        let frames = data.get("countries").items().into_iter().filter_map(|country| {
+            let boxes = country.get("frames").items();
+            Some((country.text("a2")?, boxes.iter().filter_map(degrees).collect()))
+        });
+        let frames = frames.collect();
+        Ok(Self { names: read("seas", true).chain(read("countries", false)).collect(), frames })
     }
+
+    /// The box (west, south, east, north) that shows where in its country a point is.
+    pub fn frame(&self, code: &str, latitude: f64, longitude: f64) -> Option<[f64; 4]> {
+        let (_, boxes) = self.frames.iter().find(|(country, _)| country == code)?;
+        let holds = |[west, south, east, north]: &&[f64; 4]| {
+            (*west..=*east).contains(&longitude) && (*south..=*north).contains(&latitude)
+        };
+        boxes.iter().find(holds).copied()
+    }
+}
+
+fn degrees(list: &Json) -> Option<[f64; 4]> {
+    let degrees: Vec<f64> = list.items().iter().filter_map(|degrees| degrees.0.as_f64()).collect();
+    degrees.try_into().ok()
 }

@@ -8,6 +8,7 @@ use super::{
     base_map::{BaseMap, Labels},
     marks::{Mark, reach},
     painter::{Painter, RULER, Scene, Selection},
+    tiles::Tiles,
     viewport::{Viewport, project, wrap},
 };
 use crate::browser::{self, THEME};
@@ -15,8 +16,10 @@ use crate::browser::{self, THEME};
 /// Nearer than this the base map says nothing any more, and places of one town stand apart already.
 const MOST_ZOOM: f64 = 14.0;
 const LEAST_ZOOM: f64 = 1.0;
-/// From here on the fine base map is worth its bytes.
-const FINE_ZOOM: f64 = 4.0;
+/// Nearer than this a box is not shown: one town and what lies around it.
+const SHOWN_ZOOM: f64 = 8.0;
+/// A place that one goes to is looked at from between these.
+const GO_ZOOMS: (f64, f64) = (4.0, SHOWN_ZOOM);
 
 /// How far from a panel a place must be to be in sight, in pixels.
 const MARGIN: f64 = 48.0;
@@ -52,6 +55,7 @@ pub struct Chart {
     painter: RefCell<Painter>,
     scene: RefCell<Scene>,
     frame_waits: RefCell<bool>,
+    tiles_asked: RefCell<bool>,
 }
 
 impl Chart {
@@ -80,6 +84,7 @@ impl Chart {
             painter: RefCell::new(painter),
             scene: RefCell::new(Scene::default()),
             frame_waits: RefCell::new(false),
+            tiles_asked: RefCell::new(false),
         });
         let view = view.unwrap_or_else(|| chart.world());
         chart.map.set_view(&LatLng::new(view.latitude, view.longitude), view.zoom);
@@ -89,16 +94,24 @@ impl Chart {
     /// Starts to listen and to fetch the base map.
     pub fn start(self: &Rc<Self>, listener: Listener) {
         let listener = Rc::new(listener);
-        let chart = Rc::clone(self);
-        self.map.on_move(Box::new(move |_| chart.draw()));
+        let (chart, told) = (Rc::clone(self), Rc::clone(&listener));
+        self.map.on_move(Box::new(move |_| {
+            // What was under the pointer moves away from it.
+            (told.hovered)(None);
+            chart.hover(None);
+            chart.draw();
+        }));
         let (chart, told) = (Rc::clone(self), Rc::clone(&listener));
         self.map.on_move_end(Box::new(move |_| {
             chart.draw();
-            chart.fetch_fine();
+            chart.fetch_tiles();
             (told.rested)();
         }));
         let chart = Rc::clone(self);
-        self.map.on_resize(Box::new(move |_| chart.draw()));
+        self.map.on_resize(Box::new(move |_| {
+            chart.draw();
+            chart.fetch_tiles();
+        }));
         let (chart, told) = (Rc::clone(self), Rc::clone(&listener));
         self.map.on_mouse_move(Box::new(move |event| {
             let point = event.container_point();
@@ -125,7 +138,7 @@ impl Chart {
         let chart = Rc::clone(self);
         browser::on_system_theme(move || chart.theme_changed());
         self.fetch_base();
-        self.fetch_fine();
+        self.fetch_tiles();
         self.draw();
     }
 
@@ -138,8 +151,8 @@ impl Chart {
         let chart = Rc::clone(self);
         spawn_local(async move {
             // Without the base map the marks are still right, so a failure here stops nothing.
-            if let Ok(base) = BaseMap::fetch("110m").await {
-                chart.scene.borrow_mut().coarse = Some(base);
+            if let Ok(land) = BaseMap::fetch().await {
+                chart.scene.borrow_mut().land = Some(land);
                 chart.draw();
             }
             if let Ok(labels) = Labels::fetch().await {
@@ -149,18 +162,25 @@ impl Chart {
         });
     }
 
-    fn fetch_fine(self: &Rc<Self>) {
-        thread_local!(static ASKED: RefCell<bool> = const { RefCell::new(false) });
-        if self.map.get_zoom() < FINE_ZOOM || ASKED.with(|asked| asked.replace(true)) {
+    /// Fetches the tiles of what is in view. One that cannot be had stops nothing: the far land stands in its place.
+    fn fetch_tiles(self: &Rc<Self>) {
+        if self.map.get_zoom() < Tiles::LEAST_ZOOM {
             return;
         }
+        let known = self.scene.borrow().tiles.clone();
         let chart = Rc::clone(self);
-        spawn_local(async move {
-            if let Ok(base) = BaseMap::fetch("50m").await {
-                chart.scene.borrow_mut().fine = Some(base);
-                chart.draw();
-            }
-        });
+        if let Some(tiles) = known {
+            tiles.want(&self.viewport(), &(Rc::new(move || chart.draw()) as Rc<dyn Fn()>));
+        } else if !self.tiles_asked.replace(true) {
+            spawn_local(async move {
+                let tiles = Tiles::fetch().await;
+                chart.tiles_asked.replace(false);
+                if let Ok(tiles) = tiles {
+                    chart.scene.borrow_mut().tiles = Some(Rc::new(tiles));
+                    chart.fetch_tiles();
+                }
+            });
+        }
     }
 
     /// What is on the screen.
@@ -253,26 +273,44 @@ impl Chart {
     }
 
     /// Zooms to what a cluster holds; answers false where the map is as near as it goes.
-    pub fn zoom_to(&self, [west, south, east, north]: [f64; 4]) -> bool {
+    pub fn zoom_to(&self, bounds: [f64; 4]) -> bool {
         if self.is_nearest() {
             return false;
         }
+        self.fit(bounds, MOST_ZOOM, !browser::prefers_reduced_motion());
+        true
+    }
+
+    /// Shows a box as a whole, at once.
+    pub fn show(&self, bounds: [f64; 4]) {
+        self.fit(bounds, SHOWN_ZOOM, false);
+        if self.map.get_zoom() <= self.world().zoom {
+            self.show_world();
+        }
+    }
+
+    /// Moves to a place.
+    pub fn go_to(&self, latitude: f64, longitude: f64) {
+        let zoom = self.map.get_zoom().clamp(GO_ZOOMS.0, GO_ZOOMS.1);
+        self.map.set_view(&LatLng::new(latitude, longitude), zoom);
+    }
+
+    fn fit(&self, [west, south, east, north]: [f64; 4], most: f64, flies: bool) {
         let east = if east < west { east + 360.0 } else { east };
         let bounds = LatLngBounds::new(&LatLng::new(south, west), &LatLng::new(north, east));
         let options = js_sys::Object::new();
         let set = |name: &str, value: &JsValue| {
             let _ = js_sys::Reflect::set(&options, &JsValue::from_str(name), value);
         };
-        set("maxZoom", &MOST_ZOOM.into());
+        set("maxZoom", &most.into());
         set("padding", &Point::new(60.0, 60.0).into());
-        if browser::prefers_reduced_motion() {
-            set("animate", &JsValue::FALSE);
-            self.map.fit_bounds_with_options(&bounds, &options);
-        } else {
+        if flies {
             set("duration", &0.5.into());
             self.map.fly_to_bounds_with_options(&bounds, &options);
+        } else {
+            set("animate", &JsValue::FALSE);
+            self.map.fit_bounds_with_options(&bounds, &options);
         }
-        true
     }
 
     /// Brings a place out from under a panel that covers `right` pixels of the right side and `bottom` of the foot.

@@ -1,7 +1,10 @@
 mod colours;
 mod ground;
 mod names;
+mod near;
 mod signs;
+
+use std::rc::Rc;
 
 use leptos::web_sys::{Element, HtmlElement};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,6 +14,7 @@ use self::colours::Colours;
 use super::{
     base_map::{BaseMap, Labels},
     marks::Mark,
+    tiles::Tiles,
     viewport::Viewport,
 };
 use crate::browser;
@@ -18,7 +22,7 @@ use crate::browser;
 /// How wide the degree border is, in pixels.
 pub const RULER: f64 = 20.0;
 /// From here on marks have names: before, they would only name the country that is written beside them.
-const MARK_LABEL_ZOOM: f64 = 4.75;
+const MARK_LABEL_ZOOM: f64 = 3.75;
 
 /// The one place that is looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +57,10 @@ pub struct Move {
 /// All that is drawn.
 #[derive(Default)]
 pub struct Scene {
-    /// The coarse land.
-    pub coarse: Option<BaseMap>,
-    /// The fine land, fetched when the map comes near.
-    pub fine: Option<BaseMap>,
+    /// The land as it is seen from afar.
+    pub land: Option<BaseMap>,
+    /// The land as it is seen near by, fetched when the map comes near.
+    pub tiles: Option<Rc<Tiles>>,
     /// Names.
     pub labels: Option<Labels>,
     /// Marks, most hosts first.
@@ -112,16 +116,16 @@ impl Painter {
         context.fill_rect(0.0, 0.0, viewport.width, viewport.height);
         let step = ground::ruler_step(viewport);
         self.graticule(viewport, step);
-        if let Some(base) = scene.fine.as_ref().filter(|_| viewport.zoom >= 4.0).or(scene.coarse.as_ref()) {
-            self.land(viewport, base);
-        }
-        let mut taken = names::occupied(viewport, scene);
+        let near = scene.tiles.as_ref().and_then(|tiles| tiles.seen(viewport));
+        self.ground(viewport, scene.land.as_ref(), near.as_deref());
+        let mut names = names::Names::new(viewport, scene, near.as_deref().unwrap_or_default());
         if viewport.zoom >= MARK_LABEL_ZOOM {
-            self.mark_labels(viewport, scene, &mut taken);
+            self.mark_names(&mut names, scene);
         }
         if let Some(labels) = &scene.labels {
-            self.labels(viewport, labels, taken);
+            self.labels(&mut names, labels);
         }
+        self.town_names(&mut names);
         for (index, mark) in scene.marks.iter().enumerate().rev() {
             if scene.hover != Some(index) {
                 self.mark(viewport, mark, false);

@@ -189,6 +189,15 @@ impl Painter {
         let _ = self.context.fill_text(text, x, y + 0.5);
     }
 
+    /// A town without hosts: a ring, with a dot in it where a country is governed from there.
+    pub(super) fn town_sign(&self, x: f64, y: f64, radius: f64, capital: bool) {
+        self.disc(x, y, radius, &self.colours.land);
+        self.ring(x, y, radius, 1.0, &self.colours.label, TAU);
+        if capital {
+            self.disc(x, y, 1.2, &self.colours.label);
+        }
+    }
+
     fn disc(&self, x: f64, y: f64, radius: f64, fill: &str) {
         self.context.begin_path();
         let _ = self.context.arc(x, y, radius, 0.0, TAU);

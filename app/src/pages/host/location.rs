@@ -137,6 +137,7 @@ fn PositionFacts(location: HostLocation, before: Option<LocationChange>, now: Ti
             ("zoom", "6"),
         ],
     );
+    let country = answer.country_code.clone();
     view! {
         <dl
             class="facts card__body"
@@ -146,6 +147,7 @@ fn PositionFacts(location: HostLocation, before: Option<LocationChange>, now: Ti
             data-lon=answer.longitude.map(|degrees| degrees.to_string())
             data-accuracy=answer.accuracy_km.map(|kilometres| kilometres.to_string())
             data-precision=precision
+            data-country=country
             data-label=label
             data-map=map
             data-from-lat=from.as_ref().map(|(point, ..)| point.latitude().to_string())
