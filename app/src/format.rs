@@ -91,6 +91,12 @@ pub fn kilometres(distance: f64) -> String {
     format!("{}{NBSP}km", grouped(distance.max(0.0).round() as u64))
 }
 
+/// Where the nearest place is, seen from the middle of a view that holds none.
+pub fn nearest_words(name: &str, hosts: u64, distance_km: f64, direction: &str) -> String {
+    let (way, hosts) = (kilometres(distance_km), counted(hosts, "host", "hosts"));
+    format!("The nearest is {name}, {way} to the {direction}, with {hosts}.")
+}
+
 /// Who says where a host is, in a sentence.
 pub fn speaker(provider: &str) -> &str {
     match provider {
@@ -148,6 +154,12 @@ mod tests {
         let shown =
             [7, 999, 1_000, 1_249, 9_999, 10_000, 59_000, 999_999, 1_000_000, 31_400_000].map(compact);
         assert_eq!(shown, ["7", "999", "1.0k", "1.2k", "9.9k", "10k", "59k", "999k", "1.0M", "31M"]);
+    }
+
+    #[test]
+    fn the_nearest_place_is_named_with_its_way_and_its_hosts() {
+        let words = nearest_words("Berlin", 187, 165.2, "north");
+        assert_eq!(words, "The nearest is Berlin, 165\u{a0}km to the north, with 187\u{a0}hosts.");
     }
 
     #[test]

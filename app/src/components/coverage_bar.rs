@@ -1,7 +1,7 @@
 use hostatlas_domain::Coverage;
 use leptos::prelude::*;
 
-use crate::format::{grouped, share};
+use crate::format::{counted, grouped, share};
 
 /// The share of each location state as one bar.
 #[component]
@@ -14,13 +14,13 @@ pub fn CoverageBar(
     let Coverage { total, located, pending, unlocated, not_applicable, stale, .. } = coverage;
     let fresh = located.saturating_sub(stale);
     let label = format!(
-        "{} located and fresh, {} stale, {} pending, {} unlocated, {} not applicable, of {} hosts",
+        "{} located and fresh, {} stale, {} pending, {} unlocated, {} not applicable, of {}",
         grouped(fresh),
         grouped(stale),
         grouped(pending),
         grouped(unlocated),
         grouped(not_applicable),
-        grouped(total)
+        counted(total, "host", "hosts")
     );
     let part = |count: u64, tone: &'static str, pattern: Option<&'static str>| {
         (count > 0).then(|| {

@@ -1,6 +1,6 @@
 use hostatlas_domain::{
-    Coordinate, Host, HostLocation, HostSummary, LocationState, MapEntry, MapEntryKind, Page, PlaceId,
-    Precision, Timestamp,
+    Coordinate, Host, HostLocation, HostSummary, LocationState, MapAnswer, MapEntry, MapEntryKind, Nearest,
+    Page, PlaceId, Precision, Timestamp,
 };
 use hostatlas_services::PlaceView;
 use leptos::prelude::*;
@@ -9,7 +9,7 @@ use super::{
     Ago, Column, DataTable, Fact, GeolocateControls, Icon, LocationBadge, PlaceControls, RunCard,
     position_accuracy, position_name,
 };
-use crate::format::{NBSP, address, counted, grouped, percent, share};
+use crate::format::{NBSP, address, counted, grouped, nearest_words, percent, share};
 
 /// What the panel beside the map is about.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub enum Panel {
     /// Nothing is open.
     Closed,
     /// The marks in view as a table.
-    List(Vec<MapEntry>),
+    List(Box<MapAnswer>),
     /// One place.
     Place(Box<OpenPlace>),
 }
@@ -51,9 +51,9 @@ pub fn MapPanel(
 ) -> impl IntoView {
     match panel {
         Panel::Closed => view! { <div id="panel"></div> }.into_any(),
-        Panel::List(marks) => view! {
+        Panel::List(answer) => view! {
             <div id="panel" data-place="list">
-                <PlaceList marks q />
+                <PlaceList answer=*answer q />
             </div>
         }
         .into_any(),
@@ -282,15 +282,25 @@ fn position_facts(location: HostLocation, now: Timestamp) -> impl IntoView {
 
 /// The marks in view as a table: the equal of the canvas for those who do not see it or do not point.
 #[component]
-fn PlaceList(marks: Vec<MapEntry>, q: String) -> impl IntoView {
-    let row = |mark: MapEntry| view! { <PlaceListRow mark q=q.clone() /> };
-    let rows = marks.into_iter().map(row).collect_view();
-    let columns = vec![
-        Column::text("Place"),
-        Column::number("Places"),
-        Column::number("Stale"),
-        Column::number("Hosts"),
-    ];
+fn PlaceList(answer: MapAnswer, q: String) -> impl IntoView {
+    let places = if answer.clusters.is_empty() {
+        view! { <NoPlace nearest=answer.nearest q=q.clone() /> }.into_any()
+    } else {
+        let row = |mark: MapEntry| view! { <PlaceListRow mark q=q.clone() /> };
+        let rows = answer.clusters.into_iter().map(row).collect_view();
+        let columns = vec![
+            Column::text("Place"),
+            Column::number("Places"),
+            Column::number("Stale"),
+            Column::number("Hosts"),
+        ];
+        view! {
+            <DataTable caption="Places in view, most hosts first" columns class="placetable">
+                {rows}
+            </DataTable>
+        }
+        .into_any()
+    };
     view! {
         <aside class="aside" aria-labelledby="list-name" id="places">
             <div class="aside__head">
@@ -303,11 +313,35 @@ fn PlaceList(marks: Vec<MapEntry>, q: String) -> impl IntoView {
                 <p class="sub2">"What the map draws, most hosts first. It follows the map."</p>
             </div>
             <div class="aside__body" tabindex="0" role="region" aria-label="Places in view">
-                <DataTable caption="Places in view, most hosts first" columns class="placetable">
-                    {rows}
-                </DataTable>
+                {places}
             </div>
         </aside>
+    }
+}
+
+/// That no place is in view, and where the nearest is.
+#[component]
+fn NoPlace(nearest: Option<Nearest>, q: String) -> impl IntoView {
+    let found = nearest.map(|Nearest { place, distance_km, direction }| {
+        let (latitude, longitude) = (place.latitude, place.longitude);
+        let words = nearest_words(&place.label, place.hosts, distance_km, &direction);
+        let around = [longitude - 1.0, latitude - 1.0, longitude + 1.0, latitude + 1.0];
+        let around = around.map(|degrees| format!("{degrees:.2}")).join(",");
+        let href = address("/", &[("q", &q), ("list", "1"), ("bbox", &around), ("zoom", "8")]);
+        view! {
+            <p>{words}</p>
+            <p class="btn-row">
+                <a class="btn btn--sm" href=href data-point=format!("{latitude},{longitude}")>
+                    {format!("Go to {}", place.label)}
+                </a>
+            </p>
+        }
+    });
+    view! {
+        <div class="panelnote" id="no-place">
+            <p>"No place is in this view."</p>
+            {found}
+        </div>
     }
 }
 

@@ -14,8 +14,8 @@ use wasm_bindgen::JsCast;
 use web_sys::{AbortController, KeyboardEvent, MouseEvent, UrlSearchParams};
 
 use crate::{
-    browser::{self, REFRESH, REFRESHED},
-    format::{address, grouped},
+    browser::{self, Json, REFRESH, REFRESHED},
+    format::{address, grouped, nearest_words},
     map::{Chart, Listener, Mark, Selection, View, mark_name, tooltip},
 };
 
@@ -43,6 +43,8 @@ struct Live {
     /// The address of the open panel, without the position of the map.
     panel: String,
     marks: Vec<Mark>,
+    /// Where the nearest place is, while there is none in view: degrees north and east.
+    nearest: Option<(f64, f64)>,
 }
 
 thread_local!(static LIVE: RefCell<Live> = RefCell::default());
@@ -63,6 +65,7 @@ pub fn attach(element: &HtmlElement) {
     let number = |name: &str| text(name).parse::<f64>().ok();
     let view = number("lat").zip(number("lon")).zip(number("zoom"));
     let view = view.map(|((latitude, longitude), zoom)| View { latitude, longitude, zoom });
+    let is_placed = view.is_some() || !text("place").is_empty();
     let q = text("q").trim().to_owned();
     let parts = ["q", "place", "host", "cursor", "list"].map(|name| (name, text(name)));
     let panel = address("/", &parts.each_ref().map(|(name, value)| (*name, value.as_str())));
@@ -76,6 +79,10 @@ pub fn attach(element: &HtmlElement) {
         live.element = Some(element.clone());
         (live.q, live.panel) = (q, panel);
     });
+    // A filter without a position shows what matches.
+    if let Some(extent) = extent().filter(|_| !is_placed) {
+        chart.show(extent);
+    }
     chart.start(Listener {
         rested: Box::new(|| {
             place_proxies();
@@ -93,6 +100,17 @@ pub fn attach(element: &HtmlElement) {
     browser::on_event("focusin", |event| focused(&event));
     show_place();
     load();
+}
+
+/// The box that holds what the filter matches.
+fn extent() -> Option<[f64; 4]> {
+    let holder = browser::document().query_selector("[data-extent]").ok().flatten()?;
+    numbers(&holder, "data-extent").try_into().ok()
+}
+
+fn numbers(element: &Element, attribute: &str) -> Vec<f64> {
+    let text = element.get_attribute(attribute).unwrap_or_default();
+    text.split(',').filter_map(|degrees| degrees.parse().ok()).collect()
 }
 
 /// The canvas shows which mark the focus is on, as it does for the pointer.
@@ -113,14 +131,26 @@ fn clicked(event: &MouseEvent) {
             Some("nearer") => chart.zoom_by(1.0),
             Some("farther") => chart.zoom_by(-1.0),
             Some("world") => chart.show_world(),
+            Some("nearest") => {
+                if let Some((latitude, longitude)) = LIVE.with_borrow(|live| live.nearest) {
+                    go_to(&chart, latitude, longitude);
+                }
+            }
+            Some("all") => match extent() {
+                Some(extent) => chart.show(extent),
+                None => chart.show_world(),
+            },
             _ => load(),
         }
     } else if let Some(link) = browser::closest(event, "a[data-bounds]") {
         event.prevent_default();
-        let bounds = link.get_attribute("data-bounds").unwrap_or_default();
-        let bounds: Vec<f64> = bounds.split(',').filter_map(|degrees| degrees.parse().ok()).collect();
-        if let Ok(bounds) = bounds.try_into() {
+        if let Ok(bounds) = numbers(&link, "data-bounds").try_into() {
             chart.zoom_to(bounds);
+        }
+    } else if let Some(link) = browser::closest(event, "a[data-point]") {
+        event.prevent_default();
+        if let [latitude, longitude] = numbers(&link, "data-point")[..] {
+            go_to(&chart, latitude, longitude);
         }
     } else if let Some(link) = browser::closest(event, "a[data-panel]") {
         event.prevent_default();
@@ -131,6 +161,15 @@ fn clicked(event: &MouseEvent) {
         if let Some(mark) = mark {
             choose(&mark);
         }
+    }
+}
+
+/// Moves to a place, and out from under a panel.
+fn go_to(chart: &Chart, latitude: f64, longitude: f64) {
+    chart.go_to(latitude, longitude);
+    if let Some(panel) = element_of("panel").filter(|panel| panel.has_child_nodes()) {
+        let (right, bottom) = covered(&panel, chart.viewport().width);
+        chart.uncover(latitude, longitude, right, bottom);
     }
 }
 
@@ -315,6 +354,7 @@ fn load() {
             Ok(answer) => {
                 let marks = answer.get("clusters").items().iter().filter_map(Mark::read).collect();
                 show(&chart, marks, answer.count("hosts"), answer.count("places"));
+                show_nothing(&answer.get("nearest"));
             }
             Err(why) => {
                 set("data-state", "error");
@@ -355,9 +395,34 @@ fn show(chart: &Rc<Chart>, marks: Vec<Mark>, hosts: u64, places: u64) {
         count.set_text_content(Some(&grouped(places)));
     }
     LIVE.with_borrow_mut(|live| live.marks.clone_from(&marks));
+    // A number of what was drawn before would now name another mark.
+    tip(None);
     chart.set_marks(marks);
     place_proxies();
+    hover_focused(chart);
     tell(hosts, places);
+}
+
+/// The mark whose twin has the focus stays lifted out, whichever mark that is now.
+fn hover_focused(chart: &Rc<Chart>) {
+    let focused = browser::document().active_element().and_then(|focused| focused.get_attribute("data-mark"));
+    if let Some(index) = focused.and_then(|index| index.parse().ok()) {
+        chart.hover(Some(index));
+    }
+}
+
+/// Says that no host is in view and where the nearest is, or that there is no need to.
+fn show_nothing(nearest: &Json) {
+    let Some(note) = element_of("map-nothing") else { return };
+    let place = Mark::read(nearest);
+    if let Some(mark) = &place {
+        let (far, direction) = (nearest.number("distance_km"), nearest.text("direction"));
+        let words =
+            nearest_words(&mark.label, mark.hosts, far.unwrap_or_default(), &direction.unwrap_or_default());
+        browser::write(&note, "p", &format!("No host is in this view. {words}"));
+    }
+    browser::show(&note, place.is_some());
+    LIVE.with_borrow_mut(|live| live.nearest = place.map(|mark| (mark.latitude, mark.longitude)));
 }
 
 /// Puts a focusable twin over each of the greatest marks. Pointers go through them to the canvas.

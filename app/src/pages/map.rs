@@ -1,5 +1,6 @@
 use hostatlas_domain::{
-    BoundingBox, Coverage, Host, HostSort, MapAnswer, MapEntry, MapEntryKind, PlaceId, ProblemCode, Timestamp,
+    BoundingBox, Coverage, Host, HostSort, MapAnswer, MapEntry, MapEntryKind, NotShown, PlaceId, ProblemCode,
+    Timestamp,
 };
 use hostatlas_services::{EmptyReason, Permission, Selection, Services};
 use leptos::{nonce::use_nonce, prelude::*};
@@ -10,10 +11,10 @@ use crate::{
     ApiError,
     api::{authorize, services},
     components::{
-        Attributions, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel, Tab,
-        TopBar, Words, costs_words,
+        Attributions, CoverageBar, CoverageKeys, FormNotice, Icon, Live, MapPanel, OpenPlace, Panel,
+        QueryChips, Tab, TopBar, Words, costs_words,
     },
-    format::{address, compact, grouped, percent, sentence},
+    format::{address, compact, counted, grouped, percent, sentence},
     islands::MapView,
 };
 
@@ -76,7 +77,7 @@ async fn load(asked: Asked) -> Result<Loaded, ApiError> {
     let panel = match asked.place {
         Some(id) => place_panel(&services, PlaceId(id), &asked).await?,
         None if asked.list => {
-            Panel::List(services.map().answer(asked.bbox, asked.zoom, &asked.q).await?.clusters)
+            Panel::List(Box::new(services.map().answer(asked.bbox, asked.zoom, &asked.q).await?))
         }
         None => Panel::Closed,
     };
@@ -162,9 +163,14 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
     let Loaded { answer, coverage, panel, now, reasons, nothing_because } = loaded;
     let still = answer.clusters.iter().take(STILL_MARKS).cloned().collect::<Vec<_>>();
     let nothing_matches = answer.hosts == 0 && coverage.located > 0;
-    let share = coverage.percent_located.map_or_else(|| "–".to_owned(), percent);
     let q = asked.q.clone();
     let places = answer.places;
+    let extent = answer.extent().filter(|_| !q.is_empty());
+    let extent =
+        extent.map(|BoundingBox { west, south, east, north }| format!("{west},{south},{east},{north}"));
+    let matching = (!q.is_empty()).then(|| matching(&answer));
+    let is_empty = coverage.located == 0;
+    let total = coverage.total;
     view! {
         <main id="main" tabindex="-1">
             <h1 class="visually-hidden">"Map of hosts"</h1>
@@ -172,20 +178,62 @@ fn chart(asked: &Asked, loaded: Loaded) -> impl IntoView + use<> {
                 <FormNotice />
             </div>
             <StillMap marks=still q=q.clone() />
-            <div class="mapview">
+            <div class="mapview" data-extent=extent>
                 <MapView />
+                <div class="at mapchips">
+                    <QueryChips q=q.clone() path="/" />
+                </div>
                 <Controls q=q.clone() places />
                 <MapPanel panel q=q.clone() now />
             </div>
             <div id="empty-map" data-live>
-                {(coverage.located == 0).then(|| view! { <EmptyMap reasons total=coverage.total /> })}
+                {is_empty.then(|| view! { <EmptyMap reasons total /> })}
                 {nothing_matches.then(|| view! { <NothingMatches q because=nothing_because /> })}
             </div>
         </main>
+        <Strip coverage matching />
+    }
+}
+
+/// The counts of what a filter matches, and whether all of it was counted.
+fn matching(answer: &MapAnswer) -> (Coverage, bool) {
+    let NotShown { pending, unlocated, not_applicable, exact } = answer.not_shown;
+    let located = answer.hosts;
+    let total = located + pending + unlocated + not_applicable;
+    let coverage = Coverage {
+        total,
+        located,
+        pending,
+        unlocated,
+        not_applicable,
+        stale: answer.clusters.iter().map(|mark| mark.stale).sum(),
+        // A share of what was counted in part would be wrong.
+        percent_located: Coverage::percent(located, total, not_applicable).filter(|_| exact),
+        ..Coverage::default()
+    };
+    (coverage, exact)
+}
+
+/// How much of what was found the map shows: of all hosts, or of those that match the filter.
+#[component]
+fn Strip(coverage: Coverage, matching: Option<(Coverage, bool)>) -> impl IntoView {
+    let matches = matching.as_ref().map(|(matching, exact)| {
+        let least = if *exact { "" } else { "more than " };
+        let word = if matching.total == 1 && *exact { "matches" } else { "match" };
+        view! {
+            <span class="strip__pct" id="strip-matches">
+                {format!("{least}{}", counted(matching.total, "host", "hosts"))} " " <small>{word}</small>
+            </span>
+        }
+    });
+    let shown = matching.map_or(coverage, |(matching, _)| matching);
+    let share = shown.percent_located.map_or_else(|| "–".to_owned(), percent);
+    view! {
         <section class="strip" aria-label="Coverage" id="coverage-strip" data-live>
+            {matches}
             <span class="strip__pct">{share} " " <small>"located"</small></span>
-            <CoverageBar coverage=coverage.clone() height=10 />
-            <CoverageKeys coverage />
+            <CoverageBar coverage=shown.clone() height=10 />
+            <CoverageKeys coverage=shown />
             <span class="attrib">
                 <Attributions />
                 <span class="credit">"Natural Earth"</span>
@@ -228,6 +276,18 @@ fn Controls(q: String, places: u64) -> impl IntoView {
                 {key("area", "--d:24px", "Country or region known, place not")}
             </ul>
         </section>
+        <div class="at callout mapnothing" data-tone="info" id="map-nothing" hidden>
+            <Icon name="info" />
+            <p></p>
+            <div class="btn-row">
+                <button type="button" class="btn btn--sm" data-map="nearest">
+                    "Go to the nearest hosts"
+                </button>
+                <button type="button" class="btn btn--sm" data-map="all">
+                    {if q.is_empty() { "Show all hosts" } else { "Show all that match" }}
+                </button>
+            </div>
+        </div>
         <div class="at at--br">
             <div class="callout" data-tone="bad" role="alert" id="map-trouble" hidden>
                 <Icon name="warn" />

@@ -53,7 +53,7 @@ pub use location::{
     DEFAULT_MAX_AGE, DuePolicy, FAILURE_RETRY_AFTER, Located, Location, LocationFacts, LocationState,
     UnlocatedReason, due, is_stale,
 };
-pub use map::{BoundingBox, InvalidBoundingBox, MapAnswer, MapEntry, MapEntryKind, NotShown};
+pub use map::{BoundingBox, InvalidBoundingBox, MapAnswer, MapEntry, MapEntryKind, Nearest, NotShown};
 pub use mmdb_comparison::{HostMove, MmdbComparison, MoveCounts, MoveEnd};
 pub use network::{Asn, InvalidAsn, Network, NetworkId};
 pub use page::{Cursor, InvalidCursor, Page};

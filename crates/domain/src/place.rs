@@ -77,6 +77,19 @@ impl Coordinate {
         let chord = half_latitude.sin().powi(2) + from.cos() * to.cos() * half_longitude.sin().powi(2);
         2.0 * 6371.0 * chord.sqrt().min(1.0).asin()
     }
+
+    /// In which of eight directions one sets out from here to go there the shortest way: `north`, `north-east`, ...
+    pub fn direction_to(self, other: Self) -> &'static str {
+        const DIRECTIONS: [&str; 8] =
+            ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
+        let (from, to) = (self.latitude().to_radians(), other.latitude().to_radians());
+        let across = (other.longitude() - self.longitude()).to_radians();
+        let east = across.sin() * to.cos();
+        let north = from.cos() * to.sin() - from.sin() * to.cos() * across.cos();
+        let eighths = (east.atan2(north).to_degrees() / 45.0).round().rem_euclid(8.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+        DIRECTIONS[eighths as usize % 8]
+    }
 }
 
 impl fmt::Display for Coordinate {
@@ -160,6 +173,17 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_direction_is_that_of_the_shortest_way() {
+        let berlin = Coordinate::new(52.52, 13.4).expect("a coordinate");
+        let to = |latitude, longitude| {
+            berlin.direction_to(Coordinate::new(latitude, longitude).expect("a coordinate"))
+        };
+        // Tokyo lies farther south, but the way there leads over Siberia.
+        let found = [to(53.5, 10.0), to(48.1, 11.6), to(52.2, 21.0), to(35.7, 139.7), to(59.3, 18.1)];
+        assert_eq!(found, ["north-west", "south", "east", "north-east", "north"]);
+    }
 
     #[test]
     fn zero_is_a_valid_latitude_and_longitude_but_not_both() {

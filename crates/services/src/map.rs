@@ -6,11 +6,12 @@ mod places;
 use std::collections::HashMap;
 
 use hostatlas_domain::{
-    BoundingBox, HostFilter, HostSort, HostSummary, MapAnswer, MapEntry, NotShown, Page, Place, PlaceId,
+    BoundingBox, HostFilter, HostSort, HostSummary, MapAnswer, MapEntry, Nearest, NotShown, Page, Place,
+    PlaceId,
 };
 use hostatlas_store::SearchHosts;
 
-use self::cluster::{LARGEST_ZOOM, View, cluster};
+use self::cluster::{LARGEST_ZOOM, View, cluster, nearest};
 pub(crate) use self::index::MapIndex;
 use crate::{
     Error, Services,
@@ -44,7 +45,8 @@ impl Map {
 
     /// The marks of a box at a zoom (0 to 18; more counts as 18), for the hosts that match `q` (empty: all).
     ///
-    /// At most 500 marks whatever the box; the sum of their hosts is the number of located hosts in it.
+    /// At most 500 marks whatever the box; the sum of their hosts is the number of located hosts in it. A box that holds
+    /// none names the place that is nearest to it.
     pub async fn answer(&self, bbox: BoundingBox, zoom: u8, q: &str) -> Result<MapAnswer, Error> {
         let query = parse_query(q)?;
         let snapshot = self.services.map_index().fresh(&self.services).await?;
@@ -90,7 +92,19 @@ impl Map {
             places: marks.iter().map(|mark| mark.places).sum(),
             clusters,
             not_shown: NotShown::default(),
+            nearest: if marks.is_empty() { self.nearest(view).await? } else { None },
         })
+    }
+
+    /// The place nearest to the middle of a view that holds none.
+    async fn nearest(&self, view: &View<'_>) -> Result<Option<Nearest>, Error> {
+        let Some((mark, from, to)) = nearest(view) else { return Ok(None) };
+        let names = self.names(std::iter::once(mark.top)).await?;
+        Ok(Some(Nearest {
+            place: mark.entry(view.zoom, names.get(&mark.top)),
+            distance_km: from.distance_km(to).round(),
+            direction: from.direction_to(to).to_owned(),
+        }))
     }
 
     async fn names(&self, ids: impl Iterator<Item = PlaceId>) -> Result<HashMap<PlaceId, Place>, Error> {

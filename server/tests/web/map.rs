@@ -12,7 +12,7 @@ async fn the_map_holds_every_located_host_of_the_world() {
     let marks = world["clusters"].as_array().expect("marks");
     let hosts: u64 = marks.iter().filter_map(|mark| mark["hosts"].as_u64()).sum();
     assert_eq!((hosts, &world["hosts"], &world["places"]), (4, &json!(4), &json!(2)));
-    assert_eq!(world["not_shown"], json!({"pending": 0, "unlocated": 1, "not_applicable": 1}));
+    assert_eq!(world["not_shown"], json!({"pending": 0, "unlocated": 1, "not_applicable": 1, "exact": true}));
 }
 
 #[tokio::test]
@@ -40,6 +40,53 @@ async fn a_query_narrows_the_map() {
     let server = installation.serve();
     let american = get_json(&server, "/api/v1/map?bbox=-180,-90,180,90&zoom=3&q=country:US").await;
     assert_eq!((&american["hosts"], american["clusters"].as_array().map(Vec::len)), (&json!(1), Some(1)));
+}
+
+#[tokio::test]
+async fn a_box_without_hosts_names_the_nearest_place() {
+    let installation = Installation::located();
+    let server = installation.serve();
+
+    let empty = get_json(&server, "/api/v1/map?bbox=1,48,3,49.5&zoom=9").await;
+    let filtered = get_json(&server, "/api/v1/map?bbox=1,48,3,49.5&zoom=9&q=country:US").await;
+    let world = get_json(&server, "/api/v1/map").await;
+
+    assert_eq!((&empty["hosts"], &empty["clusters"]), (&json!(0), &json!([])));
+    assert_eq!((&empty["nearest"]["label"], &empty["nearest"]["hosts"]), (&json!("London"), &json!(3)));
+    assert_eq!(filtered["nearest"]["country_code"], "US");
+    assert_eq!(world["nearest"], json!(null));
+}
+
+#[tokio::test]
+async fn the_page_of_a_filtered_map_counts_what_matches_and_says_where_it_is() {
+    let installation = Installation::located();
+    let server = installation.serve();
+    let page = async |path: &str| {
+        let answer = client().get(server.url(path)).send().await.expect("an answer");
+        answer.text().await.expect("a page")
+    };
+
+    let all = page("/").await;
+    let american = page("/?q=country:US").await;
+    let nowhere = page("/?list=1&bbox=1,48,3,49.5&zoom=9").await;
+
+    assert!(
+        all.contains(
+            "4 located and fresh, 0 stale, 0 pending, 1 unlocated, 1 not applicable, of 6\u{a0}hosts"
+        ),
+        "{all}"
+    );
+    assert!(!all.contains("data-extent"), "{all}");
+    assert!(
+        american.contains(
+            "1 located and fresh, 0 stale, 0 pending, 0 unlocated, 0 not applicable, of 1\u{a0}host"
+        ),
+        "{american}"
+    );
+    assert!(american.contains("data-extent=\"-"), "{american}");
+    assert!(american.contains("aria-label=\"Terms of the query\""), "{american}");
+    assert!(nowhere.contains("No place is in this view."), "{nowhere}");
+    assert!(nowhere.contains("The nearest is London, "), "{nowhere}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use hostatlas_domain::{BoundingBox, PlaceId, Precision};
+use hostatlas_domain::{BoundingBox, Coordinate, PlaceId, Precision};
 
 use super::{
     marks::{Mark, radius, world_pixels},
@@ -48,6 +48,18 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<Mark> {
         marks.push(area);
     }
     marks
+}
+
+/// The place with hosts that is nearest to the middle of the box, that middle, and where the place is.
+pub(super) fn nearest(view: &View<'_>) -> Option<(Mark, Coordinate, Coordinate)> {
+    let (latitude, longitude) = view.bbox.middle();
+    let middle = Coordinate::new(latitude, longitude).ok()?;
+    let (areas, points) = view.places.select(|_, _| true);
+    let all = points.into_iter().chain(areas);
+    let places = all.map(|index| (index, view.places.get(index).coordinate));
+    let distances = places.map(|(index, place)| (index, place, middle.distance_km(place)));
+    let (index, place, _) = distances.min_by(|one, other| one.2.total_cmp(&other.2))?;
+    Some((view.mark(index), middle, place))
 }
 
 /// Moves an area to the nearest spot where it covers no mark, if there is one nearby. Its centre is nowhere in

@@ -173,6 +173,7 @@ impl MapIndex {
             pending: coverage.pending,
             unlocated: coverage.unlocated,
             not_applicable: coverage.not_applicable,
+            exact: true,
         };
         self.snapshot.store(Arc::new(snapshot));
         Ok(())
@@ -332,10 +333,11 @@ async fn not_shown(store: &dyn Store, filter: &HostFilter, max_age: Duration) ->
         || filter.stale
         || filter.place.is_some()
         || !filter.words.is_empty();
-    let mut not_shown = NotShown::default();
+    let mut not_shown = NotShown { exact: true, ..NotShown::default() };
     if only_located {
         return Ok(not_shown);
     }
+    let mut exact = true;
     let fields = [
         (LocationState::Pending, &mut not_shown.pending),
         (LocationState::Unlocated, &mut not_shown.unlocated),
@@ -344,8 +346,10 @@ async fn not_shown(store: &dyn Store, filter: &HostFilter, max_age: Duration) ->
     for (state, field) in fields {
         if filter.state.is_none_or(|asked| asked == state) {
             let filter = HostFilter { state: Some(state), ..filter.clone() };
-            *field = store.hosts_count(filter, max_age, NOT_SHOWN_CAP).await?.hosts;
+            let count = store.hosts_count(filter, max_age, NOT_SHOWN_CAP).await?;
+            *field = count.hosts;
+            exact &= count.exact;
         }
     }
-    Ok(not_shown)
+    Ok(NotShown { exact, ..not_shown })
 }
