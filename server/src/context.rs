@@ -121,6 +121,13 @@ impl<'a> Context<'a> {
         Ok(Services::new(store, made.locator, config))
     }
 
+    /// Warns of settings that are given and change nothing. For commands that ask providers or go on for long.
+    pub fn warn_of_unused_settings(&self) {
+        for unused in &self.configuration.unused {
+            self.printer.warning(&format!("{unused}\nhint: {}", unused.remedy));
+        }
+    }
+
     /// What is known where the database cannot be used: the providers, and what the use cases would work with.
     pub fn without_database(&self) -> (Locator, ServicesConfig) {
         let made = tokio::task::block_in_place(|| self.make_locator(None));
@@ -141,6 +148,7 @@ impl<'a> Context<'a> {
             },
             providers: self.configuration.providers.clone(),
             provider_problems,
+            unused_settings: self.configuration.unused.clone(),
             sites: self.configuration.sites.clone(),
             mmdb_dir: self.configuration.mmdb_dir.clone(),
             backup_dir: self.configuration.backup_dir.clone(),

@@ -1,5 +1,5 @@
 use hostatlas_domain::{LookupView, ProviderStatus, Timestamp};
-use hostatlas_services::Permission;
+use hostatlas_services::{Permission, UnusedSetting};
 use leptos::prelude::*;
 
 use super::{page, query};
@@ -22,6 +22,7 @@ const FORM: &str = "provider-test";
 
 struct Loaded {
     providers: Vec<ProviderStatus>,
+    unused: Vec<UnusedSetting>,
     never_sent: u64,
     ip: String,
     told: Option<Vec<Told>>,
@@ -33,7 +34,8 @@ async fn load(ip: String, told: String) -> Result<Loaded, ApiError> {
     let services = services()?;
     let providers = list_providers().await?;
     let never_sent = services.coverage().get().await?.not_applicable;
-    Ok(Loaded { providers, never_sent, ip, told: told::get(&told), now: services.now() })
+    let unused = services.config().unused_settings.clone();
+    Ok(Loaded { providers, unused, never_sent, ip, told: told::get(&told), now: services.now() })
 }
 
 /// How each provider does, what may still be asked, who saw which addresses, and a test.
@@ -50,8 +52,9 @@ pub fn ProvidersPage() -> impl IntoView {
 }
 
 fn sheet(loaded: Loaded) -> impl IntoView {
-    let Loaded { providers, never_sent, ip, told, now } = loaded;
+    let Loaded { providers, unused, never_sent, ip, told, now } = loaded;
     let warnings = providers.iter().filter_map(warning).collect_view();
+    let unused = unused.into_iter().map(without_effect).collect_view();
     let (tested, seen) = (providers.clone(), providers.clone());
     let beside = view! { <span class="card__note">"databases first, then online"</span> };
     view! {
@@ -67,7 +70,7 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             </div>
         </div>
         <div id="provider-warnings" class="stack" data-live>
-            {warnings}
+            {warnings} {unused}
         </div>
         <Card id="order-head" title="In order" beside=beside.into_any()>
             <ProviderList providers form=FORM now />
@@ -79,6 +82,27 @@ fn sheet(loaded: Loaded) -> impl IntoView {
             </Card>
         </div>
     }
+}
+
+/// A setting that somebody made for nothing.
+fn without_effect(unused: UnusedSetting) -> impl IntoView {
+    let UnusedSetting { name, because, remedy } = unused;
+    view! {
+        <div class="callout" data-tone="warn">
+            <Icon name="warn" />
+            <div>
+                <h2>{format!("{name} has no effect")}</h2>
+                <p>{sentence(&because)} " " {sentence(&remedy)}</p>
+            </div>
+        </div>
+    }
+}
+
+/// Words as a sentence: a capital at the start, a full stop at the end.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
 }
 
 /// Whether it is configured, and its key was not refused.

@@ -67,8 +67,8 @@ pub use provider_status::{
 };
 pub use query::{HostFilter, HostQuery, InvalidQuery, QUERY_FIELDS, QueryField, QueryTerm, query_terms};
 pub use quota::{
-    Closed, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason, Window,
-    take_permits,
+    Closed, InvalidLimit, Limit, LimitUnit, LimitWindow, Observation, Permits, Spent, Wait, WaitReason,
+    Window, take_permits,
 };
 pub use run::{GeolocateSummary, Mode, Run, RunId, RunState, UnknownMode};
 pub use schedule::{

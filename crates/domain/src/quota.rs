@@ -4,6 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::text::InvalidLimit;
 use crate::Timestamp;
 
 /// For how long a call may be on its way: before its answer came, it may have been counted as late as this after its
@@ -265,6 +266,12 @@ impl Window {
         self.join(limit);
     }
 
+    /// Gives the permits back of the call that [`Window::take`] named `call`: nothing of it was sent. The spacing to the
+    /// next call stays.
+    pub fn give_back(&mut self, call: Timestamp) {
+        self.spent.retain(|spent| spent.call != call || call == Timestamp::default());
+    }
+
     /// How many permits are taken.
     pub fn used(&self, now: Timestamp) -> u32 {
         let counted = self.spent.iter().filter(|spent| now < spent.until);
@@ -326,6 +333,8 @@ pub fn take_permits(
     });
     Ok(Permits { addresses: granted, calls, left: left.min().unwrap_or(u32::MAX) })
 }
+
+mod text;
 
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ mod sites;
 pub use country_centre::country_centre;
 pub use credit::{Credit, License, database_credit};
 pub use locator::{LocateOptions, Locator, LocatorBuilder};
-pub use lookup::Lookup;
+pub use lookup::{Deferral, DeferralCause, Lookup};
 pub use mmdb::{AddressFamilies, DatabaseStatus, MmdbConfig, MmdbSet, Problem, ReloadOutcome, Role};
 pub use online::ProviderInfo;
 pub use provider::{Answer, LookupError, Provider};

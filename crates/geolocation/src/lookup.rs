@@ -24,13 +24,29 @@ pub enum Lookup {
     },
     /// A private or special-purpose address: nobody was asked.
     NotApplicable(AddressClass),
-    /// Whoever could know may not be asked yet: the address is still due.
-    Deferred {
-        /// For how long.
-        wait: Duration,
-        /// Why, and who it is.
-        why: String,
-    },
+    /// Whoever could know cannot be asked yet: the address is still due.
+    Deferred(Deferral),
+}
+
+/// For how long an address should wait, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferral {
+    /// After so long somebody may be asked.
+    pub wait: Duration,
+    /// Why, in words that name the provider.
+    pub why: String,
+    /// What has to pass.
+    pub cause: DeferralCause,
+}
+
+/// What has to pass before somebody may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeferralCause {
+    /// The providers allow no more calls for now. When that ends is known.
+    Quota,
+    /// Every provider that could still know does not answer. When that ends is not known, so it is not worth waiting
+    /// for: the wait is only the time until the provider is tried again.
+    Outage,
 }
 
 impl Lookup {
@@ -47,7 +63,7 @@ impl Lookup {
     pub const fn reason(&self) -> Option<UnlocatedReason> {
         match self {
             Self::Miss(reason) | Self::Failed { reason, .. } => Some(*reason),
-            Self::Located(_) | Self::NotApplicable(_) | Self::Deferred { .. } => None,
+            Self::Located(_) | Self::NotApplicable(_) | Self::Deferred(_) => None,
         }
     }
 
@@ -58,7 +74,7 @@ impl Lookup {
             Self::Miss(_) => LookupStatus::Miss,
             Self::Failed { .. } => LookupStatus::Failed,
             Self::NotApplicable(_) => LookupStatus::NotApplicable,
-            Self::Deferred { .. } => LookupStatus::Deferred,
+            Self::Deferred(_) => LookupStatus::Deferred,
         }
     }
 }
@@ -69,8 +85,8 @@ impl From<Outcome> for Lookup {
         if let Some(located) = located {
             return Self::Located(located);
         }
-        if let Some((wait, why)) = deferred {
-            return Self::Deferred { wait, why };
+        if let Some(deferral) = deferred {
+            return Self::Deferred(deferral);
         }
         match (miss, failure) {
             (Some(reason), None | Some(UnlocatedReason::NoDatabase)) => Self::Miss(reason),

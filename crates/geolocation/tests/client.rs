@@ -80,8 +80,19 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
+/// The words of a call that was made.
 fn unavailable(answer: Result<HttpResponse, Refusal>) -> String {
     let Err(Refusal::Unavailable(words)) = answer else { panic!("{answer:?}") };
+    discreet(words)
+}
+
+/// The words of a call of which nothing was sent.
+fn unreached(answer: Result<HttpResponse, Refusal>) -> String {
+    let Err(Refusal::Unreached(words)) = answer else { panic!("{answer:?}") };
+    discreet(words)
+}
+
+fn discreet(words: String) -> String {
     assert!(!words.contains(KEY) && !words.contains("127.0.0.1"), "{words}");
     words
 }
@@ -141,7 +152,7 @@ async fn what_breaks_is_said_without_an_address_or_a_key() {
     let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let nobody = format!("http://{}", gone.local_addr().expect("an address"));
     drop(gone);
-    assert_eq!(unavailable(send(&nobody, 1).await), "it refused the connection");
+    assert_eq!(unreached(send(&nobody, 1).await), "it refused the connection");
 
     let (closes, _) = server(Vec::new()).await;
     println!("closed without a word: {}", unavailable(send(&closes, 1).await));
@@ -151,7 +162,7 @@ async fn what_breaks_is_said_without_an_address_or_a_key() {
     println!("no HTTP: {}", unavailable(send(&no_http, 1).await));
     let (no_tls, _) = server(b"HTTP/1.1 400 Bad\r\n\r\n".to_vec()).await;
     let no_tls = no_tls.replace("http://", "https://");
-    assert_eq!(unavailable(send(&no_tls, 1).await), "its certificate or its TLS was not accepted");
+    assert_eq!(unreached(send(&no_tls, 1).await), "its certificate or its TLS was not accepted");
 
     let (not_gzip, _) = server(ok("content-encoding: gzip\r\n", b"{\"plain\": true}")).await;
     let answer = send(&not_gzip, 1).await;
@@ -185,7 +196,7 @@ async fn private_addresses_are_refused_by_name_and_by_number_unless_allowed() {
     let port = base.rsplit(':').next().expect("a port");
     let strict = HttpTransport::new(OnlineOptions::default());
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "169.254.169.254"] {
-        let words = unavailable(strict.send(request(&format!("http://{host}:{port}"), 1)).await);
+        let words = unreached(strict.send(request(&format!("http://{host}:{port}"), 1)).await);
         assert_eq!(words, "its name stands for a private address, which is refused unless allowed", "{host}");
     }
     assert_eq!(*asked.lock().await, "");

@@ -196,7 +196,8 @@ impl QueueWorker {
             discarded: count(&tally.discarded),
             snoozed: count(&tally.snoozed),
         };
-        info!(?summary, "The worker ended");
+        let WorkSummary { completed, retried, discarded, snoozed } = summary;
+        info!(completed, retried, discarded, snoozed, "The worker ended");
         Ok(summary)
     }
 

@@ -2,6 +2,7 @@ mod answer;
 mod batch;
 mod offline;
 mod online;
+mod patience;
 mod plan;
 mod progress;
 mod request;
@@ -15,16 +16,18 @@ use hostatlas_store::{ApplyLocations, Attempt, HostSelection, LocationWrite, Sel
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    answer::{LookedUp, lookup},
-    progress::GeolocateProgress,
-    request::{GeolocateRequest, Selection},
-};
 use self::{
-    answer::{attempt, one},
+    answer::attempt,
     offline::locate_offline,
+    patience::{one, patiently},
     plan::{Plan, select},
     progress::{Tracker, count},
+};
+pub use self::{
+    answer::{LookedUp, lookup},
+    patience::Waiting,
+    progress::GeolocateProgress,
+    request::{GeolocateRequest, Selection},
 };
 pub(crate) use self::{
     answer::{said_by, view},
@@ -102,24 +105,27 @@ impl Geolocate {
         Ok(())
     }
 
-    /// Looks one address up. The answer is stored when the address is a known host and `store_if_known`; without
-    /// `force` a host whose location is fresh is asked about all the same, since a person wants to see the answer.
+    /// Looks one address up, and stores the answer if the address is a known host. Without `force` a host whose
+    /// location is fresh is asked about all the same, since a person wants to see the answer. `on_wait` hears of each
+    /// wait for quota; cancelling ends it.
     pub async fn single(
         &self,
         ip: &str,
         force: bool,
-        store_if_known: bool,
+        cancel: &CancellationToken,
+        mut on_wait: impl FnMut(&Waiting) + Send,
     ) -> Result<(LookupView, GeolocateSummary), Error> {
         self.services.authorize(Permission::Geolocate)?;
         let address = parse_address(ip)?;
         let began = Instant::now();
         let options = LocateOptions { force, patience: DIRECT_PATIENCE, batch_size: None };
-        let lookup = one(self.services.locator().locate_with(&[address], options).await);
+        let locator = self.services.locator();
+        let lookup = one(patiently(locator, &[address], options, cancel, &mut on_wait).await);
         let mut summary = GeolocateSummary::new(Mode::Single);
         count(&mut summary, &lookup);
         let view = view(address, &lookup);
         let build = self.services.locator().database_build();
-        if let Some(attempt) = attempt(&lookup, build).filter(|_| store_if_known) {
+        if let Some(attempt) = attempt(&lookup, build) {
             self.apply(address, attempt, began).await?;
         }
         summary.seconds = began.elapsed().as_secs_f64();
@@ -143,11 +149,6 @@ impl Geolocate {
             self.services.changed();
         }
         Ok(())
-    }
-
-    /// Asks the providers and stores nothing about any host.
-    pub async fn lookup(&self, ips: &[Address]) -> Vec<LookedUp> {
-        lookup(self.services.locator(), ips).await
     }
 
     /// Where many addresses are by the databases, in ascending order for speed, over several threads.

@@ -177,7 +177,7 @@ impl Jobs {
     }
 
     /// Which of these addresses get no job; an error where none gets one.
-    async fn refused(&self, named: &[Address]) -> Result<EnqueuedHosts, Error> {
+    pub async fn refused(&self, named: &[Address]) -> Result<EnqueuedHosts, Error> {
         let mut left: BTreeSet<Address> = named.iter().copied().collect();
         let meant = left.len();
         let selection = HostSelection::Addresses(named.to_vec());

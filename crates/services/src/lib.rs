@@ -36,14 +36,12 @@ pub use copy::{CopiedTable, CopyPhase, CopyReport, CopyRequest, CopySource, Copy
 pub use coverage::{CoverageService, EmptyReason};
 pub use error::Error;
 pub use events::{Event, Events};
-pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, LookedUp, Selection, lookup};
+pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, LookedUp, Selection, Waiting, lookup};
 pub use hosts::Hosts;
 pub use imports::{ImportInput, ImportPhase, ImportProgress, Imports};
 pub use jobs::{EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, Jobs, PruneRequest};
 pub use ledger::StoreLedger;
-pub use locator::{
-    LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, UNLIMITED, locator, places_remedy,
-};
+pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, locator, places_remedy};
 pub use map::{Map, PlaceView};
 pub use mmdb::Mmdb;
 pub use providers::{PinLocation, Providers, consensus};
@@ -51,7 +49,7 @@ pub use runs::{RunRequest, Runs};
 pub use schedules::{
     BACKUP_DAYS_KEPT, BACKUP_WEEKS_KEPT, BACKUPS_KEPT, COMPLETED_KEPT_FOR, DISCARDED_KEPT_FOR, Schedules,
 };
-pub use services::{ProviderProblem, Services, ServicesConfig};
+pub use services::{ProviderProblem, Services, ServicesConfig, UnusedSetting};
 pub use worker::{Worker, WorkerOptions, WorkerReport};
 pub use workers::Workers;
 

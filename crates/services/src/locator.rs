@@ -60,9 +60,6 @@ pub struct MadeLocator {
     pub providers: Vec<ProviderProblem>,
 }
 
-/// Names the limit of a plan that has none.
-pub const UNLIMITED: &str = "unlimited";
-
 /// Makes the locator of a process. `ledger` counts what online providers allow: [`crate::StoreLedger`] for all
 /// processes of an installation; none for this process alone.
 ///
@@ -100,7 +97,7 @@ fn make(name: ProviderName, config: Option<&OnlineConfig>) -> Result<Arc<dyn Onl
         Some(OnlineConfig::Custom(config)) => custom(name, (**config).clone()),
         Some(OnlineConfig::Known(config)) => {
             let given = config.limits.as_deref().unwrap_or_default();
-            if given.iter().any(|limit| limit.name == UNLIMITED) {
+            if given.iter().any(Limit::is_unlimited) {
                 return provider(name, &ProviderConfig { limits: Some(Vec::new()), ..config.clone() });
             }
             let published = ProviderConfig { limits: None, ..config.clone() };
@@ -217,7 +214,7 @@ mod tests {
         assert_eq!(limits_of(&[("a minute", 7)]), expected(15, 7));
         assert_eq!(limits_of(&[("batches a window of 5 s", 2)]), expected(2, 45));
         assert!(limits_of(&[("apples a minute", 7)]).is_err());
-        assert_eq!(limits_of(&[(UNLIMITED, u32::MAX)]), Ok(Vec::new()));
+        assert_eq!(limits_of(&[(Limit::UNLIMITED, u32::MAX)]), Ok(Vec::new()));
         assert_eq!(limits_of(&[]), expected(15, 45));
     }
 

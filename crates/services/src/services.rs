@@ -40,12 +40,26 @@ pub struct ServicesConfig {
     pub providers: Vec<ProviderName>,
     /// Configured providers that cannot be asked, and why.
     pub provider_problems: Vec<ProviderProblem>,
+    /// Settings that are given and change nothing.
+    pub unused_settings: Vec<UnusedSetting>,
     /// Where the hosts of private networks are.
     pub sites: Vec<Site>,
     /// The folder of the database files of places.
     pub mmdb_dir: PathBuf,
     /// The folder into which the schedule `backup` writes.
     pub backup_dir: PathBuf,
+}
+
+/// A setting that is given and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` has no effect: {because}")]
+pub struct UnusedSetting {
+    /// The setting, as the person who gave it knows it: `IPINFO_TOKEN`.
+    pub name: String,
+    /// Why it has no effect.
+    pub because: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// Why a configured provider cannot be asked.

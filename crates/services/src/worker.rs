@@ -219,7 +219,7 @@ async fn queue_what_had_no_database(services: &Services, over: &CancellationToke
             return;
         }
         Ok(_) => {
-            let selection = HostSelection::Filter { filter, max_age: services.config().max_age };
+            let selection = HostSelection::Filter { filter, max_age: services.config().max_age, due: None };
             let priority = JobKind::Geolocation.default_priority();
             services.jobs().enqueue_all(selection, priority, false, 5_000, |_| !over.is_cancelled()).await
         }

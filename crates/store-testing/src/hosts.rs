@@ -209,6 +209,10 @@ pub async fn due_in_the_store_is_due_in_the_domain(test: &TestStore) {
             let params = SelectHosts { selection: HostSelection::Due(policy), after: None, limit: 100 };
             let selected = test.hosts_select(params).await.expect("a selection");
             assert_eq!(selected.iter().map(|host| host.address).collect::<Vec<_>>(), expected, "{policy:?}");
+            let filter = HostFilter::default();
+            let selection = HostSelection::Filter { filter, max_age: MAX_AGE, due: Some(policy) };
+            let params = SelectHosts { selection, after: None, limit: 100 };
+            assert_eq!(test.hosts_select(params).await.expect("a selection"), selected, "{policy:?}");
         }
     }
 }

@@ -168,6 +168,7 @@ macro_rules! conformance {
             four_tasks_never_exceed_a_limit,
             a_restart_in_mid_window_keeps_the_count,
             an_answer_ends_its_window_sooner,
+            a_call_that_was_not_sent_gives_its_permits_back,
             a_call_without_limits_is_granted,
             a_closed_provider_is_left_alone,
             what_calls_came_to_adds_up,

@@ -49,6 +49,7 @@ fn settled(params: &TakePermits, windows: Vec<Timestamp>) -> SettleCall {
         account: params.account,
         limits: Arc::clone(&params.limits),
         windows,
+        unsent: false,
         age: Duration::ZERO,
         observation: Observation::default(),
         tally: ProviderTally { calls: 1, addresses: 1, located: 1, ..ProviderTally::default() },
@@ -159,6 +160,20 @@ pub async fn an_answer_ends_its_window_sooner(test: &TestStore) {
     (test.advance)(SECOND * 4);
     assert!(granted(&**test, &answered).await.is_ok());
     assert!(granted(&**test, &unanswered).await.is_err());
+}
+
+/// A call that was never sent cannot have been counted by the provider: its permits can be had again, and those of other
+/// calls cannot.
+pub async fn a_call_that_was_not_sent_gives_its_permits_back(test: &TestStore) {
+    let params = wish(&[calls(2)], 1);
+    let unsent = windows(&**test, &params).await;
+    let sent = windows(&**test, &params).await;
+    assert!(granted(&**test, &params).await.is_err());
+    let call = SettleCall { unsent: true, ..settled(&params, unsent) };
+    test.provider_settle(call).await.expect("settled");
+    test.provider_settle(settled(&params, sent)).await.expect("settled");
+    assert_eq!(granted(&**test, &params).await, Ok((1, 0)));
+    assert!(granted(&**test, &params).await.is_err());
 }
 
 /// Whoever sets no limit is not held up by counting.

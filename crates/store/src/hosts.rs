@@ -71,6 +71,8 @@ pub enum HostSelection {
         filter: HostFilter,
         /// After how long a location is stale.
         max_age: Duration,
+        /// Only those of them that are due by this policy. `None` takes all.
+        due: Option<DuePolicy>,
     },
     /// These; unknown ones are left out.
     Addresses(Vec<Address>),

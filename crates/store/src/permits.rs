@@ -29,8 +29,15 @@ pub fn take(params: &TakePermits, windows: &mut [Window], clock: Timestamp) -> P
     }
 }
 
-/// Takes up what a call's headers told of `windows`, which stand in the order of its limits.
+/// Takes up what a call's headers told of `windows`, which stand in the order of its limits; gives the permits of a call
+/// back that was not sent.
 pub fn settle(call: &SettleCall, windows: &mut [Window], clock: Timestamp) {
+    if call.unsent {
+        for (window, name) in windows.iter_mut().zip(&call.windows) {
+            window.give_back(*name);
+        }
+        return;
+    }
     let received = steady(&call.limits, windows, clock).minus(call.age);
     for ((limit, window), name) in call.limits.iter().zip(windows).zip(&call.windows) {
         window.observe(limit, *name, received, call.observation);

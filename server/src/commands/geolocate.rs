@@ -1,7 +1,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
-use hostatlas_domain::{GeolocateSummary, Mode as GeolocateMode};
-use hostatlas_services::{GeolocateRequest, OpenMode, Selection};
+use hostatlas_domain::{GeolocateSummary, Mode as GeolocateMode, RefusedAddress};
+use hostatlas_services::{GeolocateRequest, OpenMode, Selection, Waiting};
 
 use super::addresses;
 use crate::{
@@ -16,13 +16,15 @@ use crate::{
 
 /// More hosts than this make no batch faster.
 const LARGEST_BATCH: usize = 20_000;
+/// Addresses that are named one by one in a message.
+const MOST_NAMED: usize = 10;
 /// A year between two lookups is nobody's intention.
 const LONGEST_DELAY_SECONDS: f64 = 86_400.0;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Look this address up and print the answer; stored when it is a known host. `-` reads addresses from standard
-    /// input
+    /// Look this address up, whatever its age, and print the answer; stored when it is a known host. `-` reads addresses
+    /// from standard input
     #[arg(long, value_name = "IP")]
     ip: Vec<String>,
     /// Queue a job for each host; a worker does the rest
@@ -31,7 +33,7 @@ pub struct Arguments {
     /// Look up concurrently and write directly
     #[arg(long)]
     async_batch: bool,
-    /// Only hosts that match, as in `country:DE port:443`
+    /// Only hosts that match, as in `country:DE port:443`, and of these only the ones that are due unless --force is given
     #[arg(long, value_name = "QUERY", conflicts_with = "ip")]
     query: Option<String>,
     /// Hosts per batch; online, addresses per request at most [default: 5000; online, what each provider takes]
@@ -57,13 +59,19 @@ fn parse_delay(text: &str) -> Result<Duration, String> {
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let ips = tokio::task::block_in_place(|| addresses::read(&arguments.ip))?;
+    context.warn_of_unused_settings();
     let services = context.services(OpenMode::Create).await?;
-    let direct = !arguments.queue_jobs && !arguments.async_batch;
-    if let ([ip], true) = (ips.as_slice(), direct) {
-        return single(context, &ip.to_string(), arguments.force).await;
+    if let [ip] = ips.as_slice() {
+        let ip = ip.to_string();
+        return if arguments.queue_jobs {
+            queue_single(context, &ip, arguments.force).await
+        } else {
+            single(context, &ip, arguments.force).await
+        };
     }
-    if let ([ip], true) = (ips.as_slice(), arguments.queue_jobs) {
-        return queue_single(context, &ip.to_string(), arguments.force).await;
+    let refused = services.jobs().refused(&ips).await?.refused;
+    if !refused.is_empty() {
+        tell_refused(context, &refused);
     }
     let shutdown = Shutdown::listen()?;
     let mode = match (arguments.queue_jobs, arguments.async_batch) {
@@ -94,7 +102,10 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
         .geolocate()
         .run(request, shutdown.token(), |now| {
             progress.set_total(now.total, Unit::Count);
-            progress.update(now.summary.considered, || describe(&now.summary));
+            match &now.waiting {
+                Some(waiting) => progress.wait(now.summary.considered, || words_of(waiting)),
+                None => progress.update(now.summary.considered, || describe(&now.summary)),
+            }
         })
         .await;
     progress.finish();
@@ -102,21 +113,69 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     context.printer.object(&summary, || human(&summary))?;
     if summary.deferred > 0 {
         context.printer.note(&format!(
-            "{} hosts wait until an online provider may be asked again: `hostatlas providers` says when",
+            "{} hosts stay due, because no provider that could know them may be asked now or answers: `hostatlas \
+             providers` says when the next may be",
             count(summary.deferred)
         ));
     }
     if shutdown.is_requested() {
-        context
-            .printer
-            .note("stopped: what was looked up is stored; run the same command again for the rest");
+        context.printer.note(&stopped(&summary, arguments.force, !ips.is_empty()));
     }
-    Ok(shutdown.exit(exit_of(&summary)))
+    let exit = if refused.is_empty() { exit_of(&summary) } else { Exit::PartFailed };
+    Ok(shutdown.exit(exit))
+}
+
+/// What is said of a run that was interrupted: what is kept, and what the same command would do.
+fn stopped(summary: &GeolocateSummary, force: bool, by_address: bool) -> String {
+    let kept = match summary.mode {
+        GeolocateMode::QueueJobs => "the jobs that were queued stay queued",
+        _ => "the answers so far are stored",
+    };
+    let again = match summary.mode {
+        _ if by_address || (force && summary.mode != GeolocateMode::QueueJobs) => {
+            "the same command begins at the first host again"
+        }
+        GeolocateMode::QueueJobs => {
+            "the same command goes through all hosts again and queues none that has a job already"
+        }
+        _ => "the same command goes on with the hosts that are left, because the others are no longer due",
+    };
+    format!("stopped: {kept}; {again}")
+}
+
+/// Names the addresses that are no public host, of which nothing can be stored.
+fn tell_refused(context: &Context<'_>, refused: &[RefusedAddress]) {
+    let mut named: Vec<String> = refused.iter().take(MOST_NAMED).map(|one| format!("`{}`", one.ip)).collect();
+    if refused.len() > MOST_NAMED {
+        named.push(format!("and {} more", refused.len() - MOST_NAMED));
+    }
+    context.printer.warning(&format!(
+        "not public hosts that a scan has seen, so left out: {}\nhint: import the scan that saw them, or ask with \
+         `hostatlas lookup`",
+        named.join(", ")
+    ));
+}
+
+/// Says once what a lookup waits for, and again whenever that changes.
+pub(super) fn tell_wait(context: &Context<'_>, told: &mut String, waiting: &Waiting) {
+    if *told != waiting.why {
+        told.clone_from(&waiting.why);
+        context.printer.note(&words_of(waiting));
+    }
+}
+
+fn words_of(waiting: &Waiting) -> String {
+    let addresses = if waiting.addresses == 1 { "address" } else { "addresses" };
+    let seconds = waiting.left.as_secs_f64().ceil();
+    let Waiting { addresses: count, why, .. } = waiting;
+    format!("waiting {seconds} s for {count} {addresses}: {why}")
 }
 
 async fn single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Failure> {
     let services = context.services(OpenMode::Create).await?;
-    let (answer, summary) = services.geolocate().single(ip, force, true).await?;
+    let (shutdown, mut told) = (Shutdown::listen()?, String::new());
+    let on_wait = |waiting: &Waiting| tell_wait(context, &mut told, waiting);
+    let (answer, summary) = services.geolocate().single(ip, force, &shutdown.token(), on_wait).await?;
     let place = || {
         let known = [&answer.city, &answer.region, &answer.country];
         let names: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
@@ -140,7 +199,7 @@ async fn single(context: &Context<'_>, ip: &str, force: bool) -> Result<Exit, Fa
             ("provider", text(&answer.provider)),
         ])
     })?;
-    Ok(exit_of(&summary))
+    Ok(shutdown.exit(exit_of(&summary)))
 }
 
 /// The summary's fixed fields, and what was answered.
@@ -209,5 +268,28 @@ const fn exit_of(summary: &GeolocateSummary) -> Exit {
         Exit::WaitsForQuota
     } else {
         Exit::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_run_says_what_is_kept_and_where_the_same_command_begins() {
+        let said = |mode, force, by_address| stopped(&GeolocateSummary::new(mode), force, by_address);
+        let due = said(GeolocateMode::AsyncBatch, false, false);
+        assert!(
+            due.contains("answers so far are stored") && due.contains("goes on with the hosts that are left")
+        );
+        for (force, by_address) in [(true, false), (false, true)] {
+            let again = said(GeolocateMode::Sequential, force, by_address);
+            assert!(again.contains("begins at the first host again"), "{again}");
+        }
+        let queued = said(GeolocateMode::QueueJobs, true, false);
+        assert!(
+            queued.contains("jobs that were queued stay queued") && !queued.contains("answers"),
+            "{queued}"
+        );
     }
 }

@@ -1,11 +1,12 @@
 use hostatlas_domain::{LookupStatus, ProviderName};
-use hostatlas_services::{LookedUp, places_remedy};
+use hostatlas_services::{LookedUp, Waiting, places_remedy};
 
-use super::addresses;
+use super::{addresses, geolocate::tell_wait};
 use crate::{
     context::Context,
     failure::{Exit, Failure},
     printer::{Column, Show, fields_help},
+    shutdown::Shutdown,
 };
 
 #[derive(Debug, clap::Args)]
@@ -55,18 +56,31 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fa
     let ips = tokio::task::spawn_blocking(move || addresses::read(&arguments.ips))
         .await
         .map_err(|error| Failure::error(format!("cannot read addresses: {error}")))??;
+    context.warn_of_unused_settings();
     let locator = context.locator().await?;
+    let shutdown = Shutdown::listen()?;
     let mut list = context.printer.list(&COLUMNS, &FIELDS)?;
-    let mut rest = Rest::default();
+    let (mut rest, mut told) = (Rest::default(), String::new());
+    let mut asked = 0;
     for part in ips.chunks(PART) {
-        for looked_up in hostatlas_services::lookup(&locator, part).await {
+        if shutdown.is_requested() {
+            break;
+        }
+        asked += part.len();
+        let on_wait = |waiting: &Waiting| tell_wait(context, &mut told, waiting);
+        for looked_up in hostatlas_services::lookup(&locator, part, &shutdown.token(), on_wait).await {
             list.push(&looked_up.answer)?;
             rest.note(looked_up);
         }
     }
     list.finish("no addresses")?;
-    rest.report(context, locator.database_build().is_none().then(|| places_remedy(&locator)));
-    Ok(rest.exit())
+    if shutdown.is_requested() {
+        let left = ips.len() - asked + rest.deferred;
+        context.printer.note(&format!("stopped: {left} of {} addresses have no answer", ips.len()));
+    } else {
+        rest.report(context, locator.database_build().is_none().then(|| places_remedy(&locator)));
+    }
+    Ok(shutdown.exit(rest.exit()))
 }
 
 /// Named one by one; of more a person reads the list itself.

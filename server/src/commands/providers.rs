@@ -29,6 +29,7 @@ pub enum Action {
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
+    context.warn_of_unused_settings();
     match arguments.action {
         None => list(context).await,
         Some(Action::Test { ip, provider }) => test(context, &ip, provider.as_deref()).await,

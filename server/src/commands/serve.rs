@@ -37,6 +37,7 @@ pub struct Arguments {
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     // The port first: who starts a second server by mistake should not wait for databases to learn it.
     let listener = bind(context.configuration.listen).await?;
+    context.warn_of_unused_settings();
     let services = context.services(Opening::waiting(OpenMode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let site = Site::new(&context.configuration.site);

@@ -42,6 +42,7 @@ struct Drained {
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
+    context.warn_of_unused_settings();
     let services = context.services(Opening::waiting(OpenMode::Create)).await?;
     let shutdown = Shutdown::listen()?;
     let options = WorkerOptions {

@@ -67,7 +67,7 @@ impl ProviderField {
     const KNOWN: [Self; 6] =
         [Self::Url, Self::AllowPrivate, Self::Key, Self::Account, Self::Plan, Self::Limits];
     /// What else there is to say about a provider that the operator describes stands in its table in the file.
-    const DESCRIBED: [Self; 3] = [Self::Url, Self::AllowPrivate, Self::Key];
+    const DESCRIBED: [Self; 4] = [Self::Url, Self::AllowPrivate, Self::Key, Self::Limits];
 
     /// Those that make sense for a provider.
     pub fn of(provider: ProviderName) -> impl Iterator<Item = Self> {

@@ -7,6 +7,7 @@ mod provider_settings;
 mod reader;
 mod sources;
 mod suggest;
+mod unused;
 mod values;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 };
 
 use hostatlas_domain::{DEFAULT_MAX_AGE, ProviderName, Scope};
-use hostatlas_services::{CustomConfig, OnlineProviderConfig, Site};
+use hostatlas_services::{CustomConfig, OnlineProviderConfig, Site, UnusedSetting};
 
 pub use database::Database;
 pub use key::{Key, ProviderField};
@@ -82,6 +83,8 @@ pub struct Configuration {
     pub log: Option<String>,
     /// Where private copies of location databases are kept; losing them costs a copy.
     pub cache_dir: PathBuf,
+    /// Settings that are given and change nothing.
+    pub unused: Vec<UnusedSetting>,
     shown: Vec<Shown>,
 }
 
@@ -150,9 +153,15 @@ impl Configuration {
         reader.refuse(Key::AdminPassword, NO_ACCOUNTS)?;
         let cache_located_for = reader.one(Key::CacheLocatedHours, Some("24"), hours)?;
         let cache_missed_for = reader.one(Key::CacheMissedHours, Some("1"), hours)?;
+        let described: Vec<ProviderName> = custom.keys().copied().collect();
         let online = provider_settings::read(&mut reader, &providers, custom)?;
         let sites = sites.iter().map(provider_settings::site).collect::<Result<_, _>>()?;
+        let unused = unused::find(
+            reader.given(),
+            &unused::Circumstances { providers: &providers, database: &database, described: &described },
+        );
         Ok(Self {
+            unused,
             spill_dir: spill_folder(&database),
             database,
             database_direct: database_direct.map(Database::Server),

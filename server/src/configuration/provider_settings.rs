@@ -71,6 +71,9 @@ fn custom(
     if let Some(secret) = reader.optional(key(ProviderField::Key), secret)? {
         config.key = Some(secret);
     }
+    if let Some(limits) = reader.optional_list(key(ProviderField::Limits), limit)? {
+        config.limits = limits;
+    }
     Ok(config)
 }
 

@@ -85,6 +85,12 @@ impl Reader {
         given
     }
 
+    /// What was given for the settings that were taken out; not what is as it is by default.
+    pub(super) fn given(&self) -> impl Iterator<Item = (Key, &Given)> + Clone {
+        let given = self.effective.iter().filter(|(_, given)| given.origin != Origin::Default);
+        given.map(|(key, given)| (*key, given))
+    }
+
     /// Every effective setting that `config show` lists, where `providers` are configured.
     pub(super) fn shown(self, providers: &[ProviderName]) -> Vec<Shown> {
         let mut effective = self.effective;

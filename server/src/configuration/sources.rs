@@ -151,7 +151,8 @@ fn take_custom(
     for name in ProviderName::ASKED.into_iter().filter(|name| is_custom(*name)) {
         let Some(own) = providers.get_mut(name.name()).and_then(toml::Value::as_table_mut) else { continue };
         let mut rest = std::mem::take(own);
-        for field in ProviderField::of(name) {
+        // Limits may be written as tables there, which no setting can be.
+        for field in ProviderField::of(name).filter(|field| *field != ProviderField::Limits) {
             if let Some(setting) = rest.remove(field.name()) {
                 own.insert(field.name().to_owned(), setting);
             }

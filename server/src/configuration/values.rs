@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName, UnknownProvider};
-use hostatlas_services::UNLIMITED;
+use hostatlas_domain::{InvalidLimit, Limit, ProviderName, UnknownProvider};
 use secrecy::SecretString;
 
 use super::{Database, nearest};
@@ -134,62 +133,9 @@ pub fn hours(value: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(hours * 3600.0))
 }
 
-/// One limit of a provider, as in `45/min`, `15 batches/min` or `1000 addresses/day`. Where a word is given it is that
-/// of the limit's name in `hostatlas providers`; without one the window alone tells which limit is meant. `unlimited`
-/// is for a plan that has none.
+/// One limit of a provider, as in `45/min`.
 pub fn limit(value: &str) -> Result<Limit, String> {
-    if value.trim() == UNLIMITED {
-        let window = LimitWindow::Rolling(Duration::from_secs(1));
-        let (unit, permits) = (LimitUnit::Calls, u32::MAX);
-        return Ok(Limit { name: UNLIMITED.into(), unit, permits, window, spacing: Duration::ZERO });
-    }
-    let wrong = || {
-        format!(
-            "`{value}` is not a limit\nwrite limits as 45/min, 15 batches/min, 1000 addresses/day; a window is s, min, \
-             hour, day, month or as 30s; write `unlimited` for a plan without limits"
-        )
-    };
-    let (amount, window) = value.split_once('/').ok_or_else(wrong)?;
-    let amount = amount.trim();
-    let digits = amount.len() - amount.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
-    let permits: u32 = amount[..digits].parse().ok().filter(|permits| *permits > 0).ok_or_else(wrong)?;
-    let what = amount[digits..].trim();
-    if !what.chars().all(|letter| letter.is_ascii_lowercase()) {
-        return Err(wrong());
-    }
-    let unit = if what == "addresses" { LimitUnit::Addresses } else { LimitUnit::Calls };
-    let window = limit_window(window.trim()).ok_or_else(wrong)?;
-    let name = format!("{what} a {}", window_name(window)).trim_start().to_owned();
-    Ok(Limit { name: name.into(), unit, permits, window, spacing: Duration::ZERO })
-}
-
-fn limit_window(text: &str) -> Option<LimitWindow> {
-    let rolling = |seconds: u64| Some(LimitWindow::Rolling(Duration::from_secs(seconds)));
-    match text {
-        "s" | "sec" | "second" => rolling(1),
-        "min" | "minute" => rolling(60),
-        "h" | "hour" => rolling(3600),
-        "day" => Some(LimitWindow::Day),
-        "month" => Some(LimitWindow::Month),
-        _ => {
-            let seconds = text.strip_suffix('s')?.parse::<u64>().ok()?;
-            (1..=SECONDS_OF_A_DAY).contains(&seconds).then_some(())?;
-            rolling(seconds)
-        }
-    }
-}
-
-fn window_name(window: LimitWindow) -> String {
-    match window {
-        LimitWindow::Day => "day".to_owned(),
-        LimitWindow::Month => "month".to_owned(),
-        LimitWindow::Rolling(length) => match length.as_secs() {
-            1 => "second".to_owned(),
-            60 => "minute".to_owned(),
-            3600 => "hour".to_owned(),
-            seconds => format!("window of {seconds} s"),
-        },
-    }
+    value.parse().map_err(|error| format!("{error}\n{}", InvalidLimit::HINT))
 }
 
 /// A secret: kept where neither a message nor a debug form shows it.
@@ -249,38 +195,6 @@ pub fn truth(value: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_limit_is_an_amount_and_a_window() {
-        let minute = LimitWindow::Rolling(Duration::from_mins(1));
-        let read = |text| {
-            limit(text).map(|limit| (limit.name.into_owned(), limit.unit, limit.permits, limit.window))
-        };
-        assert_eq!(read("45/min"), Ok(("a minute".to_owned(), LimitUnit::Calls, 45, minute)));
-        assert_eq!(
-            read("1000 addresses / day"),
-            Ok(("addresses a day".to_owned(), LimitUnit::Addresses, 1000, LimitWindow::Day))
-        );
-        let window = LimitWindow::Rolling(Duration::from_secs(30));
-        assert_eq!(
-            read("10 batches/30s"),
-            Ok(("batches a window of 30 s".to_owned(), LimitUnit::Calls, 10, window))
-        );
-        assert_eq!(read("unlimited").map(|(name, ..)| name), Ok(UNLIMITED.to_owned()));
-        for wrong in [
-            "",
-            "45",
-            "0/min",
-            "45/fortnight",
-            "-1/min",
-            "45 a b/min",
-            "5/0s",
-            "99999999999/day",
-            "5 Lookups/min",
-        ] {
-            assert!(limit(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn what_cannot_be_asked_is_no_provider() {

@@ -63,6 +63,46 @@ fn one_address_is_answered_and_stored_when_its_host_is_known() {
     assert_eq!(installation.run(&["stats", "coverage"]).json()["located"], 1);
 }
 
+/// However the lookup is made, the answer is what is printed.
+#[test]
+fn the_answer_about_one_address_is_the_output_in_both_direct_modes() {
+    let installation = Installation::imported();
+    for mode in [&[][..], &["--async-batch"]] {
+        let (code, answered) = summary(&installation, &[&["--ip", "193.61.0.1"], mode].concat());
+        let answer = &answered["answer"];
+        assert_eq!((code, &answered["considered"]), (Some(0), &json!(1)), "{mode:?}");
+        assert_eq!((&answer["ip"], &answer["status"]), (&json!("193.61.0.1"), &json!("located")), "{mode:?}");
+    }
+}
+
+/// A host that was looked up a moment ago is asked about again only where somebody insists.
+#[test]
+fn a_query_takes_the_hosts_that_are_due_and_all_of_them_when_forced() {
+    let installation = Installation::imported();
+    let query = ["--query", "net:0.0.0.0/0"];
+    for mode in ["--async-batch", "--queue-jobs"] {
+        let considered = |more: &[&str]| {
+            let arguments = [&[mode], &query[..], more].concat();
+            summary(&installation, &arguments).1["considered"].as_u64().expect("a count")
+        };
+        assert!(considered(&["--force"]) > 0, "{mode}");
+        installation.run(&["geolocate", "--async-batch"]);
+        assert_eq!(considered(&[]), 0, "{mode}");
+        assert!(considered(&["--force"]) > 0, "{mode}");
+    }
+}
+
+#[test]
+fn of_several_addresses_those_that_are_no_host_are_named() {
+    let installation = Installation::imported();
+    let ended = installation.run(&["geolocate", "--ip", "8.8.8.8", "--ip", "193.61.0.1", "--json"]);
+    assert_eq!((ended.code, &ended.json()["located"]), (Some(3), &json!(1)), "{ended:?}");
+    assert!(ended.stderr.contains("left out: `193.61.0.1`"), "{ended:?}");
+    let none = installation.run(&["geolocate", "--ip", "193.61.0.2", "--ip", "193.61.0.1"]);
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(none.stdout.is_empty() && none.stderr.contains("hint: import"), "{none:?}");
+}
+
 #[test]
 fn a_private_address_is_skipped_without_a_failure() {
     let installation = Installation::imported();

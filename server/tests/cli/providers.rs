@@ -1,5 +1,5 @@
 use hostatlas_domain::ProviderName;
-use hostatlas_provider_standin::Fault;
+use hostatlas_provider_standin::{Fault, World};
 use serde_json::json;
 
 use crate::support::{Installation, Online, SECRET};
@@ -206,4 +206,151 @@ fn a_provider_of_ones_own_is_described_in_the_file() {
         (&json!("located"), &json!("custom-1")),
         "{ended:?}"
     );
+}
+
+/// Of 200 hosts the first provider knows two of three, and the second, which may know the others, is out.
+#[test]
+fn a_provider_that_is_out_holds_up_nobody() {
+    let world = World { seed: 7, unknown_one_in: 0, gap_one_in: 3 };
+    let (installation, online) = (Installation::without_databases(), Online::in_world(world));
+    online.stand_in.set_down(ProviderName::IpApi, true);
+    let hosts: Vec<std::net::IpAddr> =
+        (0..200u8).map(|last| std::net::Ipv4Addr::new(45, 33, 7, last).into()).collect();
+    let known = hosts.iter().filter(|host| world.known_to(ProviderName::Ipinfo, **host).is_some()).count();
+    let list: String = hosts.iter().map(|host| format!("{host}\n")).collect();
+    let list = installation.write("hosts.txt", list);
+    assert_eq!(installation.run(&["import", &list]).code, Some(0));
+
+    let began = std::time::Instant::now();
+    let variables = online.variables("ipinfo,ip-api");
+    let ended = installation.run_with(&variables, &["geolocate", "--async-batch", "--json"]);
+
+    let summary = ended.json();
+    let count = |field: &str| summary[field].as_u64().expect("a count");
+    assert_eq!(count("located"), known as u64, "{summary}");
+    assert_eq!(count("located") + count("failed") + count("deferred"), 200, "{summary}");
+    assert!(count("deferred") > 0, "they stay due: {summary}");
+    assert_eq!(ended.code, Some(if count("failed") > 0 { 3 } else { 4 }), "{ended:?}");
+    assert!(ended.stderr.contains("hosts stay due"), "{ended:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(25), "it took {:?}", began.elapsed());
+}
+
+/// A wait is said at once, and what was answered before it is kept when somebody gives up.
+#[test]
+fn a_lookup_that_waits_says_for_whom_and_keeps_its_answers_when_interrupted() {
+    use std::io::{BufRead, BufReader, Read};
+    let (installation, online) = (Installation::without_databases(), Online::start());
+    let mut variables = online.variables("ipgeolocation");
+    variables.push(("HOSTATLAS_PROVIDER_IPGEOLOCATION_LIMITS".to_owned(), "2 addresses/60s".to_owned()));
+    let mut command =
+        installation.command(&["lookup", "45.33.7.1", "45.33.7.2", "45.33.7.3", "45.33.7.4", "--ndjson"]);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let mut child = command.spawn().expect("the binary runs");
+
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.starts_with("waiting ") {
+        line.clear();
+        assert!(said.read_line(&mut line).expect("text") > 0, "it ended without a word about the wait");
+    }
+    assert!(line.contains(" s for 2 addresses: ipgeolocation allows no more for now"), "{line}");
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    let output = child.wait_with_output().expect("it ends");
+    let answers: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .expect("UTF-8")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let mut statuses: Vec<&str> = answers.iter().filter_map(|answer| answer["status"].as_str()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["deferred", "deferred", "located", "located"]);
+    assert_eq!(output.status.code(), Some(130), "{rest}");
+    assert!(rest.contains("stopped: 2 of 4 addresses have no answer"), "{rest}");
+}
+
+/// Nothing left this machine, so nothing was used up and nobody saw an address.
+#[test]
+fn a_provider_that_cannot_be_reached_costs_no_permit() {
+    let installation = imported();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", closed.local_addr().expect("an address"));
+    drop(closed);
+    let variables: Vec<(String, String)> = [
+        ("HOSTATLAS_PROVIDERS", "ip-api"),
+        ("HOSTATLAS_PROVIDER_IP_API_URL", &url),
+        ("HOSTATLAS_PROVIDER_IP_API_ALLOW_PRIVATE", "1"),
+        ("HOSTATLAS_PROVIDER_IP_API_LIMITS", "5 lookups/min"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    for _ in 0..3 {
+        let tested = installation.run_with(&variables, &["providers", "test", "8.8.8.8"]);
+        assert_eq!(tested.code, Some(3), "{tested:?}");
+    }
+    let status = listed(&installation.run_with(&variables, &["providers"]), "ip-api");
+    let limits = status["limits"].as_array().expect("limits");
+    let left = limits.iter().find(|limit| limit["name"] == "lookups a minute").map(|limit| &limit["left"]);
+    assert_eq!((left, &status["addresses_sent"]), (Some(&json!(5)), &json!(0)), "{status}");
+}
+
+#[test]
+fn a_key_that_nobody_uses_is_said_at_the_start_and_by_the_doctor() {
+    let installation = imported();
+    let variables = [("IPINFO_TOKEN".to_owned(), SECRET.to_owned())];
+    let words = "`IPINFO_TOKEN` has no effect: `ipinfo` or `ipinfo-lite` is not in `HOSTATLAS_PROVIDERS`";
+    let ended = installation.run_with(&variables, &["worker", "--drain"]);
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    let doctor = installation.run_with(&variables, &["doctor", "--json"]);
+    let findings = doctor.json();
+    let findings = findings["findings"].as_array().expect("findings");
+    let told = findings.iter().find(|finding| finding["detail"] == words).expect("the doctor says so");
+    assert_eq!(told["severity"], "warning");
+    assert!(!doctor.stdout.contains(SECRET) && !ended.stderr.contains(SECRET));
+    let used = online_variables_without_complaint(&installation);
+    assert!(!used.contains("has no effect"), "{used}");
+}
+
+fn online_variables_without_complaint(installation: &Installation) -> String {
+    let online = Online::start();
+    installation.run_with(&online.variables("mmdb,ipinfo,ipgeolocation"), &["providers"]).stderr
+}
+
+#[test]
+fn limits_of_a_provider_of_ones_own_are_written_as_everywhere() {
+    let installation = imported();
+    let described = |limits: &str| {
+        format!(
+            "providers = [\"custom-1\"]\n[provider.custom-1]\nurl = \"http://127.0.0.1:9/{{ip}}\"\n\
+             allow_private = true\nlimits = {limits}\n[provider.custom-1.fields]\ncountry_code = \"/c\"\n"
+        )
+    };
+    for (limits, expected) in [("[\"600/min\"]", json!([600])), ("[\"unlimited\"]", json!([]))] {
+        let file = installation.write("hostatlas.toml", described(limits));
+        let status = listed(&installation.run(&["--config", &file, "providers"]), "custom-1");
+        let permits: Vec<_> =
+            status["limits"].as_array().expect("limits").iter().map(|one| &one["permits"]).collect();
+        assert_eq!(json!(permits), expected, "{status}");
+    }
+    let file = installation.write("hostatlas.toml", described("[\"600\"]"));
+    let refused = installation.run(&["--config", &file, "providers"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("`600` is not a limit: write limits as 45/min"), "{refused:?}");
+}
+
+/// Fields, and not the debug form of a value of ours.
+#[test]
+fn a_log_line_holds_fields_and_no_debug_form() {
+    let installation = imported();
+    let variables = [("HOSTATLAS_LOG".to_owned(), "debug,sqlx=off".to_owned())];
+    let ended = installation.run_with(&variables, &["worker", "--drain"]);
+    let line = ended.stderr.lines().find(|line| line.contains("The worker ended")).expect("a line");
+    assert!(line.contains(r#""completed":5"#), "{line}");
+    let of_ours = ended.stderr.lines().filter(|line| line.contains("hostatlas"));
+    let debug_forms: Vec<&str> =
+        of_ours.filter(|line| line.contains(" {") || line.contains("Some(")).collect();
+    assert!(debug_forms.is_empty(), "{debug_forms:?}");
 }

@@ -182,14 +182,18 @@ impl Drop for Online {
 }
 
 impl Online {
+    /// A world in which every address is known to everybody.
     pub fn start() -> Self {
+        Self::in_world(World { seed: 7, unknown_one_in: 0, gap_one_in: 0 })
+    }
+
+    pub fn in_world(world: World) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let settings =
-            Settings { world: World { seed: 7, unknown_one_in: 0, gap_one_in: 0 }, ..Settings::default() };
+        let settings = Settings { world, ..Settings::default() };
         let stand_in = thread::scope(|scope| {
             scope
                 .spawn(|| runtime.block_on(StandIn::start(settings)).expect("a port"))
@@ -201,15 +205,15 @@ impl Online {
 
     /// The variables that have these providers asked here.
     pub fn variables(&self, order: &str) -> Vec<(String, String)> {
-        let mut variables = vec![
-            ("HOSTATLAS_PROVIDERS".to_owned(), order.to_owned()),
-            ("IPINFO_TOKEN".to_owned(), SECRET.to_owned()),
-            ("IPGEOLOCATION_API_KEY".to_owned(), SECRET.to_owned()),
-        ];
-        for provider in ProviderName::ASKED.into_iter().filter(|provider| provider.is_online()) {
-            if provider.name().starts_with("custom") {
-                continue;
+        let mut variables = vec![("HOSTATLAS_PROVIDERS".to_owned(), order.to_owned())];
+        for (key, taker) in [("IPINFO_TOKEN", "ipinfo"), ("IPGEOLOCATION_API_KEY", "ipgeolocation")] {
+            if order.contains(taker) {
+                variables.push((key.to_owned(), SECRET.to_owned()));
             }
+        }
+        let asked = |provider: &ProviderName| order.split(',').any(|name| name == provider.name());
+        for provider in ProviderName::ASKED.into_iter().filter(|provider| provider.is_online()).filter(asked)
+        {
             let name = provider.name().to_uppercase().replace('-', "_");
             variables.push((format!("HOSTATLAS_PROVIDER_{name}_URL"), self.stand_in.base_url(provider)));
             variables.push((format!("HOSTATLAS_PROVIDER_{name}_ALLOW_PRIVATE"), "1".to_owned()));

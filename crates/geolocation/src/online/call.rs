@@ -69,8 +69,9 @@ pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> Ca
     let began = Instant::now();
     let response = member.transport.send(member.provider.request(lane, &addresses)).await;
     let arrived = Instant::now();
-    // A call that was not answered may still arrive, so its permits stay as they are.
-    let windows = if response.is_ok() { permit.windows } else { Vec::new() };
+    let unsent = matches!(response, Err(Refusal::Unreached(_)));
+    // A call that was sent and not answered may still arrive, so its permits stay as they are.
+    let windows = if response.is_ok() || unsent { permit.windows } else { Vec::new() };
     let Reply { answers, observation } = read(member, lane, &addresses, response);
     leave.end(is_usable(&answers), arrived);
     if let Some(wait) = observation.closed_for() {
@@ -87,6 +88,7 @@ pub(super) async fn make(ledger: &dyn Ledger, member: &Member, wish: Wish) -> Ca
         account: member.provider.account(),
         limits: Arc::clone(&member.lanes[lane].limits),
         windows,
+        unsent,
         age: Duration::ZERO,
         observation,
         tally: tally(&addresses, &answers, arrived - began),
@@ -152,7 +154,7 @@ fn tally(addresses: &[Address], answers: &Answers, took: Duration) -> ProviderTa
     let mut tally = ProviderTally {
         calls: 1,
         failed_calls: u64::from(answers.is_err() || !is_usable(answers)),
-        addresses: addresses.len() as u64,
+        addresses: if matches!(answers, Err(Refusal::Unreached(_))) { 0 } else { addresses.len() as u64 },
         located: counted(|answer| matches!(answer, Answer::Found(_))),
         missed: counted(|answer| matches!(answer, Answer::Miss(_))),
         ..ProviderTally::default()

@@ -34,6 +34,8 @@ const BYTES_AN_ADDRESS: usize = 4 * 1024;
 /// The largest answer at all.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
+const TOO_LATE: &str = "it did not answer in time";
+
 /// What was being done when a connection broke.
 const SENDING: &str = "sending";
 const READING: &str = "reading";
@@ -78,7 +80,7 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-        let client = self.client.as_ref().map_err(|problem| Refusal::Unavailable((*problem).to_owned()))?;
+        let client = self.client.as_ref().map_err(|problem| Refusal::Unreached((*problem).to_owned()))?;
         let HttpRequest { method, url, headers, body, addresses } = request;
         check_literal(&url, self.options)?;
         let mut call = client.request(method, url).header(header::ACCEPT, "application/json");
@@ -117,7 +119,7 @@ impl Transport for HttpTransport {
 }
 
 fn too_late() -> Refusal {
-    Refusal::Unavailable("it did not answer in time".to_owned())
+    Refusal::Unavailable(TOO_LATE.to_owned())
 }
 
 fn allowed(ip: IpAddr, options: OnlineOptions) -> bool {
@@ -130,9 +132,9 @@ fn check_literal(url: &Url, options: OnlineOptions) -> Result<(), Refusal> {
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
         Some(Host::Domain(_)) => return Ok(()),
-        None => return Err(Refusal::Unavailable("its address names no host".to_owned())),
+        None => return Err(Refusal::Unreached("its address names no host".to_owned())),
     };
-    if allowed(ip, options) { Ok(()) } else { Err(Refusal::Unavailable(PrivateAddress.to_string())) }
+    if allowed(ip, options) { Ok(()) } else { Err(Refusal::Unreached(PrivateAddress.to_string())) }
 }
 
 /// Resolves names as the system does, and drops the addresses that may not be called.
@@ -169,8 +171,9 @@ impl Resolve for Resolver {
 /// What an error means, in words of ours: the client's own name the whole URL, which may hold a key.
 fn refusal(error: reqwest::Error, doing: &str) -> Refusal {
     let error = error.without_url();
+    let failed = if error.is_connect() { Refusal::Unreached } else { Refusal::Unavailable };
     if error.is_timeout() {
-        return too_late();
+        return failed(TOO_LATE.to_owned());
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
@@ -180,11 +183,11 @@ fn refusal(error: reqwest::Error, doing: &str) -> Refusal {
             return Refusal::Malformed("its answer could not be decompressed".to_owned());
         }
         if let Some(words) = words(error) {
-            return Refusal::Unavailable(words);
+            return failed(words);
         }
         cause = error.source();
     }
-    Refusal::Unavailable(match (error.is_connect(), doing) {
+    failed(match (error.is_connect(), doing) {
         (true, _) => "no connection could be made".to_owned(),
         (false, doing) => format!("the connection broke while {doing}"),
     })

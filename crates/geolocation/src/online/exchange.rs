@@ -94,9 +94,12 @@ pub enum Refusal {
     /// The key or token was refused, or this plan lacks the endpoint: it is not asked again until restarted.
     #[error("{0}")]
     Rejected(String),
-    /// It failed, or what stood in between did: 5xx, refused, timed out, cut off.
+    /// It failed, or what stood in between did: 5xx, timed out, cut off.
     #[error("{0}")]
     Unavailable(String),
+    /// No connection could be made: nothing was sent, so the provider cannot have counted the call.
+    #[error("{0}")]
+    Unreached(String),
     /// It answered something that cannot be read as an answer.
     #[error("{0}")]
     Malformed(String),
@@ -108,7 +111,7 @@ impl Refusal {
         match self {
             Self::RateLimited => UnlocatedReason::RateLimited,
             Self::Rejected(_) => UnlocatedReason::Rejected,
-            Self::Unavailable(_) => UnlocatedReason::Unreachable,
+            Self::Unavailable(_) | Self::Unreached(_) => UnlocatedReason::Unreachable,
             Self::Malformed(_) => UnlocatedReason::Malformed,
         }
     }

@@ -77,6 +77,8 @@ pub struct SettleCall {
     /// The windows of its [`Permit`]; empty for a call that was not answered, whose permits stay counted for as long
     /// as it may still arrive.
     pub windows: Vec<Timestamp>,
+    /// Nothing of it was sent, because no connection could be made: its permits can be had again at once.
+    pub unsent: bool,
     /// How long ago its answer came.
     pub age: Duration,
     /// What its headers told.

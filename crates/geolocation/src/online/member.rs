@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hostatlas_domain::{Limit, LimitUnit, LimitWindow, Precision, ProviderName, WaitReason};
+use hostatlas_domain::{BreakerState, Limit, LimitUnit, LimitWindow, Precision, ProviderName, WaitReason};
 use tokio::time::Instant;
 
 use super::{OnlineProvider, Transport, breaker::Breaker};
@@ -39,8 +39,10 @@ struct LaneState {
 pub(super) enum Closed {
     /// The provider itself asked to be left alone.
     ByProvider,
-    /// The ledger gave no permit, or the breaker no leave.
+    /// The ledger gave no permit, or somebody tries at present whether the provider answers again.
     ByUs,
+    /// It does not answer: the breaker is open.
+    ByOutage,
     /// Calls are not to come in a burst; there are permits.
     ForAMoment,
 }
@@ -106,14 +108,11 @@ impl Member {
         if let Some(until) = self.breaker.blocked_until(now) {
             let why = format!("{} does not answer; it is tried again after a while", self.name());
             let window = Duration::from_secs(1);
-            return Err(vec![Closure {
-                lane: 0,
-                until,
-                reason: Closed::ByUs,
-                why,
-                capacity: u64::MAX,
-                window,
-            }]);
+            let reason = match self.breaker.state(now).0 {
+                BreakerState::Open => Closed::ByOutage,
+                _ => Closed::ByUs,
+            };
+            return Err(vec![Closure { lane: 0, until, reason, why, capacity: u64::MAX, window }]);
         }
         let mut closures: Vec<Closure> = Vec::new();
         // A batch is not spent on one address while there are permits for single ones.
@@ -133,6 +132,12 @@ impl Member {
         }
         Err(closures)
     }
+}
+
+/// When the first of these closures ends that is worth waiting for: nobody knows when an outage ends.
+pub(super) fn soonest<'a>(closures: impl IntoIterator<Item = &'a Closure>) -> Option<Instant> {
+    let known = closures.into_iter().filter(|closure| closure.reason != Closed::ByOutage);
+    known.map(|closure| closure.until).min()
 }
 
 impl Lane {

@@ -101,13 +101,13 @@ impl Ledger for MemoryLedger {
     async fn settle(&self, call: SettleCall) -> Result<(), LedgerError> {
         let received = self.now().minus(call.age);
         let mut counts = self.counts();
-        for (limit, window) in call.limits.iter().zip(&call.windows) {
-            counts.window(call.provider, call.account, limit).observe(
-                limit,
-                *window,
-                received,
-                call.observation,
-            );
+        for (limit, name) in call.limits.iter().zip(&call.windows) {
+            let window = counts.window(call.provider, call.account, limit);
+            if call.unsent {
+                window.give_back(*name);
+            } else {
+                window.observe(limit, *name, received, call.observation);
+            }
         }
         counts.tallies.entry((call.provider, call.account)).or_default().add(&call.tally);
         Ok(())

@@ -28,6 +28,5 @@ pub use memory_ledger::MemoryLedger;
 pub(crate) use outcome::Outcome;
 pub(crate) use pool::{Pool, PoolConfig};
 pub use providers::{
-    ConfigError, CustomBatch, CustomConfig, CustomFailure, CustomFields, CustomLimit, CustomWindow,
-    ProviderConfig, custom, provider,
+    ConfigError, CustomBatch, CustomConfig, CustomFailure, CustomFields, ProviderConfig, custom, provider,
 };

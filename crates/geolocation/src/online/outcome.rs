@@ -1,10 +1,10 @@
 //! What the online providers said of one address, taken together.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use hostatlas_domain::{Located, Precision, ProviderName, UnlocatedReason};
 
-use crate::{Answer, LookupError};
+use crate::{Answer, Deferral, LookupError};
 
 /// What is known of one address.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<UnlocatedReason>,
     pub(crate) failures: Vec<(ProviderName, String)>,
     /// Somebody could know more who may not be asked before.
-    pub(crate) deferred: Option<(Duration, String)>,
+    pub(crate) deferred: Option<Deferral>,
 }
 
 impl Outcome {

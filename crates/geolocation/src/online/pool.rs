@@ -22,7 +22,7 @@ use super::{
     outcome::Outcome,
     promises::Promises,
 };
-use crate::LocateOptions;
+use crate::{Deferral, DeferralCause, LocateOptions};
 
 /// Retries allowed for each call that is made.
 const RETRIES_PER_CALL: f64 = 0.1;
@@ -128,8 +128,8 @@ impl Pool {
                 let Ok(told) = told else {
                     // Whoever enquires is more patient than we are.
                     let why = "somebody else is asking about it".to_owned();
-                    let deferred = Some((LONGEST_CALL, why));
-                    outcomes[index] = Some(Outcome { deferred, ..Outcome::default() });
+                    let deferral = Deferral { wait: LONGEST_CALL, why, cause: DeferralCause::Quota };
+                    outcomes[index] = Some(Outcome { deferred: Some(deferral), ..Outcome::default() });
                     continue;
                 };
                 match told.ok().and_then(|told| told.clone()) {
@@ -238,5 +238,7 @@ impl Pool {
 /// Whether somebody less patient was told to come back at a time that suits us.
 fn is_worth_waiting(outcome: &Outcome, deadline: Instant) -> bool {
     let left = deadline.saturating_duration_since(Instant::now());
-    outcome.deferred.as_ref().is_some_and(|(wait, _)| *wait > Duration::ZERO && *wait <= left)
+    outcome.deferred.as_ref().is_some_and(|deferral| {
+        deferral.cause == DeferralCause::Quota && deferral.wait > Duration::ZERO && deferral.wait <= left
+    })
 }

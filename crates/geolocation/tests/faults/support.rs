@@ -231,7 +231,7 @@ pub fn judge(stand_in: &StandIn, address: Address, lookup: &Lookup) -> Verdict {
             Verdict::Wrong(format!("{address} failed without a word"))
         }
         Lookup::Failed { .. } => Verdict::Failed,
-        Lookup::Deferred { why, .. } if why.is_empty() => {
+        Lookup::Deferred(deferral) if deferral.why.is_empty() => {
             Verdict::Wrong(format!("{address} waits for nothing"))
         }
         Lookup::Deferred { .. } => Verdict::Deferred,

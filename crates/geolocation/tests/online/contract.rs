@@ -102,7 +102,7 @@ async fn contract(requests: usize, seed: u64) -> (usize, u64, u64) {
         let life = Duration::from_millis(random.random_range(1..120_000));
         if let Ok(lookups) = timeout(life, locator.locate_with(&asked, options)).await {
             let wait = lookups.iter().filter_map(|lookup| match lookup {
-                Lookup::Deferred { wait, .. } => Some(*wait),
+                Lookup::Deferred(deferral) => Some(deferral.wait),
                 _ => None,
             });
             sleep(wait.min().unwrap_or_default()).await;
@@ -181,7 +181,7 @@ async fn what_has_to_wait_comes_back_in_full_batches() {
         for (number, lookup) in now.into_iter().zip(lookups) {
             match lookup {
                 Lookup::Located(_) => {}
-                Lookup::Deferred { wait, .. } => waiting.push((Instant::now() + wait, number)),
+                Lookup::Deferred(deferral) => waiting.push((Instant::now() + deferral.wait, number)),
                 other => panic!("{other:?}"),
             }
         }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hostatlas_domain::{BreakerState, ProviderName, UnlocatedReason};
-use hostatlas_geolocation::{LocateOptions, Lookup};
+use hostatlas_geolocation::{DeferralCause, LocateOptions, Lookup};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Behaviour, Failing, Server, Simulated, address, addresses, locator};
@@ -65,6 +65,29 @@ async fn five_failures_open_the_breaker_and_35_seconds_after_repair_it_is_asked_
         }
         println!("{how:?}: open after {} calls, back after {:?}", number, repaired.elapsed());
         assert!(repaired.elapsed() <= Duration::from_secs(35));
+    }
+}
+
+/// One provider that knows nothing and one that is out: nobody waits for the one that is out, however patient.
+#[tokio::test(start_paused = true)]
+async fn what_only_a_provider_that_is_out_could_know_is_not_waited_for() {
+    for how in FAILURES {
+        let misses = addresses(500).into_iter().collect();
+        let (out, ignorant) = (broken(how), Server::new(Behaviour { misses, ..Behaviour::default() }));
+        let locator = locator(&[
+            (Simulated::unlimited(ProviderName::IpApi), ignorant),
+            (Simulated::unlimited(ProviderName::Freeipapi), out),
+        ]);
+        let began = Instant::now();
+        let patient = LocateOptions { patience: Duration::from_secs(90), ..LocateOptions::default() };
+        let lookups = locator.locate_with(&addresses(500), patient).await;
+        let failed = lookups.iter().filter(|lookup| lookup.reason().is_some()).count();
+        let due = lookups.iter().filter(
+            |lookup| matches!(lookup, Lookup::Deferred(deferral) if deferral.cause == DeferralCause::Outage),
+        );
+        assert_eq!(due.count() + failed, 500, "{how:?}");
+        assert!(failed <= 40, "{how:?}: {failed} were burnt");
+        assert!(began.elapsed() < Duration::from_secs(15), "{how:?}: {:?}", began.elapsed());
     }
 }
 

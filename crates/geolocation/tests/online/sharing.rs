@@ -137,7 +137,9 @@ async fn without_a_ledger_nobody_is_called_and_every_address_stays_due() {
     let locator = builder(&[(provider, Arc::clone(&server))]).ledger(Arc::new(Gone)).build();
     let lookups = locator.locate_with(&addresses(20), LocateOptions::default()).await;
     for lookup in lookups {
-        let Lookup::Deferred { why, .. } = lookup else { panic!("{lookup:?}") };
+        let Lookup::Deferred(hostatlas_geolocation::Deferral { why, .. }) = lookup else {
+            panic!("{lookup:?}")
+        };
         assert_eq!(why, "the count of provider calls cannot be kept");
     }
     assert_eq!(server.calls(), 0);

@@ -1,10 +1,12 @@
 //! What the providers said, as it is shown and as it is written.
 
-use hostatlas_domain::{Address, Located, Location, LookupView, ProviderName, Timestamp, UnlocatedReason};
+use hostatlas_domain::{Address, Located, Location, LookupView, ProviderName, Timestamp};
 use hostatlas_geolocation::{LocateOptions, Locator, Lookup};
 use hostatlas_store::Attempt;
 
-use super::DIRECT_PATIENCE;
+use tokio_util::sync::CancellationToken;
+
+use super::{DIRECT_PATIENCE, Waiting, patience::patiently};
 
 /// What was answered about one address, and what each provider that failed said.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,10 +17,16 @@ pub struct LookedUp {
     pub failures: Vec<(ProviderName, String)>,
 }
 
-/// Asks the providers and stores nothing about any host; needs no database of hosts.
-pub async fn lookup(locator: &Locator, ips: &[Address]) -> Vec<LookedUp> {
+/// Asks the providers and stores nothing about any host; needs no database of hosts. `on_wait` hears of each wait for
+/// quota; cancelling ends the wait, and what has no answer by then comes back as deferred.
+pub async fn lookup(
+    locator: &Locator,
+    ips: &[Address],
+    cancel: &CancellationToken,
+    mut on_wait: impl FnMut(&Waiting) + Send,
+) -> Vec<LookedUp> {
     let options = LocateOptions { force: false, patience: DIRECT_PATIENCE, batch_size: None };
-    let lookups = locator.locate_with(ips, options).await;
+    let lookups = patiently(locator, ips, options, cancel, &mut on_wait).await;
     let looked_up = |(ip, lookup): (&Address, Lookup)| LookedUp {
         answer: view(*ip, &lookup),
         failures: match lookup {
@@ -29,17 +37,14 @@ pub async fn lookup(locator: &Locator, ips: &[Address]) -> Vec<LookedUp> {
     ips.iter().zip(lookups).map(looked_up).collect()
 }
 
-/// The answer to a question about one address.
-pub(super) fn one(mut lookups: Vec<Lookup>) -> Lookup {
-    lookups.pop().unwrap_or(Lookup::Failed { reason: UnlocatedReason::Failed, failures: Vec::new() })
-}
-
 /// The answer as it is shown.
 pub(crate) fn view(ip: Address, lookup: &Lookup) -> LookupView {
     match lookup {
         Lookup::Located(located) => LookupView::located(ip, &as_location(located)),
         Lookup::NotApplicable(class) => LookupView::not_applicable(ip, *class),
-        Lookup::Deferred { why, .. } => LookupView::without_place(ip, lookup.status(), Some(why.clone())),
+        Lookup::Deferred(deferral) => {
+            LookupView::without_place(ip, lookup.status(), Some(deferral.why.clone()))
+        }
         Lookup::Miss(reason) => {
             LookupView::without_place(ip, lookup.status(), Some(reason.slug().to_owned()))
         }
@@ -105,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_database_a_lookup_says_so_and_a_private_address_is_not_asked_about() {
         let ips = ["8.8.8.8", "10.0.0.1"].map(|text| text.parse().expect("an address"));
-        let views = lookup(&Locator::builder().build(), &ips).await;
+        let views = lookup(&Locator::builder().build(), &ips, &CancellationToken::new(), |_| {}).await;
         let told: Vec<_> =
             views.iter().map(|view| (view.answer.status, view.answer.reason.as_deref())).collect();
         assert_eq!(

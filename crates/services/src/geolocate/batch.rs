@@ -1,12 +1,12 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use hostatlas_domain::{Address, HostId};
-use hostatlas_geolocation::{LocateOptions, Lookup};
+use hostatlas_geolocation::{DeferralCause, LocateOptions, Lookup};
 use hostatlas_store::{ApplyLocations, LocationWrite, SelectedHost};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{GeolocateRequest, Plan, Tracker, attempt, chunk_size, locate_offline, online, select};
+use super::{GeolocateRequest, Plan, Tracker, attempt, chunk_size, locate_offline, online, patience, select};
 use crate::{Error, Services};
 
 /// Hosts in one write, measured best on SQLite: 250,000 a second and more, in transactions under 100 ms.
@@ -15,6 +15,16 @@ const WRITE_BATCH: u32 = 20_000;
 const ONLINE_BATCH: u32 = 5_000;
 /// Batches that are looked up while one is written; more would only wait for the writer.
 const AHEAD: usize = 2;
+
+/// What came of looking some hosts up.
+pub(super) struct Found {
+    /// What was concluded.
+    pub(super) batch: Batch,
+    /// Hosts for which a provider has to be waited for.
+    pub(super) waiting: Vec<SelectedHost>,
+    /// Hosts that only providers could know that do not answer.
+    pub(super) unanswered: Vec<SelectedHost>,
+}
 
 /// Hosts and what was found about them.
 pub(super) struct Batch {
@@ -37,17 +47,17 @@ pub(super) async fn run(
     // A consumer that fails must not leave the producer waiting for room.
     let _stop_with_us = stop.clone().drop_guard();
     let producer = tokio::spawn(produce(services.clone(), request.clone(), plan, stop, sender));
-    let mut left: Vec<SelectedHost> = Vec::new();
-    while let Some((batch, deferred)) = receiver.recv().await {
-        left.extend(deferred);
-        write(services, batch, tracker).await?;
+    let (mut left, mut unanswered) = (Vec::new(), Vec::new());
+    while let Some(found) = receiver.recv().await {
+        left.extend(found.waiting);
+        unanswered.extend(found.unanswered);
+        write(services, found.batch, tracker).await?;
         tracker.tell();
     }
     producer.await.map_err(|error| Error::Internal(error.into()))??;
-    online::wait_for(services, request, left, cancel, tracker).await
+    online::wait_for(services, request, left, &mut unanswered, cancel, tracker).await?;
+    online::try_again(services, request, unanswered, cancel, tracker).await
 }
-
-type Found = (Batch, Vec<SelectedHost>);
 
 async fn produce(
     services: Services,
@@ -91,19 +101,21 @@ pub(super) const fn options(request: &GeolocateRequest, patience: Duration) -> L
     LocateOptions { force: request.force, patience, batch_size }
 }
 
-/// What was concluded, and the hosts that have to wait.
+/// Sorts hosts by what came of their lookups.
 pub(super) fn apart(selected: Vec<SelectedHost>, lookups: Vec<Lookup>, asked: Instant) -> Found {
     let mut batch = Batch { hosts: Vec::with_capacity(lookups.len()), lookups: Vec::new(), asked };
-    let mut deferred = Vec::new();
+    let (mut waiting, mut unanswered) = (Vec::new(), Vec::new());
     for (host, lookup) in selected.into_iter().zip(lookups) {
-        if matches!(lookup, Lookup::Deferred { .. }) {
-            deferred.push(host);
-        } else {
-            batch.hosts.push(host.id);
-            batch.lookups.push(lookup);
+        match patience::deferral(&lookup).map(|deferral| deferral.cause) {
+            Some(DeferralCause::Quota) => waiting.push(host),
+            Some(DeferralCause::Outage) => unanswered.push(host),
+            None => {
+                batch.hosts.push(host.id);
+                batch.lookups.push(lookup);
+            }
         }
     }
-    (batch, deferred)
+    Found { batch, waiting, unanswered }
 }
 
 pub(super) async fn write(services: &Services, batch: Batch, tracker: &mut Tracker<'_>) -> Result<(), Error> {

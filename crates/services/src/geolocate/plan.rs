@@ -22,6 +22,10 @@ impl Geolocate {
         let max_age = request.max_age.unwrap_or(self.services.config().max_age);
         let selection = match &request.selection {
             Selection::Due if request.force => HostSelection::All,
+            Selection::Query(_) if !request.force => {
+                let policy = DuePolicy { max_age, ..self.services.due_policy() };
+                only_due(understand(&self.services, &request.selection, max_age)?, policy)
+            }
             selection => understand(&self.services, selection, max_age)?,
         };
         let total = self.total(&request.selection, &selection, max_age).await?;
@@ -38,7 +42,11 @@ impl Geolocate {
         if let HostSelection::Addresses(addresses) = selection {
             return Ok(Some(addresses.len() as u64));
         }
-        if let (Selection::Query(_), HostSelection::Filter { filter, max_age }) = (asked, selection) {
+        if let (Selection::Query(_), HostSelection::Filter { filter, max_age, due }) = (asked, selection) {
+            if due.is_some() {
+                // How many of the matching hosts are due is not counted anywhere.
+                return Ok(None);
+            }
             let count = store.hosts_count(filter.clone(), *max_age, 100_000).await?;
             return Ok(count.exact.then_some(count.hosts));
         }
@@ -65,12 +73,23 @@ pub(crate) fn understand(
         Selection::Due => HostSelection::Due(DuePolicy { max_age, ..services.due_policy() }),
         Selection::Missing => HostSelection::Due(missing_policy()),
         Selection::Stale => {
-            HostSelection::Filter { filter: HostFilter { stale: true, ..HostFilter::default() }, max_age }
+            let filter = HostFilter { stale: true, ..HostFilter::default() };
+            HostSelection::Filter { filter, max_age, due: None }
         }
         Selection::All => HostSelection::All,
-        Selection::Query(q) => HostSelection::Filter { filter: parse_conditions(q)?, max_age },
+        Selection::Query(q) => HostSelection::Filter { filter: parse_conditions(q)?, max_age, due: None },
         Selection::Addresses(ips) => HostSelection::Addresses(parse_addresses(ips)?),
     })
+}
+
+/// Of a selection by filter, the hosts that are due.
+fn only_due(selection: HostSelection, policy: DuePolicy) -> HostSelection {
+    match selection {
+        HostSelection::Filter { filter, max_age, .. } => {
+            HostSelection::Filter { filter, max_age, due: Some(policy) }
+        }
+        other => other,
+    }
 }
 
 /// Nothing located is due, everything else is.

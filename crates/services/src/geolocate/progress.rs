@@ -6,6 +6,8 @@ use hostatlas_domain::{GeolocateSummary, Mode};
 use hostatlas_geolocation::Lookup;
 use tokio::time::Instant;
 
+use super::Waiting;
+
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeolocateProgress {
@@ -13,6 +15,8 @@ pub struct GeolocateProgress {
     pub summary: GeolocateSummary,
     /// How many hosts there are to do, as far as the counters know.
     pub total: Option<u64>,
+    /// What the run waits for at present.
+    pub waiting: Option<Waiting>,
 }
 
 /// Counts and clock of a run, and whom to tell.
@@ -33,7 +37,7 @@ impl<'a> Tracker<'a> {
         total: Option<u64>,
         tell: &'a mut (dyn FnMut(&GeolocateProgress) + Send),
     ) -> Self {
-        let progress = GeolocateProgress { summary: GeolocateSummary::new(mode), total };
+        let progress = GeolocateProgress { summary: GeolocateSummary::new(mode), total, waiting: None };
         Self { progress, began: Instant::now(), told: Instant::now(), tell }
     }
 
@@ -50,7 +54,14 @@ impl<'a> Tracker<'a> {
         (self.tell)(&self.progress);
     }
 
+    /// Tells what the run waits for, until something is counted.
+    pub(super) fn wait(&mut self, waiting: &Waiting) {
+        self.progress.waiting = Some(waiting.clone());
+        self.tell_now();
+    }
+
     pub(super) fn count(&mut self, lookup: &Lookup) {
+        self.progress.waiting = None;
         count(&mut self.progress.summary, lookup);
     }
 }

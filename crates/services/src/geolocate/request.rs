@@ -18,7 +18,8 @@ pub enum Selection {
     Stale,
     /// All public ones.
     All,
-    /// Those that match a query.
+    /// Those that match a query. [`Geolocate::run`](super::Geolocate::run) takes those of them that are due, unless the
+    /// request is forced.
     Query(String),
     /// These; unknown ones are left out.
     Addresses(Vec<String>),
@@ -50,7 +51,8 @@ pub struct GeolocateRequest {
     pub batch_size: Option<NonZeroUsize>,
     /// Pause between two lookups (sequential) or batches.
     pub delay: Duration,
-    /// Whether age and cache are bypassed: [`Selection::Due`] becomes [`Selection::All`].
+    /// Whether age and cache are bypassed: [`Selection::Due`] becomes [`Selection::All`], and a query takes
+    /// all hosts that match.
     pub force: bool,
     /// After how long a location is stale, unless as configured; zero makes every located host due.
     pub max_age: Option<Duration>,

@@ -6,7 +6,12 @@ use hostatlas_store::{ApplyLocations, LocationWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{DIRECT_PATIENCE, GeolocateRequest, Plan, Tracker, attempt, batch::options, one, select};
+use super::{
+    DIRECT_PATIENCE, GeolocateRequest, Plan, Tracker, Waiting, attempt,
+    batch::options,
+    patience::{one, patiently},
+    select,
+};
 use crate::{Error, Services};
 
 /// Hosts read at once; they are looked up one by one.
@@ -38,10 +43,10 @@ pub(super) async fn run(
             if pending.is_empty() {
                 oldest = Instant::now();
             }
-            let Some(lookup) = cancel.run_until_cancelled(locate(services, request, host.address)).await
-            else {
+            let lookup = locate(services, request, host.address, cancel, tracker).await;
+            if cancel.is_cancelled() && matches!(lookup, Lookup::Deferred(_)) {
                 return write(services, &mut pending, oldest).await;
-            };
+            }
             tracker.count(&lookup);
             let build = services.locator().database_build();
             pending.extend(attempt(&lookup, build).map(|attempt| LocationWrite { host: host.id, attempt }));
@@ -57,10 +62,18 @@ pub(super) async fn run(
     write(services, &mut pending, oldest).await
 }
 
-async fn locate(services: &Services, request: &GeolocateRequest, address: Address) -> Lookup {
+async fn locate(
+    services: &Services,
+    request: &GeolocateRequest,
+    address: Address,
+    cancel: &CancellationToken,
+    tracker: &mut Tracker<'_>,
+) -> Lookup {
     let locator = services.locator();
     if locator.has_online() {
-        one(locator.locate_with(&[address], options(request, DIRECT_PATIENCE)).await)
+        let mut on_wait = |waiting: &Waiting| tracker.wait(waiting);
+        let options = options(request, DIRECT_PATIENCE);
+        one(patiently(locator, &[address], options, cancel, &mut on_wait).await)
     } else {
         locator.locate(address).await
     }

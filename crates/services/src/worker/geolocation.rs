@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostatlas_domain::{Address, JobKind, ProviderName, UnlocatedReason};
-use hostatlas_geolocation::{LocateOptions, Lookup};
+use hostatlas_geolocation::{Deferral, DeferralCause, LocateOptions, Lookup};
 use hostatlas_queue::{Handler, JobError, Outcome};
 use hostatlas_store::{Attempt, ClaimMode, ClaimedJob};
 use tokio_util::sync::CancellationToken;
@@ -115,8 +115,10 @@ impl GeolocationHandler {
         let began = tokio::time::Instant::now();
         let mut lookups = Vec::with_capacity(order.len());
         for (slice, force) in slices {
-            let later =
-                |wait: Duration, why: &str| vec![Lookup::Deferred { wait, why: why.to_owned() }; slice.len()];
+            let later = |wait: Duration, why: &str| {
+                let cause = DeferralCause::Quota;
+                vec![Lookup::Deferred(Deferral { wait, why: why.to_owned(), cause }); slice.len()]
+            };
             if cancel.is_cancelled() {
                 lookups.extend(later(Duration::ZERO, "the worker is stopping"));
             } else if began.elapsed() > ONLINE_BUDGET {
@@ -150,7 +152,7 @@ fn outcome(
             (Outcome::Done(result), Some(Attempt::Located(located)))
         }
         Lookup::Miss(reason) => (Outcome::Done("no provider knows it".to_owned()), unlocated(reason)),
-        Lookup::Deferred { wait, why } => (Outcome::Snooze(wait, why), None),
+        Lookup::Deferred(deferral) => (Outcome::Snooze(deferral.wait, deferral.why), None),
         Lookup::NotApplicable(class) => (Outcome::Done(format!("not applicable: {}", class.slug())), None),
         Lookup::Failed { reason: UnlocatedReason::NoDatabase, .. } => {
             let reason = UnlocatedReason::NoDatabase;

@@ -1,6 +1,6 @@
 //! Walking through many hosts by address, for jobs and batches.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
 use hostatlas_domain::{Address, DuePolicy, HostId, PlaceId, ProviderName, UnlocatedReason};
 use hostatlas_store::{HostSelection, LocatedHost, SelectedHost, StoreError, backend::next_selected};
@@ -29,9 +29,10 @@ pub(crate) async fn select(
         HostSelection::Addresses(addresses) => addresses_condition(addresses, after),
         HostSelection::Hosts(hosts) => return Ok(next_selected(hosts, after, limit)),
         HostSelection::Special { first, last, sited } => special_condition(*first, *last, *sited),
-        HostSelection::Filter { filter, max_age } => {
+        HostSelection::Filter { filter, max_age, due } => {
             let resolved = filter::resolve(connection, now, filter, *max_age).await?;
-            return select_filtered(connection, &resolved, after, limit).await;
+            let due = due.as_ref().map(|policy| due_condition(now, policy));
+            return select_filtered(connection, &resolved, due.as_deref(), after, limit).await;
         }
     };
     let after =
@@ -95,28 +96,56 @@ pub(super) async fn located(
         .collect()
 }
 
-/// Pages of a filtered list until `limit` hosts with a public address are found.
+/// Pages of a filtered list until `limit` hosts with a public address are found; only those that are `due`, if that
+/// condition is given.
 async fn select_filtered(
     connection: &mut SqliteConnection,
     resolved: &filter::Resolved,
+    due: Option<&str>,
     after: Option<Address>,
     limit: u32,
 ) -> Result<Vec<SelectedHost>, StoreError> {
-    let mut hosts = Vec::new();
+    let mut hosts: Vec<SelectedHost> = Vec::new();
     let mut after = after.map(Address::to_key);
     loop {
         let wanted = limit - u32::try_from(hosts.len()).unwrap_or(limit);
         let page = plan::page(connection, resolved, after, wanted.max(1)).await?;
-        hosts.extend(page.hosts.iter().filter_map(|host| {
+        let public = page.hosts.iter().filter_map(|host| {
             let address = Address::from_key(host.key);
             let is_public = hostatlas_domain::classify(address) == hostatlas_domain::AddressClass::Public;
             is_public.then_some(SelectedHost { id: host.id, address })
-        }));
+        });
+        match due {
+            None => hosts.extend(public),
+            Some(condition) => hosts.extend(only_due(connection, condition, public.collect()).await?),
+        }
         after = page.next;
         if after.is_none() || hosts.len() >= limit as usize {
             return Ok(hosts);
         }
     }
+}
+
+/// Those of `hosts` that meet a condition of [`due_condition`], in their order.
+async fn only_due(
+    connection: &mut SqliteConnection,
+    condition: &str,
+    mut hosts: Vec<SelectedHost>,
+) -> Result<Vec<SelectedHost>, StoreError> {
+    let mut ids = String::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let _ = write!(ids, "{}{}", if index > 0 { "," } else { "" }, host.id.0);
+    }
+    let sql = format!("SELECT id FROM host WHERE id IN ({ids}) AND {condition}");
+    let due: HashSet<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(engine)?
+        .into_iter()
+        .collect();
+    hosts.retain(|host| due.contains(&host.id.0));
+    Ok(hosts)
 }
 
 /// `hostatlas_domain::due` in SQL, over the columns of `host`.

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Enquiries, Members};
+use super::{super::member::soonest, Enquiries, Members};
 
 /// What to do next.
 pub(super) enum Step {
@@ -54,16 +54,11 @@ impl Enquiries<'_> {
                 continue;
             }
             let ready = member.ready_lane(waiting, now);
-            finer_in_time |= !member.is_coarse()
-                && ready.as_ref().map_or_else(
-                    |closures| closures.iter().any(|closure| closure.until <= self.deadline),
-                    |_| true,
-                );
+            let opens = ready.as_ref().err().and_then(|closures| soonest(closures));
+            finer_in_time |=
+                !member.is_coarse() && (ready.is_ok() || opens.is_some_and(|opens| opens <= self.deadline));
             match ready {
-                Err(closures) => {
-                    let soonest = closures.iter().map(|closure| closure.until).min();
-                    wake = [wake, soonest].into_iter().flatten().min();
-                }
+                Err(_) => wake = [wake, opens].into_iter().flatten().min(),
                 Ok(lane) => {
                     let most = self.batch(position, lane);
                     if waiting >= most || !self.may_be_filled(position) {

@@ -282,7 +282,7 @@ impl<'a> Enquiries<'a> {
             match refusal {
                 // Nothing is said of the address, and the lane is closed.
                 Refusal::RateLimited => {}
-                Refusal::Unavailable(_) => {
+                Refusal::Unavailable(_) | Refusal::Unreached(_) => {
                     open.faltered.insert(member);
                     open.asked.insert(member);
                     open.outcome.fail(provider, refusal.reason(), refusal.to_string());

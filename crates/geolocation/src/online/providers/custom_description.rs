@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use hostatlas_domain::{Limit, LimitUnit, LimitWindow, ProviderName};
+use hostatlas_domain::{InvalidLimit, Limit, LimitUnit, LimitWindow, ProviderName};
 use http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{
     configuration::{ConfigError, Key, check_limit, sensitive},
@@ -31,8 +34,10 @@ pub struct CustomConfig {
     pub failure: CustomFailure,
     /// How many addresses are asked about at once, if they can be.
     pub batch: Option<CustomBatch>,
-    /// What the service allows; one call a second unless given.
-    pub limits: Vec<CustomLimit>,
+    /// What the service allows, each as in `60 lookups/min`; one call a second unless given. A table in place of the text
+    /// can also say `spacing_ms`, the shortest time between two calls.
+    #[serde(deserialize_with = "limits")]
+    pub limits: Vec<Limit>,
 }
 
 /// JSON pointers (`/location/lat`) to the facts of one answer. Needed are a point, or a country.
@@ -100,40 +105,35 @@ pub struct CustomBatch {
     /// The answers are an object with the addresses as keys, in place of an array in their order.
     pub keyed: bool,
     /// What the service allows of batches; the same limits as for single addresses unless given.
-    pub limits: Vec<CustomLimit>,
+    #[serde(deserialize_with = "limits")]
+    pub limits: Vec<Limit>,
 }
 
-/// One limit of a service.
-#[derive(Clone, Debug, Deserialize)]
+/// A limit as a table.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CustomLimit {
+struct LimitTable {
     /// In a few words: `lookups a minute`. Limits of the same name are one count.
-    pub name: String,
+    name: String,
     /// How many in a window; at least 1.
-    pub permits: u32,
+    permits: u32,
     /// How long a window is.
-    pub window: CustomWindow,
+    window: WindowName,
     /// What is counted: `calls` unless `addresses`.
     #[serde(default = "calls")]
-    pub unit: LimitUnit,
+    unit: LimitUnit,
     /// Shortest time between two calls, in milliseconds.
     #[serde(default)]
-    pub spacing_ms: u32,
+    spacing_ms: u32,
 }
 
-/// Which time a limit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CustomWindow {
-    /// From the first call on.
+enum WindowName {
     Second,
-    /// From the first call on.
     Minute,
-    /// From the first call on.
     Hour,
-    /// A calendar day in UTC.
     Day,
-    /// A calendar month in UTC.
     Month,
 }
 
@@ -141,19 +141,52 @@ const fn calls() -> LimitUnit {
     LimitUnit::Calls
 }
 
-impl From<CustomLimit> for Limit {
-    fn from(limit: CustomLimit) -> Self {
-        let CustomLimit { name, permits, window, unit, spacing_ms } = limit;
+impl From<LimitTable> for Limit {
+    fn from(table: LimitTable) -> Self {
+        let LimitTable { name, permits, window, unit, spacing_ms } = table;
         let window = match window {
-            CustomWindow::Second => LimitWindow::Rolling(Duration::from_secs(1)),
-            CustomWindow::Minute => LimitWindow::Rolling(Duration::from_mins(1)),
-            CustomWindow::Hour => LimitWindow::Rolling(Duration::from_hours(1)),
-            CustomWindow::Day => LimitWindow::Day,
-            CustomWindow::Month => LimitWindow::Month,
+            WindowName::Second => LimitWindow::Rolling(Duration::from_secs(1)),
+            WindowName::Minute => LimitWindow::Rolling(Duration::from_mins(1)),
+            WindowName::Hour => LimitWindow::Rolling(Duration::from_hours(1)),
+            WindowName::Day => LimitWindow::Day,
+            WindowName::Month => LimitWindow::Month,
         };
         let spacing = Duration::from_millis(u64::from(spacing_ms));
         Self { name: name.into(), unit, permits, window, spacing }
     }
+}
+
+/// A limit in either form. Not an untagged enum: that would not say what is wrong.
+struct Written(Limit);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads;
+
+        impl<'de> Visitor<'de> for Reads {
+            type Value = Written;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a limit as in `60 lookups/min`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+                text.parse()
+                    .map(Written)
+                    .map_err(|error| E::custom(format!("{error}: {}", InvalidLimit::HINT)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Written, A::Error> {
+                LimitTable::deserialize(MapAccessDeserializer::new(table)).map(|table| Written(table.into()))
+            }
+        }
+        deserializer.deserialize_any(Reads)
+    }
+}
+
+fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Limit>, D::Error> {
+    let written: Vec<Written> = Vec::deserialize(deserializer)?;
+    Ok(written.into_iter().map(|Written(limit)| limit).collect())
 }
 
 impl fmt::Debug for CustomConfig {
@@ -250,9 +283,11 @@ pub(super) fn check_batch(provider: ProviderName, batch: &CustomBatch) -> Result
 pub(super) fn checked_limits(
     provider: ProviderName,
     field: &str,
-    limits: Vec<CustomLimit>,
+    limits: Vec<Limit>,
 ) -> Result<Option<Vec<Limit>>, ConfigError> {
-    let limits: Vec<Limit> = limits.into_iter().map(Limit::from).collect();
+    if limits.iter().any(Limit::is_unlimited) {
+        return Ok(Some(Vec::new()));
+    }
     match limits.iter().find_map(|limit| check_limit(limit).err()) {
         Some(problem) => Err(error(provider, field, problem)),
         None => Ok((!limits.is_empty()).then_some(limits)),

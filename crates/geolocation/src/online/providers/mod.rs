@@ -22,9 +22,7 @@ use hostatlas_domain::ProviderName;
 
 pub use configuration::{ConfigError, ProviderConfig};
 pub use custom::custom;
-pub use custom_description::{
-    CustomBatch, CustomConfig, CustomFailure, CustomFields, CustomLimit, CustomWindow,
-};
+pub use custom_description::{CustomBatch, CustomConfig, CustomFailure, CustomFields};
 
 use super::OnlineProvider;
 

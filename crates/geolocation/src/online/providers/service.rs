@@ -80,7 +80,12 @@ impl<P: Protocol> Service<P> {
                     }
                 }
             }
-            Err(Refusal::Rejected(text) | Refusal::Unavailable(text) | Refusal::Malformed(text)) => {
+            Err(
+                Refusal::Rejected(text)
+                | Refusal::Unavailable(text)
+                | Refusal::Unreached(text)
+                | Refusal::Malformed(text),
+            ) => {
                 self.without_key(text);
             }
             Err(Refusal::RateLimited) => {}

@@ -80,10 +80,13 @@ fn add_file(report: &mut DoctorReport, file: &DatabaseStatus, now: Timestamp) {
     }
 }
 
-/// Providers that are configured and cannot be asked.
+/// Providers that are configured and cannot be asked, and settings that change nothing.
 pub(super) fn add_problems(report: &mut DoctorReport, config: &ServicesConfig) {
     for problem in &config.provider_problems {
         report.add(Severity::Error, "providers", problem.detail.clone(), Some(&problem.remedy));
+    }
+    for unused in &config.unused_settings {
+        report.add(Severity::Warning, "configuration", unused.to_string(), Some(&unused.remedy));
     }
 }
 

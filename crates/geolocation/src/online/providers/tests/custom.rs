@@ -173,6 +173,27 @@ fn an_unknown_word_in_a_description_is_refused() {
 }
 
 #[test]
+fn a_limit_of_a_description_is_written_as_everywhere() {
+    let limits = |text: &str| {
+        let description = DESCRIPTION.replace(
+            r#"[{"name": "addresses a day", "permits": 500, "window": "day", "unit": "addresses", "spacing_ms": 20}]"#,
+            text,
+        );
+        assert_ne!(description, DESCRIPTION);
+        let config = serde_json::from_str(&description).map_err(|error| error.to_string())?;
+        let service = custom(ProviderName::Custom2, config).map_err(|error| error.to_string())?;
+        let limits = &service.endpoints().last().expect("an endpoint").limits;
+        Ok::<_, String>(
+            limits.iter().map(|limit| (limit.name.to_string(), limit.permits)).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(limits(r#"["600/min"]"#), Ok(vec![("a minute".to_owned(), 600)]));
+    assert_eq!(limits(r#"["unlimited"]"#), Ok(Vec::new()));
+    let refused = limits(r#"["600"]"#).expect_err("not a limit");
+    assert!(refused.contains("`600` is not a limit: write limits as 45/min"), "{refused}");
+}
+
+#[test]
 fn a_description_that_is_printed_shows_no_key() {
     let mut config: CustomConfig = serde_json::from_str(DESCRIPTION).expect("a description");
     config.headers.insert("Authorization".to_owned(), format!("Basic {CANARY}"));
