@@ -78,6 +78,8 @@ fn list(q: &str, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
             let verb = if count.hosts == 1 { "matches" } else { "match" };
             format!("{} of {} {verb}, exact count", grouped(count.hosts), grouped(total))
         }
+        // What is rare may begin behind all that was looked at.
+        (false, false) if count.hosts == 0 => format!("none of {} found to match so far", grouped(total)),
         // Either so many match, or so many were found as far as was looked.
         (false, false) => format!("at least {} of {} match", grouped(count.hosts), grouped(total)),
     };
@@ -87,6 +89,7 @@ fn list(q: &str, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
     let start = address("/hosts", &[("q", q), ("sort", sort_slug(sort))]);
     let next = page.next_cursor.as_ref().map(|cursor| address(&start, &[("cursor", cursor)]));
     let empty = page.items.is_empty() && next.is_none() && first;
+    let none_here = page.items.is_empty();
     let map = address("/", &[("q", q)]);
     view! {
         <div class="pagehead">
@@ -106,6 +109,8 @@ fn list(q: &str, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
             <div class="table-wrap">
                 {if empty {
                     view! { <NoHosts searched=!q.is_empty() because=nothing_because /> }.into_any()
+                } else if none_here {
+                    view! { <NoneHere more=next.is_some() /> }.into_any()
                 } else {
                     view! { <HostTable hosts=page.items sort sortable=q.is_empty() now /> }.into_any()
                 }}
@@ -138,6 +143,25 @@ fn list(q: &str, cursor: &str, loaded: Loaded) -> impl IntoView + use<> {
 
 fn sort_slug(sort: HostSort) -> &'static str {
     if sort == HostSort::Address { "" } else { sort.slug() }
+}
+
+/// A page on which nothing matches, of a list that goes on or began before it.
+#[component]
+fn NoneHere(more: bool) -> impl IntoView {
+    let (head, words) = if more {
+        (
+            "No match among the hosts of this page",
+            "A page looks at some thousand hosts. The next one looks at those after them.",
+        )
+    } else {
+        ("No further host matches", "The hosts before are on the pages before.")
+    };
+    view! {
+        <div class="empty">
+            <h2>{head}</h2>
+            <p>{words}</p>
+        </div>
+    }
 }
 
 /// All that match as a file.

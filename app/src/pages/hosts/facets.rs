@@ -124,6 +124,7 @@ fn whose(counted: &Counted) -> String {
     match (counted.q.is_empty(), counted.facets.counted.exact) {
         (true, _) => "of all hosts".to_owned(),
         (false, true) => format!("of {hosts} that match"),
+        (false, false) if counted.facets.counted.hosts == 0 => "none found so far".to_owned(),
         (false, false) => format!("of the first {hosts}"),
     }
 }

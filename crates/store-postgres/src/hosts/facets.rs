@@ -21,6 +21,9 @@ pub(super) async fn count(
 ) -> Result<HostFacets, StoreError> {
     let resolved = filter::resolve(connection, now, filter, max_age).await?;
     let mut walk = FacetWalk::new(cap);
+    if resolved.matches_nothing() {
+        walk.add([], true);
+    }
     let mut after = None;
     while let Some(limit) = walk.next_limit() {
         let page = plan::page(connection, &resolved, after, limit).await?;

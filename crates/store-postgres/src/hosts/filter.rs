@@ -115,6 +115,12 @@ impl Resolved {
         text
     }
 
+    /// Whether no host can match: what was named is the name of no place with hosts, or of no network.
+    pub(super) fn matches_nothing(&self) -> bool {
+        let is_empty = |ids: &Option<IdSet>| ids.as_ref().is_some_and(|ids| ids.len == 0);
+        is_empty(&self.places) || is_empty(&self.networks)
+    }
+
     /// Whether places are all that is asked for, so that their counters answer.
     pub(super) fn is_places_alone(&self) -> bool {
         (self.places.is_some() || self.countries.is_some())

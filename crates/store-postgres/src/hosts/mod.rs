@@ -212,6 +212,9 @@ async fn count(
         return Ok(HostCount { hosts, exact: true });
     }
     let resolved = filter::resolve(connection, now, filter, max_age).await?;
+    if resolved.matches_nothing() {
+        return Ok(HostCount { hosts: 0, exact: true });
+    }
     if resolved.is_places_alone() {
         let hosts = match &resolved.countries {
             Some(countries) => filter::hosts_in(connection, countries).await?,
