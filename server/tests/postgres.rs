@@ -2,14 +2,24 @@
 
 mod support;
 
-use std::{fmt::Write, time::Instant};
+use std::{
+    fmt::Write,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
-use hostatlas_test_postgres::{Cluster, TestDatabase};
+use hostatlas_test_postgres::{Cluster, TestDatabase, psql};
 use serde_json::json;
 use support::{Ended, Installation, PATIENCE, Running, SCAN, Server, client, post_json};
 
 /// Hosts of the larger scan: many batches for each of two workers.
 const MANY: u32 = 20_000;
+
+/// Hosts of the small scan that are looked up.
+const JOBS: i64 = 5;
+/// A lease that was just renewed lasts 25 seconds.
+const LONG_BEFORE_A_LEASE_ENDS: Duration = Duration::from_secs(10);
 
 /// A folder, and an empty database beside it.
 struct OnPostgres {
@@ -238,6 +248,56 @@ async fn a_backup_by_schedule_is_refused_with_what_to_use_instead() {
     let states = test.done(&["schedules", "--json", "--fields", "task,state,started_at"]).json();
     assert_eq!(states[3], json!({"task": "backup", "state": "paused", "started_at": null}));
     test.done(&["schedules", "run", "check"]);
+}
+
+/// The session of a killed process ends with it, and nobody waits for its leases of 25 seconds. How soon that is on a machine
+/// with nothing else to do `proof kill-postgres` measures; here other tests run beside.
+#[test]
+fn the_jobs_of_a_worker_that_is_killed_run_again_before_their_leases_end() {
+    let test = OnPostgres::migrated();
+    test.import(SCAN);
+    // Whoever writes what it found waits for the hosts, and goes on to try: its jobs stay running.
+    let url = test.database.url();
+    let holding =
+        thread::spawn(move || psql(&url, "SELECT id FROM host FOR UPDATE; SELECT pg_sleep(120)").map(drop));
+    let number =
+        |sql: &str| -> i64 { test.database.run(sql).expect("a number").trim().parse().expect("a number") };
+    let until = |what: &str, sql: &str, expected: i64| {
+        let deadline = Instant::now() + PATIENCE;
+        while number(sql) != expected {
+            assert!(Instant::now() < deadline, "{what}: {}", number(sql));
+        }
+    };
+    let holds = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("the hosts are held", holds, 1);
+    let start = || {
+        let mut command = test.installation.command(&["worker"]);
+        // A pipe that nobody reads would stop it.
+        command.envs(test.variables()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running::start(command)
+    };
+    let running = "SELECT count(*) FROM job WHERE state = 3";
+    let killed = start();
+    until("the first works on all jobs", running, JOBS);
+    let first = number("SELECT DISTINCT claimed_by FROM job WHERE state = 3");
+    let _second = start();
+    let looks = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND query LIKE 'SELECT worker.id%'";
+    until("both have looked at each other", looks, 2);
+
+    let died = Instant::now();
+    drop(killed);
+    let again =
+        format!("SELECT count(*) FROM job WHERE state = 3 AND claimed_by <> {first} AND crash_count = 1");
+    until("the second works on all jobs", &again, JOBS);
+
+    println!("they ran again after {:?}", died.elapsed());
+    assert!(died.elapsed() < LONG_BEFORE_A_LEASE_ENDS, "{:?}", died.elapsed());
+    let free = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    assert_eq!(number(free), 1);
+    assert!(holding.join().expect("no panic").is_err(), "the hosts were held to the end");
 }
 
 /// A scan of neighbours, all of them in London.

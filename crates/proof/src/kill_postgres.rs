@@ -1,7 +1,8 @@
 //! SIGKILL, terminated connections and crashes of the server, on `PostgreSQL`.
 //!
 //! Several worker processes share one database while lists are imported. What happens to them is drawn once and spread
-//! over the work. Jobs whose worker was killed are watched: each runs again soon. After each crash of the server it is
+//! over the work. Jobs whose worker was killed, or stands still as on a machine that froze, are watched: each runs again
+//! soon. After each crash of the server it is
 //! measured how soon work goes on, and the database is compared with itself before anything else happens.
 //!
 //! What counts is what was seen to happen: a kill that met a living process, a connection that the server says it has
@@ -45,6 +46,8 @@ struct Plan {
     kills: u32,
     /// Besides.
     import_kills: u32,
+    /// Of workers: a machine stands still for a while and goes on.
+    freezes: u32,
     restarts: u32,
     cuts: u32,
     /// No event waits longer than this for the work that it is to disturb.
@@ -59,6 +62,7 @@ const FULL: Plan = Plan {
     workers: 8,
     kills: 150,
     import_kills: 30,
+    freezes: 8,
     restarts: 10,
     cuts: 300,
     event_comes_within: Duration::from_secs(2),
@@ -71,6 +75,7 @@ const SHORT: Plan = Plan {
     workers: 2,
     kills: 6,
     import_kills: 2,
+    freezes: 1,
     restarts: 1,
     cuts: 10,
     event_comes_within: Duration::from_millis(200),
@@ -82,6 +87,7 @@ const SHORT: Plan = Plan {
 enum Event {
     KillWorker,
     KillImport,
+    FreezeWorker,
     /// The server crashes and is started again.
     Crash,
     /// A connection is ended by the server.
@@ -94,6 +100,7 @@ struct Counts {
     kills: u32,
     kills_with_jobs: u32,
     kills_of_imports: u32,
+    freezes: u32,
     crashes: u32,
     crashes_during_an_import: u32,
     cuts: u32,
@@ -128,6 +135,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         workers: Workers::start(&installation, plan.workers)?,
         import: Importing::of(&installation, plan.jobs, plan.lists)?.with_url(importers),
         lists: 0,
+        frozen: Vec::new(),
         lost: Lost::default(),
         counts: Counts::default(),
         crashes: crash::Crashes::default(),
@@ -158,6 +166,7 @@ struct Killing {
     orphans: Orphans,
     random: StdRng,
     workers: Workers,
+    frozen: Vec<workers::Frozen>,
     import: Importing,
     /// Lists that may be imported by now.
     lists: u64,
@@ -171,6 +180,7 @@ impl Killing {
         self.disturb(report).await?;
         self.import_the_rest(report).await?;
         self.drain(report).await?;
+        self.thaw(Duration::ZERO)?;
         self.workers.stop(report).await?;
         self.judge(report).await
     }
@@ -179,6 +189,7 @@ impl Killing {
         let of = |event, times: u32| std::iter::repeat_n(event, times as usize);
         let mut events: Vec<Event> = of(Event::KillWorker, self.plan.kills)
             .chain(of(Event::KillImport, self.plan.import_kills))
+            .chain(of(Event::FreezeWorker, self.plan.freezes))
             .chain(of(Event::Crash, self.plan.restarts))
             .chain(of(Event::Cut, self.plan.cuts))
             .collect();
@@ -199,6 +210,7 @@ impl Killing {
             let met = match event {
                 Event::KillWorker => self.kill_worker(report).await?,
                 Event::KillImport => self.kill_import(report).await?,
+                Event::FreezeWorker => self.freeze_worker(report).await?,
                 Event::Cut => self.cut(report).await?,
                 Event::Crash => {
                     self.crash(report).await?;
@@ -347,6 +359,11 @@ impl Counts {
     fn judge(&self, plan: &Plan, form: Form, report: &mut Report) {
         for (what, happened, planned) in [
             ("workers were killed", self.kills, plan.kills),
+            (
+                "workers were frozen",
+                if form == Form::Full { self.freezes } else { plan.freezes },
+                plan.freezes,
+            ),
             ("crashes of the server were made", self.crashes, plan.restarts),
             ("connections were cut", self.cuts, plan.cuts),
         ] {
@@ -364,6 +381,7 @@ impl Counts {
         report.number("kills", self.kills);
         report.number("kills_with_jobs_running", self.kills_with_jobs);
         report.number("kills_of_imports", self.kills_of_imports);
+        report.number("freezes", self.freezes);
         report.number("immediate_restarts", self.crashes);
         report.number("immediate_restarts_during_an_import", self.crashes_during_an_import);
         report.number("terminated_connections", self.cuts);

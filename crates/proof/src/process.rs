@@ -101,8 +101,13 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn ask_to_stop(&self) -> anyhow::Result<()> {
-        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
-        anyhow::ensure!(sent.success(), "SIGTERM could not be sent");
+        self.signal("-TERM")
+    }
+
+    /// Sends a signal by the name that `kill` knows.
+    pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args([signal, &self.id().to_string()]).status()?;
+        anyhow::ensure!(sent.success(), "the signal {signal} could not be sent");
         Ok(())
     }
 

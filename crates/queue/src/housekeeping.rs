@@ -7,7 +7,9 @@ use std::{
 };
 
 use hostatlas_domain::{JobKind, RunningJobs};
-use hostatlas_store::{Duty, JobStore, ReportWorker, Rescue, StoreError, WorkerStore};
+use hostatlas_store::{
+    Duty, JobStore, ReportWorker, Rescue, SessionNews, StoreError, WorkerSession, WorkerStore,
+};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -188,21 +190,38 @@ impl Maintenance {
     }
 
     async fn rescue(&self, whose: Rescue) {
-        match self.jobs.jobs_rescue(whose).await {
-            Ok(rescued) if rescued.rescued + rescued.discarded > 0 => {
-                warn!(
-                    rescued = rescued.rescued,
-                    discarded = rescued.discarded,
-                    "Leases ran out; their jobs wait again"
-                );
+        rescue(self.jobs.as_ref(), whose, "Leases ran out; their jobs wait again").await;
+    }
+}
+
+/// Takes back whose worker is gone; `said` where there was something.
+async fn rescue(jobs: &dyn JobStore, whose: Rescue, said: &str) {
+    match jobs.jobs_rescue(whose).await {
+        Ok(rescued) if rescued.rescued + rescued.discarded > 0 => {
+            warn!(rescued = rescued.rescued, discarded = rescued.discarded, "{said}");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "Jobs of dead workers could not be taken back");
+        }
+    }
+}
+
+/// Heeds what this worker's session tells, until `over`. It is let go then.
+pub(crate) async fn heed_session(
+    session: Box<dyn WorkerSession>,
+    jobs: Arc<dyn JobStore>,
+    leases: Arc<Leases>,
+    over: CancellationToken,
+) {
+    while let Some(news) = over.run_until_cancelled(session.news()).await {
+        match news {
+            SessionNews::Ended { worker, ago } => {
+                let whose = Rescue::Ended { worker, ago };
+                rescue(jobs.as_ref(), whose, "The session of a worker ended; its jobs wait again").await;
             }
-            Ok(_) => {}
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "Leases that ran out could not be looked for"
-                );
-            }
+            // What was taken back meanwhile is dropped now and not at the next heartbeat: somebody else is at it.
+            SessionNews::Regained => leases.renew(jobs.as_ref()).await,
         }
     }
 }

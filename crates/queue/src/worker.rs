@@ -140,7 +140,8 @@ impl QueueWorker {
     /// newer version, which is an error.
     ///
     /// An exclusive `role` proves that nobody works on the running jobs, so they are all taken back first; with a shared
-    /// one they are taken back as their leases run out, by whichever process has the duty. After `shutdown` nothing is
+    /// one they are taken back as their leases run out, by whichever process has the duty, or as soon as the session of
+    /// their worker is seen to have ended. After `shutdown` nothing is
     /// claimed; what is in flight has five seconds, and is then given back without burning the attempt.
     ///
     /// It fails if the database does again and again while it drains, or has become that of a newer version
@@ -232,6 +233,10 @@ impl QueueWorker {
         let mut background = JoinSet::new();
         background.spawn(housekeeping::heartbeat(self.store.clone(), shared.leases.clone(), over.clone()));
         background.spawn(housekeeping::watch_leases(shared.leases.clone(), over.clone()));
+        if let Some(session) = self.workers.worker_session(self.options.identity.id) {
+            let (jobs, leases) = (self.store.clone(), shared.leases.clone());
+            background.spawn(housekeeping::heed_session(session, jobs, leases, over.clone()));
+        }
         background.spawn(registry.clone().keep(over.clone()));
         background.spawn(maintenance.keep(over.clone()));
         background.spawn(abort_after_grace(shared.stop.clone(), shared.abort.clone(), over.clone()));

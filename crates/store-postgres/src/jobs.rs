@@ -117,7 +117,8 @@ impl JobStore for PostgresStore {
     async fn jobs_rescue(&self, rescue: Rescue) -> Result<Rescued, StoreError> {
         let mut sum = Rescued::default();
         let began = Instant::now();
-        let after = if rescue == Rescue::All { i64::MIN } else { self.frontier.leased() };
+        let looks_for_expired = matches!(rescue, Rescue::Expired | Rescue::Overdue(_));
+        let after = if looks_for_expired { self.frontier.leased() } else { i64::MIN };
         loop {
             let (rescued, expired, is_last) = self
                 .database
@@ -128,7 +129,7 @@ impl JobStore for PostgresStore {
             sum.rescued += rescued.rescued;
             sum.discarded += rescued.discarded;
             if is_last {
-                if after == i64::MIN && rescue != Rescue::All {
+                if after == i64::MIN && looks_for_expired {
                     self.frontier.note_leased(expired, began.elapsed());
                 }
                 return Ok(sum);

@@ -20,6 +20,7 @@ mod locations;
 mod map;
 mod observations;
 mod open;
+mod presence;
 mod providers;
 mod rows;
 mod runs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostatlas_domain::{Timestamp, WorkerStatus};
 use hostatlas_store::{
-    Duty, ReportWorker, StoreError, WorkerId, WorkerStore,
+    Duty, ReportWorker, StoreError, WorkerId, WorkerSession, WorkerStore,
     backend::{WorkerTexts, worker_forgotten_at, worker_kinds, worker_running, worker_state},
 };
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use crate::{
     PostgresStore,
     error::{corrupt, engine},
+    presence::Presence,
     rows::storable,
     schema,
 };
@@ -28,6 +29,11 @@ impl WorkerStore for PostgresStore {
 
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError> {
         self.database.write(move |connection, _| Box::pin(leave(connection, worker))).await
+    }
+
+    fn worker_session(&self, worker: WorkerId) -> Option<Box<dyn WorkerSession>> {
+        let options = self.database.listening.clone()?;
+        Some(Box::new(Presence::start(options, worker)))
     }
 
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError> {

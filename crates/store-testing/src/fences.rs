@@ -1,7 +1,9 @@
 //! What whoever holds a job may do to it, and what becomes of it without one who does.
 
+use std::time::Duration;
+
 use hostatlas_domain::{JobState, LocationState, UnlocatedReason};
-use hostatlas_store::{Attempt, Finished, RenewJobs, Rescue, Settled};
+use hostatlas_store::{Attempt, ClaimJobs, ClaimMode, Finished, RenewJobs, Rescue, Settled, WorkerId};
 
 use crate::{TestStore, factory::*};
 
@@ -94,6 +96,31 @@ pub async fn a_lease_is_overdue_a_while_after_it_ran_out(test: &TestStore) {
     (test.advance)(2 * SECOND);
     assert_eq!(test.jobs_rescue(overdue).await.expect("rescued").rescued, 1);
     assert_eq!(state(test, job.id).await, JobState::Available);
+}
+
+/// The session of a worker ended: what it had claimed by then is taken back before its lease ends, and nothing else. It
+/// may live and have lost its connection alone: then its late finish changes nothing, and what it claims later is its own.
+pub async fn what_a_worker_claimed_before_its_session_ended_is_taken_back_at_once(test: &TestStore) {
+    one_job(test).await;
+    record(&**test, &[up("8.8.4.4")]).await;
+    let first = lease(&**test, 1).await.remove(0);
+    let other = ClaimJobs { worker: WorkerId(2), ..claim(1, ClaimMode::Lease) };
+    let of_another = test.jobs_claim(other).await.expect("a claim").remove(0);
+    (test.advance)(5 * SECOND);
+
+    let ended = |ago: Duration| Rescue::Ended { worker: WorkerId(1), ago };
+    assert_eq!(test.jobs_rescue(ended(4 * SECOND)).await.expect("rescued").rescued, 1);
+    assert_eq!(test.jobs_rescue(ended(4 * SECOND)).await.expect("rescued").rescued, 0, "once");
+
+    assert_eq!(finish(&**test, vec![finished(&first, done())]).await, [first.id]);
+    let renew = RenewJobs { jobs: vec![(first.id, first.token)], lease: LEASE };
+    assert_eq!(test.jobs_renew(renew).await.expect("renewed"), [first.id]);
+    assert_eq!(state(test, first.id).await, JobState::Available);
+    let again = lease(&**test, 1).await.remove(0);
+    assert!(again.id == first.id && again.token > first.token && again.crash_count == 1, "{again:?}");
+    (test.advance)(SECOND);
+    assert_eq!(test.jobs_rescue(ended(6 * SECOND)).await.expect("rescued").rescued, 0, "claimed later");
+    assert_eq!(finish(&**test, vec![finished(&again, done()), finished(&of_another, done())]).await, []);
 }
 
 /// A graceful stop costs no attempt.

@@ -126,6 +126,7 @@ macro_rules! conformance {
             a_rescued_job_ignores_its_first_worker,
             a_renewed_lease_is_not_rescued,
             a_lease_is_overdue_a_while_after_it_ran_out,
+            what_a_worker_claimed_before_its_session_ended_is_taken_back_at_once,
             released_jobs_keep_their_attempts,
         );
         $crate::conformance!(@cases $open, managing:

@@ -202,6 +202,14 @@ pub enum Rescue {
     Expired,
     /// Those whose lease ran out so long ago: whoever has to look for them did not.
     Overdue(Duration),
+    /// Those that a worker claimed before its session ended, whatever is left of their leases. What it claimed after that
+    /// is its own: it lives.
+    Ended {
+        /// Whose.
+        worker: WorkerId,
+        /// How long ago its session was gone.
+        ago: Duration,
+    },
     /// All: the caller has just taken the worker role, so no worker lives.
     All,
 }

@@ -47,7 +47,8 @@ pub use providers::{
 pub use runs::{RunProgress, RunStore};
 pub use schedules::{ClaimedSchedule, FinishSchedule, ScheduleStore};
 pub use workers::{
-    Duty, HOST_NAME_BYTES, ReportWorker, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER, WorkerStore,
+    Duty, HOST_NAME_BYTES, ReportWorker, SessionNews, WORKER_FORGOTTEN_AFTER, WORKER_SILENT_AFTER,
+    WorkerSession, WorkerStore,
 };
 
 /// Everything that a backend can do.

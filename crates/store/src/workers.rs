@@ -55,6 +55,29 @@ impl Duty {
     }
 }
 
+/// What a worker learns by its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionNews {
+    /// The session of another worker ended: its process did, or it lost its connection. [`crate::Rescue::Ended`] takes its
+    /// jobs back without waiting for their leases; it may be said several times of one session.
+    Ended {
+        /// Whose.
+        worker: WorkerId,
+        /// How long ago it was gone.
+        ago: Duration,
+    },
+    /// This worker's own session was lost, and it has another one. The others may have taken its jobs back meanwhile.
+    Regained,
+}
+
+/// A session at the server by which other workers see that this one lives. It is a hint: a worker without one works as
+/// well, and one that is taken for dead finds its leases lost.
+#[async_trait]
+pub trait WorkerSession: Send + Sync {
+    /// The next news; waits where there is none. Dropping the future is free.
+    async fn news(&self) -> SessionNews;
+}
+
 /// The registry of the processes that run jobs, and who of them does what only one should.
 #[async_trait]
 pub trait WorkerStore: Send + Sync {
@@ -65,6 +88,12 @@ pub trait WorkerStore: Send + Sync {
 
     /// Removes a process that ends.
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError>;
+
+    /// Holds a session for a worker for as long as the answer lives. `None` where a session tells nobody anything: on
+    /// SQLite, which has one worker, and behind a pooler.
+    fn worker_session(&self, _worker: WorkerId) -> Option<Box<dyn WorkerSession>> {
+        None
+    }
 
     /// All processes, by host name and start. One that has not reported for [`WORKER_SILENT_AFTER`] is silent.
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError>;

@@ -13,8 +13,11 @@ use crate::{Form, Report, probe::PostgresProbe, report::milliseconds};
 
 /// A lease of 25 seconds, the next look for those that ran out, and the line of those that died with their worker.
 const RUNS_AGAIN_WITHIN: Duration = Duration::from_secs(35);
+/// The session of a process that is killed ends with it, and its jobs need not wait for their leases. Half of them have to
+/// run again by then: some are of workers that nobody had seen yet, or died while there was no server.
+const OF_KILLED_WITHIN: Duration = Duration::from_secs(2);
 /// How often they are looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Those of a process that wait longest: who died often runs alone, and who came last stands last.
 const OF_PROCESS: &str = "SELECT id, lease_token FROM job WHERE state = 3 AND claimed_by IN
@@ -23,8 +26,29 @@ const OF_PROCESS: &str = "SELECT id, lease_token FROM job WHERE state = 3 AND cl
 const AS_THEY_ARE: &str = "SELECT id, ((lease_token + (state > 3)::integer) << 16)
     | (least(crash_count, 255) << 8) | (state < 3)::integer FROM job WHERE id = ANY($1)";
 
+/// What became of the worker of a job.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Death {
+    /// Its process was killed on a machine that goes on.
+    Killed,
+    /// It stands still as on a machine that froze: nothing ends its session, and its leases have to run out.
+    Frozen,
+}
+
+impl Death {
+    const ALL: [Self; 2] = [Self::Killed, Self::Frozen];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Frozen => "frozen",
+        }
+    }
+}
+
 /// A job that is watched.
 struct Orphan {
+    death: Death,
     /// The token under which it was orphaned.
     token: i64,
     died: Instant,
@@ -72,6 +96,8 @@ struct Watch {
     ran_again: BTreeMap<i64, (u64, Wait)>,
     longest_lease: Duration,
     longest_line: Duration,
+    /// How long each waited until it ran again, by what became of its worker.
+    waits: BTreeMap<Death, Vec<Duration>>,
     /// The longest of all waits, with the time in which there was no server.
     longest_with_outages: Duration,
 }
@@ -83,6 +109,7 @@ impl Watch {
         let passed = with_outages.saturating_sub(orphan.away);
         if seen.token > orphan.token {
             let lease = orphan.taken_back.unwrap_or(passed);
+            self.waits.entry(orphan.death).or_default().push(passed);
             self.end(Wait { lease, line: passed.saturating_sub(lease), crashes: seen.crashes });
             self.longest_with_outages = self.longest_with_outages.max(with_outages);
             self.waiting.remove(&job);
@@ -128,8 +155,8 @@ impl Orphans {
         Self { probe: PostgresProbe::new(url), watch, watcher }
     }
 
-    /// Notes some of the jobs that a process was running when it was killed just now; answers how many.
-    pub(super) async fn note(&mut self, process: u32) -> anyhow::Result<usize> {
+    /// Notes some of the jobs that a process was running when it died just now; answers how many.
+    pub(super) async fn note(&mut self, process: u32, death: Death) -> anyhow::Result<usize> {
         let died = Instant::now();
         let jobs = self.probe.pairs(OF_PROCESS, &[process.into()]).await?;
         // One that is orphaned again ran again before.
@@ -137,7 +164,8 @@ impl Orphans {
         let mut watch = lock(&self.watch);
         let noted = jobs.len();
         watch.noted += noted as u64;
-        let orphan = |(job, token)| (job, Orphan { token, died, away: Duration::ZERO, taken_back: None });
+        let orphan =
+            |(job, token)| (job, Orphan { death, token, died, away: Duration::ZERO, taken_back: None });
         watch.waiting.extend(jobs.into_iter().map(orphan));
         Ok(noted)
     }
@@ -176,6 +204,9 @@ impl Orphans {
         report.require(watch.waiting.is_empty(), || {
             format!("{} of {} orphaned jobs never ran again", watch.waiting.len(), watch.noted)
         });
+        for death in Death::ALL {
+            judge_deaths(death, watch.waits.get(&death).map_or(&[], Vec::as_slice), form, report);
+        }
         report.require(watch.noted > 0 || form == Form::Short, || "no kill ever orphaned a job".to_owned());
         report.number("orphans_watched", watch.noted);
         report.number("orphans_ran_again", watch.ran_again.values().map(|(jobs, _)| jobs).sum::<u64>());
@@ -189,6 +220,29 @@ impl Orphans {
         report.number("orphans_by_crashes", by_crashes(&watch));
         Ok(())
     }
+}
+
+/// Says how soon the jobs of workers that died so ran again.
+fn judge_deaths(death: Death, waits: &[Duration], form: Form, report: &mut Report) {
+    let mut waits = waits.to_vec();
+    waits.sort_unstable();
+    let at = |share: usize| waits.get((waits.len() * share / 100).min(waits.len().saturating_sub(1)));
+    let median = at(50).copied().unwrap_or_default();
+    if death == Death::Killed {
+        report.require(median <= form.patience(OF_KILLED_WITHIN), || {
+            format!("half of the orphans of killed processes took {median:?} and more to run again")
+        });
+    }
+    report.require(!waits.is_empty() || form == Form::Short, || {
+        format!("no orphan of a {} process ever ran again", death.name())
+    });
+    let within = waits.iter().filter(|wait| **wait <= OF_KILLED_WITHIN).count();
+    let name = |what: &str| format!("orphans_of_{}_{what}", death.name());
+    report.number(&name("ran_again"), waits.len());
+    report.number(&name("within_2_s"), within);
+    report.number(&name("median_ms"), milliseconds(median));
+    report.number(&name("p95_ms"), milliseconds(at(95).copied().unwrap_or_default()));
+    report.number(&name("slowest_ms"), milliseconds(waits.last().copied().unwrap_or_default()));
 }
 
 /// Notes which of them wait again, and forgets those that run again or are done.

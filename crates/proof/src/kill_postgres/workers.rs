@@ -7,7 +7,7 @@ use std::{
 
 use rand::{Rng, seq::IndexedRandom};
 
-use super::{Killing, LOOK, says_so};
+use super::{Killing, LOOK, orphans::Death, says_so};
 use crate::{
     Report,
     installation::Installation,
@@ -19,8 +19,17 @@ const WORKS: &str = "Worker runs";
 /// Five seconds of grace, and what a process takes to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
+/// So long a machine is frozen: until its jobs must have run again elsewhere.
+const FROZEN_FOR: Duration = Duration::from_secs(40);
+
 /// All of them.
 pub(super) struct Workers(Vec<Worker>);
+
+/// One that stands still.
+pub(super) struct Frozen {
+    worker: Worker,
+    since: Instant,
+}
 
 struct Worker {
     process: Process,
@@ -75,11 +84,39 @@ impl Killing {
             return Ok(false);
         }
         // Asked after its death: what it had finished by then is not what it was running.
-        let had_jobs = self.orphans.note(id).await? > 0;
+        let had_jobs = self.orphans.note(id, Death::Killed).await? > 0;
         self.workers.0[index] = Worker::start(&self.installation)?;
         self.counts.kills += 1;
         self.counts.kills_with_jobs += u32::from(had_jobs);
         Ok(had_jobs || self.counts.kills - self.counts.kills_with_jobs <= self.plan.kills / 3)
+    }
+
+    /// Stops a worker as a machine that freezes does, and starts another. Answers whether it was running jobs.
+    pub(super) async fn freeze_worker(&mut self, report: &mut Report) -> anyhow::Result<bool> {
+        let index = self.victim(report).await?;
+        let id = self.workers.0[index].process.id();
+        self.workers.0[index].process.signal("-STOP")?;
+        if self.orphans.note(id, Death::Frozen).await? == 0 {
+            self.workers.0[index].process.signal("-CONT")?;
+            return Ok(false);
+        }
+        let another = Worker::start(&self.installation)?;
+        let worker = std::mem::replace(&mut self.workers.0[index], another);
+        self.frozen.push(Frozen { worker, since: Instant::now() });
+        self.counts.freezes += 1;
+        Ok(true)
+    }
+
+    /// Lets those go on that were frozen for `long`: whatever they still write is fenced.
+    pub(super) fn thaw(&mut self, long: Duration) -> anyhow::Result<()> {
+        let (thawed, frozen): (Vec<_>, Vec<_>) =
+            self.frozen.drain(..).partition(|frozen| frozen.since.elapsed() >= long);
+        self.frozen = frozen;
+        for Frozen { worker, .. } in thawed {
+            worker.process.signal("-CONT")?;
+            self.workers.0.push(worker);
+        }
+        Ok(())
     }
 
     /// Somebody who is running jobs, if there soon is one, and else anybody.
@@ -109,6 +146,7 @@ impl Killing {
 
     /// Starts another in the place of each that ended by itself.
     pub(super) async fn revive(&mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.thaw(FROZEN_FOR)?;
         for index in 0..self.workers.0.len() {
             if let Some(status) = self.workers.0[index].process.ended_within(Duration::ZERO).await? {
                 self.judge_worker(index, status, report);

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,8 +14,8 @@ use hostatlas_domain::{
 };
 use hostatlas_store::{
     ChangedJobs, ClaimJobs, ClaimMode, ClaimedJob, Duty, EnqueueJob, EnqueueJobs, EnqueuedJobs, Fence,
-    FinishJobs, JobSelection, JobStore, PrunePolicy, RenewJobs, ReportWorker, Rescue, Rescued, Settled,
-    StoreError, WorkerId, WorkerStore,
+    FinishJobs, JobSelection, JobStore, PrunePolicy, RenewJobs, ReportWorker, Rescue, Rescued, SessionNews,
+    Settled, StoreError, WorkerId, WorkerSession, WorkerStore,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -71,6 +71,37 @@ pub(super) struct MemoryStore {
     /// Who has the duty, and until when.
     pub(super) duty: Mutex<Option<(WorkerId, Instant)>>,
     pub(super) left: Mutex<Vec<WorkerId>>,
+    /// What a worker's session tells it, one after the other.
+    pub(super) session: Arc<SessionOf>,
+}
+
+/// A session whose news a test gives.
+#[derive(Default)]
+pub(super) struct SessionOf {
+    news: Mutex<Vec<SessionNews>>,
+    told: Notify,
+}
+
+impl SessionOf {
+    pub(super) fn tell(&self, news: SessionNews) {
+        self.news.lock().expect("no test panics in here").push(news);
+        self.told.notify_one();
+    }
+}
+
+struct Held(Arc<SessionOf>);
+
+#[async_trait]
+impl WorkerSession for Held {
+    async fn news(&self) -> SessionNews {
+        loop {
+            let next = self.0.news.lock().expect("no test panics in here").pop();
+            match next {
+                Some(news) => return news,
+                None => self.0.told.notified().await,
+            }
+        }
+    }
 }
 
 impl MemoryStore {
@@ -275,6 +306,10 @@ impl WorkerStore for MemoryStore {
     async fn worker_leave(&self, worker: WorkerId) -> Result<(), StoreError> {
         self.left.lock().expect("no test panics in here").push(worker);
         Ok(())
+    }
+
+    fn worker_session(&self, _: WorkerId) -> Option<Box<dyn WorkerSession>> {
+        Some(Box::new(Held(self.session.clone())))
     }
 
     async fn workers_list(&self) -> Result<Vec<WorkerStatus>, StoreError> {

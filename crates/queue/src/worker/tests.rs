@@ -3,7 +3,7 @@ mod crashes;
 use std::collections::HashSet;
 
 use hostatlas_domain::{JobId, JobKind};
-use hostatlas_store::{Attempt, ClaimJobs, ClaimMode, ClaimedJob, Settled};
+use hostatlas_store::{Attempt, ClaimJobs, ClaimMode, ClaimedJob, SessionNews, Settled};
 use tokio::time::Instant;
 
 use super::{
@@ -336,6 +336,32 @@ async fn who_does_not_have_the_duty_takes_back_only_what_is_overdue_until_its_ho
 
     assert!(store.rescues.lock().expect("unpoisoned").contains(&Rescue::Expired));
     assert_eq!(*store.duty.lock().expect("unpoisoned"), None, "the next need not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_a_worker_whose_session_ended_are_taken_back_at_once() {
+    let store = Arc::new(MemoryStore::default());
+    let news = SessionNews::Ended { worker: WorkerId(7), ago: Duration::from_millis(750) };
+    store.session.tell(news);
+    let worker = worker(&store, Work::Succeed, ClaimMode::Lease, 1, false);
+    worker.run(&AMONG_OTHERS, after(Duration::from_millis(10))).await.expect("memory does not fail");
+    let ended = Rescue::Ended { worker: WorkerId(7), ago: Duration::from_millis(750) };
+    assert!(store.rescues.lock().expect("unpoisoned").contains(&ended));
+}
+
+/// Others may be at its jobs already; it does not wait for the next heartbeat to find out.
+#[tokio::test(start_paused = true)]
+async fn who_regains_its_session_drops_at_once_what_was_taken_from_it() {
+    let store = Arc::new(MemoryStore { renewals: Renewals::SayLost, ..MemoryStore::with_jobs(1) });
+    let worker = worker(&store, Work::Take(Duration::from_secs(9)), ClaimMode::Lease, 1, false);
+    let told = store.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        told.session.tell(SessionNews::Regained);
+    });
+    worker.run(&AMONG_OTHERS, after(Duration::from_secs(2))).await.expect("memory does not fail");
+    // Nine seconds of work end before the first heartbeat, and would have been written.
+    assert_eq!(store.ended().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,10 @@ pub(crate) async fn work(services: &Services, task: ScheduleTask, stop: &Cancell
         ScheduleTask::Backup => backup(services, stop).await,
     };
     worked.unwrap_or_else(|error| {
+        if matches!(error, Error::OutcomeUnknown(_)) {
+            // Nobody knows what was done; doing it again does no harm.
+            return Went::Interrupted;
+        }
         if matches!(error, Error::Internal(_)) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

@@ -110,11 +110,12 @@ pub(super) async fn rescue(
     after: i64,
     caches: &Caches,
 ) -> Result<(Rescued, i64, bool), StoreError> {
-    let expired = expired(rescue, now);
+    let whose = Whose::of(rescue, now, after);
+    let expired = whose.expired;
     // Giving up says something about the host, and hosts are locked before jobs: so who may be given up is asked first.
-    let doomed = doomed_hosts(connection, after, expired).await?;
+    let doomed = doomed_hosts(connection, whose).await?;
     let hosts = lock_hosts(connection, &doomed).await?;
-    let orphans = lock_orphans(connection, after, expired).await?;
+    let orphans = lock_orphans(connection, whose).await?;
     let is_last = orphans.len() < RESCUED_AT_ONCE;
     let Fates { back, given_up, counts, geolocations, writes } =
         Fates::of(&orphans, &hosts, &doomed.into_iter().collect())?;
@@ -130,30 +131,42 @@ pub(super) async fn rescue(
     Ok((rescued, expired, is_last))
 }
 
-/// Whose lease ended at this time or before is taken back.
-fn expired(rescue: Rescue, now: i64) -> i64 {
-    match rescue {
-        Rescue::Expired => now,
-        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
-        Rescue::All => i64::MAX,
+/// Which running jobs are taken back.
+#[derive(Clone, Copy)]
+struct Whose {
+    /// Whose lease ended at this time or later...
+    after: i64,
+    /// ...and at this time or before.
+    expired: i64,
+    /// Of one worker alone, what it had claimed by then.
+    claimed: Option<(i64, i64)>,
+}
+
+impl Whose {
+    fn of(rescue: Rescue, now: i64, after: i64) -> Self {
+        let (expired, claimed) = match rescue {
+            Rescue::Expired => (now, None),
+            Rescue::Overdue(by) => (now.saturating_sub(later(0, by)), None),
+            Rescue::Ended { worker, ago } => (i64::MAX, Some((worker.0, now.saturating_sub(later(0, ago))))),
+            Rescue::All => (i64::MAX, None),
+        };
+        Self { after, expired, claimed }
     }
 }
 
 /// Hosts of jobs that may be given up.
-async fn doomed_hosts(
-    connection: &mut PgConnection,
-    after: i64,
-    expired: i64,
-) -> Result<Vec<i64>, StoreError> {
+async fn doomed_hosts(connection: &mut PgConnection, whose: Whose) -> Result<Vec<i64>, StoreError> {
     sqlx::query_scalar(
         "SELECT host FROM job WHERE state = 3 AND leased_until <= $1 AND crash_count >= $2 AND rerun = 0 \
-         AND kind < $4 AND leased_until >= $5 LIMIT $3",
+         AND kind < $4 AND leased_until >= $5 AND ($6::bigint IS NULL OR claimed_by = $6 AND started_at <= $7) LIMIT $3",
     )
-    .bind(expired)
+    .bind(whose.expired)
     .bind(CRASHES_MOST - 1)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
     .bind(KINDS)
-    .bind(after)
+    .bind(whose.after)
+    .bind(whose.claimed.map(|(worker, _)| worker))
+    .bind(whose.claimed.map(|(_, by)| by))
     .fetch_all(connection)
     .await
     .map_err(engine)
@@ -169,19 +182,18 @@ struct Orphan {
     rerun: i16,
 }
 
-async fn lock_orphans(
-    connection: &mut PgConnection,
-    after: i64,
-    expired: i64,
-) -> Result<Vec<Orphan>, StoreError> {
+async fn lock_orphans(connection: &mut PgConnection, whose: Whose) -> Result<Vec<Orphan>, StoreError> {
     sqlx::query_as(
         "SELECT id, kind, host, crash_count, rerun FROM job WHERE state = 3 AND leased_until <= $1 AND kind < $3 \
-         AND leased_until >= $4 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+         AND leased_until >= $4 AND ($5::bigint IS NULL OR claimed_by = $5 AND started_at <= $6) \
+         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
     )
-    .bind(expired)
+    .bind(whose.expired)
     .bind(i64::try_from(RESCUED_AT_ONCE).unwrap_or(i64::MAX))
     .bind(KINDS)
-    .bind(after)
+    .bind(whose.after)
+    .bind(whose.claimed.map(|(worker, _)| worker))
+    .bind(whose.claimed.map(|(_, by)| by))
     .fetch_all(connection)
     .await
     .map_err(engine)

@@ -95,17 +95,21 @@ pub(super) async fn rescue(
     rescue: Rescue,
     caches: Caches,
 ) -> Result<Rescued, StoreError> {
-    let expired = match rescue {
-        Rescue::Expired => now,
-        Rescue::Overdue(by) => now.saturating_sub(later(0, by)),
-        Rescue::All => i64::MAX,
+    let (expired, claimed) = match rescue {
+        Rescue::Expired => (now, None),
+        Rescue::Overdue(by) => (now.saturating_sub(later(0, by)), None),
+        Rescue::Ended { worker, ago } => (i64::MAX, Some((worker.0, now.saturating_sub(later(0, ago))))),
+        Rescue::All => (i64::MAX, None),
     };
     let packed: Option<String> = sqlx::query_scalar(
         "SELECT group_concat(concat_ws(',', id, kind, host, crash_count, rerun), ';') \
-         FROM job INDEXED BY job_leased WHERE state = 3 AND leased_until <= ?1 AND kind < ?2",
+         FROM job INDEXED BY job_leased WHERE state = 3 AND leased_until <= ?1 AND kind < ?2 \
+         AND (?3 IS NULL OR claimed_by = ?3 AND started_at <= ?4)",
     )
     .bind(expired)
     .bind(KINDS)
+    .bind(claimed.map(|(worker, _)| worker))
+    .bind(claimed.map(|(_, by)| by))
     .fetch_one(&mut *connection)
     .await
     .map_err(engine)?;
