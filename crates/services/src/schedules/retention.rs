@@ -15,7 +15,7 @@ pub const BACKUP_WEEKS_KEPT: usize = 4;
 pub(super) fn outdated(mut moments: Vec<NaiveDateTime>) -> Vec<NaiveDateTime> {
     moments.sort_unstable_by(|one, other| other.cmp(one));
     let mut kept: BTreeSet<NaiveDateTime> = moments.iter().take(BACKUPS_KEPT).copied().collect();
-    kept.extend(last_of_each(&moments, BACKUP_DAYS_KEPT, |moment| moment.date()));
+    kept.extend(last_of_each(&moments, BACKUP_DAYS_KEPT, NaiveDateTime::date));
     kept.extend(last_of_each(&moments, BACKUP_WEEKS_KEPT, |moment| moment.date().iso_week()));
     moments.retain(|moment| !kept.contains(moment));
     moments
