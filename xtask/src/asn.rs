@@ -1,6 +1,7 @@
 //! Turns the ASN ranges, which are published as CSV, into one MMDB in MaxMind's schema.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use mmdb_writer::{IpVersion, Ipv4Aliasing, Value, Writer};
@@ -25,8 +26,9 @@ pub struct Converted {
 
 /// Writes the rows of all `sheets` (both families) into one tree, and returns the file's bytes.
 ///
-/// Where ranges overlap, the narrower one wins, as in routing.
-pub fn to_mmdb(sheets: &[String]) -> Result<(Vec<u8>, Converted)> {
+/// `dated` is when the data were gathered. Without it the file would say that it was built today, and its age is what
+/// decides whether an address that it did not know is asked for again. Where ranges overlap, the narrower one wins, as in routing.
+pub fn to_mmdb(sheets: &[String], dated: Option<SystemTime>) -> Result<(Vec<u8>, Converted)> {
     let mut ranges = Vec::new();
     let mut bad = 0;
     for line in sheets.iter().flat_map(|sheet| sheet.lines()).filter(|line| !line.trim().is_empty()) {
@@ -42,6 +44,7 @@ pub fn to_mmdb(sheets: &[String]) -> Result<(Vec<u8>, Converted)> {
         .ip_version(IpVersion::V6)
         .ipv4_aliasing(Ipv4Aliasing::Disabled)
         .description(&[("en", "Autonomous systems by address range")])
+        .maybe_build_epoch(dated)
         .build();
     for range in &ranges {
         let record = Value::map([
@@ -95,7 +98,7 @@ mod tests {
         let v4 = "192.0.2.64,192.0.2.127,64501,\"Narrow, \"\"Inc.\"\"\"\n192.0.2.0,192.0.2.255,64500,Wide\nnonsense\n";
         let v6 = "2001::,2001::ffff:ffff:ffff:ffff:ffff:ffff,64502,Teredo's owner\n";
 
-        let (file, converted) = to_mmdb(&[v4.to_owned(), v6.to_owned()]).unwrap();
+        let (file, converted) = to_mmdb(&[v4.to_owned(), v6.to_owned()], None).unwrap();
 
         assert_eq!(converted, Converted { ranges: 3, bad: 1 });
         assert_eq!(
@@ -109,6 +112,15 @@ mod tests {
                 None,
             ]
         );
+    }
+
+    #[test]
+    fn a_converted_file_carries_the_date_of_its_source() {
+        let dated = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_781_722_800);
+
+        let (file, _) = to_mmdb(&["192.0.2.0,192.0.2.255,64500,Wide".to_owned()], Some(dated)).unwrap();
+
+        assert_eq!(Reader::from_source(file).unwrap().metadata().build_epoch, 1_781_722_800);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,11 @@ fn fetch_asn() -> Result<Vec<Source>> {
         })
         .collect::<Result<Vec<_>>>()?;
     let started = Instant::now();
-    let (bytes, converted) = asn::to_mmdb(&sheets)?;
+    let dated = date_of(&fetched.version);
+    if dated.is_none() {
+        println!("    {ASN} {} holds no date: {ASN_FILE} says that it was built today", fetched.version);
+    }
+    let (bytes, converted) = asn::to_mmdb(&sheets, dated)?;
     println!(
         "    {} ASN ranges written, {} rows left out: {:.1} s",
         converted.ranges,
@@ -167,6 +171,28 @@ fn fetch_asn() -> Result<Vec<Source>> {
     let made = fetched.files.join(ASN_FILE);
     fs::write(&made, bytes)?;
     Ok(vec![fetched.put(&made, ASN_FILE)?])
+}
+
+/// When the data of a package were gathered: its versions end in year, month, day and hour, as `2.3.2026061719` does.
+///
+/// The files in the package all carry the same date of 1985, which npm writes, and the registry says when the package
+/// came there, which can be months later.
+fn date_of(version: &str) -> Option<SystemTime> {
+    let digits = version.rsplit('.').next()?;
+    if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u64>().ok();
+    let (year, month, day, hour) = (number(0..4)?, number(4..6)?, number(6..8)?, number(8..10)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 {
+        return None;
+    }
+    // Counting years from March puts the leap day at the end of a year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1;
+    let hours = days.checked_sub(719_468)? * 24 + hour;
+    Some(UNIX_EPOCH + Duration::from_secs(hours * 3600))
 }
 
 /// A package's files, unpacked in a folder of their own inside `mmdb/` so that a rename puts them in place.
@@ -359,6 +385,18 @@ mod tests {
 
         assert_eq!(read, [("a-1.tgz".to_owned(), "1".to_owned()), ("a-1.tgz".to_owned(), "1".to_owned())]);
         assert!(packed("[]").is_err());
+    }
+
+    #[test]
+    fn the_version_of_a_package_says_when_its_data_were_gathered() {
+        let seconds =
+            |version| date_of(version).map(|dated| dated.duration_since(UNIX_EPOCH).unwrap().as_secs());
+
+        let dated = ["2.3.2026061719", "2.3.2024022900", "2.3.1970010100"].map(seconds);
+        assert_eq!(dated, [Some(1_781_722_800), Some(1_709_164_800), Some(0)]);
+        let undated = ["2.3.4", "", "2.3.2026131719", "2.3.2026060019", "2.3.2026061724", "2.3.20260617190"];
+        assert_eq!(undated.map(seconds), [None; 6]);
+        assert_eq!(date_of("2.3.１２３４"), None);
     }
 
     #[test]

@@ -74,7 +74,7 @@ struct City {
 pub fn write(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let cities = cities()?;
-    let (networks, _) = asn::to_mmdb(&[networks()])?;
+    let (networks, _) = asn::to_mmdb(&[networks()], None)?;
     for (name, bytes) in [
         ("city-ipv4.mmdb", places(IpVersion::V4, &cities)?),
         ("city-ipv6.mmdb", places(IpVersion::V6, &cities)?),
