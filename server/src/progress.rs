@@ -53,6 +53,7 @@ impl<'a> Progress<'a> {
     pub fn set_total(&mut self, total: Option<u64>, unit: Unit) {
         if total.is_some() && (total, unit) != (self.total, self.unit) {
             (self.total, self.unit) = (total, unit);
+            self.waits = false;
             self.bar.finish_and_clear();
             self.bar = new_bar(self.target.as_ref(), total, unit);
         }

@@ -88,8 +88,8 @@ fn described(file: &DatabaseStatus) -> String {
 async fn compare(context: &Context<'_>, file: PathBuf) -> Result<Exit, Failure> {
     let services = context.services_as_they_are(OpenMode::Existing).await?;
     let total = services.coverage().get().await?;
-    let mut progress = Progress::new(context.printer, None, Unit::Count);
-    progress.set_total(Some(total.total.saturating_sub(total.not_applicable)), Unit::Count);
+    let hosts = total.total.saturating_sub(total.not_applicable);
+    let mut progress = Progress::new(context.printer, Some(hosts), Unit::Count);
     let outcome =
         services.mmdb().compare(&file, |hosts| progress.update(hosts, || "hosts compared".to_owned())).await;
     progress.finish();
