@@ -41,13 +41,23 @@ pub enum ScanFormat {
     ZmapCsv,
     /// zmap's JSON lines.
     ZmapJson,
-    /// Addresses, `address:port` or CIDR blocks, one a line.
+    /// `naabu -json`, old and new.
+    NaabuJson,
+    /// `naabu -csv`.
+    NaabuCsv,
+    /// `rustscan -g`: `192.0.2.1 -> [22,80]`.
+    RustscanGrepable,
+    /// JSON lines that Shodan gives to download.
+    ShodanJson,
+    /// JSON of any other tool. Records with an address and a port are read; the rest is not understood.
+    Json,
+    /// Addresses, `address:port`, ranges or CIDR blocks.
     Plain,
 }
 
 impl ScanFormat {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Empty,
         Self::MasscanJson,
         Self::MasscanNdjson,
@@ -61,6 +71,11 @@ impl ScanFormat {
         Self::NmapGrepable,
         Self::ZmapCsv,
         Self::ZmapJson,
+        Self::NaabuJson,
+        Self::NaabuCsv,
+        Self::RustscanGrepable,
+        Self::ShodanJson,
+        Self::Json,
         Self::Plain,
     ];
 
@@ -80,6 +95,11 @@ impl ScanFormat {
             Self::NmapGrepable => "nmap-grepable",
             Self::ZmapCsv => "zmap-csv",
             Self::ZmapJson => "zmap-json",
+            Self::NaabuJson => "naabu-json",
+            Self::NaabuCsv => "naabu-csv",
+            Self::RustscanGrepable => "rustscan-grepable",
+            Self::ShodanJson => "shodan-json",
+            Self::Json => "json",
             Self::Plain => "plain",
         }
     }
@@ -113,7 +133,8 @@ pub struct LineCounts {
     pub repaired: u64,
     /// The same address, port, protocol and record kind as earlier in this import.
     pub duplicate: u64,
-    /// Sound, but nothing to store (a filtered port, a failed probe).
+    /// Nothing to store: sound records that say nothing (a filtered port, a failed probe), and records of a shape
+    /// that is not understood. `reasons` tells them apart.
     pub skipped: u64,
     /// Not readable.
     pub bad: u64,
@@ -127,6 +148,33 @@ pub struct BadLine {
     pub line: u64,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// Why records were not stored just as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LineOutcome {
+    /// Stored, after something in it was mended.
+    Repaired,
+    /// Sound, but it says nothing that is stored.
+    Skipped,
+    /// Skipped because its shape is not known: what it says is lost.
+    NotUnderstood,
+}
+
+/// Records that had the same fate for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LineReason {
+    /// Their fate.
+    pub outcome: LineOutcome,
+    /// Why.
+    pub reason: String,
+    /// How many they are.
+    pub count: u64,
+    /// The line of the first of them.
+    pub line: u64,
 }
 
 /// What an import did, as `import --json` prints it.
@@ -153,6 +201,16 @@ pub struct ImportReport {
     pub jobs_queued: u64,
     /// The first bad records, at most ten.
     pub first_bad: Vec<BadLine>,
+    /// Why records were repaired or skipped, at most ten reasons of a kind; the rest is counted as one more.
+    pub reasons: Vec<LineReason>,
+}
+
+impl ImportReport {
+    /// How many records had a shape that is not known. They count as skipped.
+    pub fn not_understood(&self) -> u64 {
+        let lost = self.reasons.iter().filter(|reason| reason.outcome == LineOutcome::NotUnderstood);
+        lost.map(|reason| reason.count).sum()
+    }
 }
 
 /// How far an import is.

@@ -43,7 +43,10 @@ pub use host::{
     Host, HostId, HostLocation, HostSort, HostSummary, LocationChange, Service, ServiceChange,
     UnknownHostSort,
 };
-pub use import::{BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, ScanFormat, Undone};
+pub use import::{
+    BadLine, Import, ImportId, ImportReport, ImportState, LineCounts, LineOutcome, LineReason, ScanFormat,
+    Undone,
+};
 pub use job::{
     AddressRefusal, EnqueuedJob, InvalidJobTargets, Job, JobConditions, JobCounts, JobFilter, JobId, JobKind,
     JobRefusal, JobState, JobStats, JobTargets, KindStats, KindStatus, LeaseToken, Priority, QueueStats,

@@ -5,14 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use hostatlas_domain::Address;
+use hostatlas_domain::{Address, Timestamp};
 use memchr::memmem;
 
 use crate::{
     MAX_BANNER_BYTES, Record, ScanError,
     input::Input,
     moment,
-    record::{Common, implied_protocol},
+    record::{Common, date, implied_protocol},
 };
 
 /// What a file begins and ends with. `m` and `a` are the type and the length of a record of 97 bytes.
@@ -28,6 +28,7 @@ pub(crate) struct BinaryReader {
     number: u64,
     open: bool,
     cut: bool,
+    started: Option<Timestamp>,
 }
 
 /// What stands at the beginning of the buffer.
@@ -71,7 +72,12 @@ impl BinaryReader {
             // What fills up a block, or a preallocated file.
             0 => return None,
             FRAME => {
-                self.open = memmem::find(payload, b"s:").is_some();
+                let begins = memmem::find(payload, b"s:");
+                self.open = begins.is_some();
+                if let Some(at) = begins {
+                    let digits = payload[at + 2..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                    self.started = moment::parse(&payload[at + 2..at + 2 + digits]);
+                }
                 return None;
             }
             _ => self.number += 1,
@@ -93,12 +99,10 @@ impl BinaryReader {
                 });
             }
         };
-        Some(
-            parsed.unwrap_or_else(|| Record::Bad {
-                line: self.number,
-                reason: "record is too short".to_owned(),
-            }),
-        )
+        let mut record = parsed
+            .unwrap_or_else(|| Record::Bad { line: self.number, reason: "record is too short".to_owned() });
+        date([&mut record], || self.started);
+        Some(record)
     }
 
     /// Goes on at the next file in the input, if there is one: lengths lead nowhere after damage.

@@ -7,7 +7,7 @@ pub enum ScanError {
     #[error(
         "this is no scan output: it looks like {looked_like}. \
          Known are masscan's -oJ, -oD, -oL, -oX, -oG, -oB, -oU and its screen output, nmap's -oX and -oG, \
-         zmap's CSV and JSON, and plain lists of addresses; each may be compressed with gzip or zstd"
+         zmap's CSV and JSON, naabu's CSV and JSON, rustscan's -g, Shodan's JSON lines, and plain lists of addresses; each may be compressed with gzip or zstd"
     )]
     NotAScan {
         /// What the input looks like, such as `a zip archive`.

@@ -1,15 +1,18 @@
+use hostatlas_domain::Timestamp;
+
 use crate::{
     Record,
     escape::unescape_hex,
     lines::{Line, LineFormat, trim},
     moment,
-    record::{Common, Records, address, bad_address, implied_protocol, shown, small_number},
+    record::{Common, Records, bad_address, implied_protocol, shown, small_number},
 };
 
 /// `-oG` of masscan and nmap: fields separated by tabs, one host a line.
 #[derive(Default)]
 pub(crate) struct Grepable {
     open: bool,
+    started: Option<Timestamp>,
 }
 
 impl LineFormat for Grepable {
@@ -21,6 +24,7 @@ impl LineFormat for Grepable {
                 self.open = false;
             } else if comment.starts_with(b"Masscan") || comment.starts_with(b"Nmap") {
                 self.open = true;
+                self.started = started(comment).or(self.started);
             }
             return;
         }
@@ -36,6 +40,20 @@ impl LineFormat for Grepable {
     fn is_open(&self) -> bool {
         self.open
     }
+
+    fn started(&self) -> Option<Timestamp> {
+        self.started
+    }
+}
+
+/// When a scan began by its first line: `Nmap 7.93 scan initiated Mon Nov 23 12:00:18 2026 as: nmap -oG -`.
+///
+/// masscan writes UTC. nmap writes the time of its own machine and not which that is, so what is read of it may be
+/// half a day off.
+fn started(comment: &[u8]) -> Option<Timestamp> {
+    const BEFORE: &[u8] = b" scan initiated ";
+    let at = memchr::memmem::find(comment, BEFORE)?;
+    moment::of_screen(comment.get(at + BEFORE.len()..)?)
 }
 
 #[derive(Default)]
@@ -70,7 +88,7 @@ fn fields(line: &[u8]) -> Fields<'_> {
     fields
 }
 
-fn host(line: &Line<'_>, records: &mut Records) {
+pub(crate) fn host(line: &Line<'_>, records: &mut Records) {
     let fields = fields(line.bytes);
     let Some(host) = fields.host.map(trim) else {
         let reason = format!("{} is no line of grepable output", shown(line.bytes));
@@ -78,13 +96,10 @@ fn host(line: &Line<'_>, records: &mut Records) {
         return;
     };
     let text = host.split(|byte| *byte == b' ').next().unwrap_or_default();
-    let Some(address) = address(text) else {
+    let Some(seen) = Common::read(line.number, text, fields.time.map(trim)) else {
         records.push_back(bad_address(line.number, text));
         return;
     };
-    let time = fields.time.map(trim);
-    let seen_at = time.and_then(moment::parse);
-    let seen = Common { line: line.number, address, seen_at, repaired: time.is_some() && seen_at.is_none() };
     if let Some(ports) = fields.ports {
         for port in (Ports { rest: ports }) {
             records.push_back(port_record(&seen, port));
@@ -96,8 +111,7 @@ fn host(line: &Line<'_>, records: &mut Records) {
         records.push_back(seen.banner(protocol, port, service, unescape_hex(banner)));
     } else {
         records.push_back(match fields.status.map(trim) {
-            Some(b"Up") => seen.up(),
-            Some(other) => seen.skipped(format!("host is {}", shown(other))),
+            Some(state) => seen.host(state),
             None => seen.skipped("host without ports"),
         });
     }

@@ -1,18 +1,23 @@
-//! masscan's JSON of every era, its JSON lines, zmap's JSON lines, and what wrappers make of them.
+//! masscan's JSON of every era, its JSON lines, those of zmap, naabu and Shodan, and what wrappers make of them.
 //!
 //! Objects are found by line where a line is an object, which is what every scanner writes, and by their
 //! brackets otherwise (indented by jq, or a whole document on one line). The brackets and commas around
 //! them are not believed: masscan wrote them wrongly for years, and a killed scan leaves them out.
+//!
+//! Which tool wrote a record, each record says by itself: files are joined, and wrappers add members. One that has an
+//! address and says nothing else that is known is not understood.
 
 use std::io::Read;
 
+use hostatlas_domain::ScanFormat;
+
 use crate::{
-    Record, ScanError,
+    MAX_BANNER_BYTES, Record, ScanError,
     input::Input,
     lines::{Line, LineEnd, Lines, MAX_LINE_BYTES, after_progress, is_blank, trim},
-    moment,
-    object::{self, EndFinder, Fault, Object, Port, Value},
-    record::{Common, Records, address, bad_address, shown},
+    moment, naabu,
+    object::{self, Author, EndFinder, Fault, Object, Port, Value},
+    record::{Common, Records, bad_address, shown},
     stdout::is_noise,
 };
 
@@ -147,8 +152,9 @@ impl State<'_> {
 
     /// Reads the object at the beginning of `bytes`. None if it does not end there.
     fn object(&mut self, bytes: &[u8], line: &Line<'_>, after_noise: bool) -> Option<usize> {
-        let fault = match object::read(bytes) {
-            Ok((object, length)) => {
+        let mut object = Object::default();
+        let fault = match object::read(bytes, &mut object) {
+            Ok(length) => {
                 *self.open &= !object.finished;
                 records_of(&object, line.number, after_noise, self.records);
                 return Some(length);
@@ -184,9 +190,10 @@ impl State<'_> {
     /// Reads an object that is now whole.
     fn finish(&mut self, pending: Pending) {
         let line = pending.line;
-        let reason = match (pending.broken, object::read(&pending.bytes)) {
+        let mut object = Object::default();
+        let reason = match (pending.broken, object::read(&pending.bytes, &mut object)) {
             (Some(reason), _) => reason,
-            (None, Ok((object, _))) => {
+            (None, Ok(_)) => {
                 *self.open &= !object.finished;
                 return records_of(&object, line, false, self.records);
             }
@@ -222,10 +229,38 @@ impl Pending {
     }
 }
 
-/// Whether a line begins a record by itself, whatever was before it: a brace and the key of an address.
+/// The format of the document whose text begins with an object or with the bracket before one; none if more bytes
+/// decide.
+pub(crate) fn sniff(text: &[u8], ended: bool) -> Option<ScanFormat> {
+    let is_between = |byte: &u8| is_blank(*byte) || matches!(byte, b'[' | b',');
+    let Some(at) = text.iter().position(|byte| !is_between(byte)) else {
+        return ended.then_some(ScanFormat::MasscanJson);
+    };
+    if text[at] != b'{' {
+        return Some(ScanFormat::MasscanJson);
+    }
+    let mut object = Object::default();
+    let whole = !matches!(object::read(&text[at..], &mut object), Err(Fault::Incomplete));
+    match object.author() {
+        Author::Zmap => Some(ScanFormat::ZmapJson),
+        Author::Shodan => Some(ScanFormat::ShodanJson),
+        Author::MasscanLine => Some(ScanFormat::MasscanNdjson),
+        Author::Masscan => Some(ScanFormat::MasscanJson),
+        _ if !whole && !ended => None,
+        Author::Naabu => Some(ScanFormat::NaabuJson),
+        Author::Unknown if object.finished || object.names_nothing() => Some(ScanFormat::MasscanJson),
+        Author::Foreign(_) | Author::Unknown => Some(ScanFormat::Json),
+    }
+}
+
+/// Whether a line begins a record by itself, whatever was before it: a brace and the key of an address, or a brace
+/// at its very beginning with a key behind it.
 ///
 /// A brace alone does not say so: indented documents have one on most lines.
 fn begins_record(line: &[u8]) -> bool {
+    if line.starts_with(b"{\"") {
+        return true;
+    }
     let Some(rest) = trim(line).strip_prefix(b"{") else { return false };
     let rest = trim(rest);
     let key = rest.strip_prefix(b"\"").unwrap_or(rest);
@@ -235,23 +270,26 @@ fn begins_record(line: &[u8]) -> bool {
 }
 
 fn records_of(object: &Object<'_>, line: u64, after_noise: bool, records: &mut Records) {
-    let Some(text) = object.address else {
-        if !object.finished {
-            records.push_back(Record::Bad { line, reason: "record has no address".to_owned() });
-        }
+    let author = object.author();
+    if let Author::Foreign(tool) = author {
+        let reason = format!("it is a record of {tool}, which this version does not read");
+        records.push_back(Record::NotUnderstood { line, reason });
+        return;
+    }
+    let Some(text) = object.address() else {
+        records.extend(without_address(object, line));
         return;
     };
-    let Some(address) = address(text.raw()) else {
+    let Some(mut seen) = Common::read(line, text.raw(), None) else {
         records.push_back(bad_address(line, text.raw()));
         return;
     };
-    let seen_at = match (object.timestamp, object.timestamp_micros) {
+    seen.seen_at = match (object.timestamp, object.timestamp_micros) {
         (Some(seconds), Some(micros)) => moment::with_micros(seconds.raw(), micros.raw()),
         (Some(time), None) => time.moment(),
         _ => None,
     };
-    let repaired = object.mended || after_noise || (object.timestamp.is_some() && seen_at.is_none());
-    let seen = Common { line, address, seen_at, repaired };
+    seen.repaired |= object.mended || after_noise || (object.timestamp.is_some() && seen.seen_at.is_none());
     if let Some(reason) = failed_probe(object) {
         records.push_back(seen.skipped(reason));
         return;
@@ -260,15 +298,97 @@ fn records_of(object: &Object<'_>, line: u64, after_noise: bool, records: &mut R
         for port in std::iter::once(first).chain(&object.ports.more) {
             records.push_back(record_of(&seen, port));
         }
-    } else if object.own.number.is_some() {
+        return;
+    }
+    records.push_back(match author {
+        Author::Naabu => naabu_record(&seen, object),
+        Author::Shodan => shodan_record(&seen, object),
+        _ => own_record(&seen, object, author),
+    });
+}
+
+/// What becomes of an object that names no address.
+fn without_address(object: &Object<'_>, line: u64) -> Option<Record> {
+    if object.finished {
+        return None;
+    }
+    Some(match object.strange {
+        Some(member) if !object.names_port() => {
+            let reason = format!(
+                "its shape is not known: it has no address, and {} is no member of a scan's record",
+                shown(member)
+            );
+            Record::NotUnderstood { line, reason }
+        }
+        _ => Record::Bad { line, reason: "record has no address".to_owned() },
+    })
+}
+
+/// The record of an object whose port, if it has one, stands at its top.
+fn own_record(seen: &Common, object: &Object<'_>, author: Author) -> Record {
+    if object.own.number.is_some() {
         let mut own = object.own;
         if own.protocol.is_none() && object.classification.is_some_and(|value| value.raw() == b"udp") {
             own.protocol = Some(Value::Bare(b"udp"));
         }
-        records.push_back(record_of(&seen, &own));
-    } else {
-        records.push_back(seen.up());
+        return record_of(seen, &own);
     }
+    match object.strange {
+        // zmap's probes of hosts have no port, and its records hold whatever fields were asked for.
+        Some(member) if author != Author::Zmap => seen.not_understood(format!(
+            "its shape is not known: it has no port, and {} is no member of a scan's record",
+            shown(member)
+        )),
+        _ => seen.host(object.own.status.map_or(&b""[..], Value::raw)),
+    }
+}
+
+/// naabu names a service after it has probed it, and the port alone otherwise.
+fn naabu_record(seen: &Common, object: &Object<'_>) -> Record {
+    let protocol = object.own.protocol.map_or(&b""[..], Value::raw);
+    // It writes none, or 0, for a host that it only looked for.
+    let number = object.own.number.map_or(&b"0"[..], Value::raw);
+    let details = &object.details;
+    let (banner, mended) = joined([details.product, details.version, details.extra]);
+    if number == b"0" || (banner.is_empty() && details.name.is_none()) {
+        return naabu::port(seen, protocol, number);
+    }
+    let seen = Common { repaired: seen.repaired || mended, ..*seen };
+    let service = details.name.map_or_else(Vec::new, |name| name.text().0);
+    seen.banner(naabu::protocol(protocol), number, &service, banner)
+}
+
+/// Shodan keeps what a service said, and who asked it; where it said nothing, what it is taken for.
+fn shodan_record(seen: &Common, object: &Object<'_>) -> Record {
+    let Some(number) = object.own.number.map(Value::raw) else {
+        return seen.not_understood("its shape is not known: it is Shodan's, and has no port");
+    };
+    let protocol = object.own.protocol.map_or(&b""[..], Value::raw);
+    let details = &object.details;
+    let said = object.own.banner.map(Value::text).filter(|(text, _)| !text.is_empty());
+    let (banner, mended) = said.unwrap_or_else(|| joined([details.product, details.version, None]));
+    if banner.is_empty() {
+        return seen.port(protocol, number, b"open");
+    }
+    let seen = Common { repaired: seen.repaired || mended, ..*seen };
+    let module = details.name.map_or(&b""[..], Value::raw);
+    let module = module.strip_suffix(b"-simple-new").unwrap_or(module);
+    seen.banner(protocol, number, if module == b"auto" { b"" } else { module }, banner)
+}
+
+/// The texts that are there, with blanks between, and whether one had to be mended.
+fn joined(parts: [Option<Value<'_>>; 3]) -> (Vec<u8>, bool) {
+    let (mut all, mut mended) = (Vec::new(), false);
+    for part in parts.into_iter().flatten() {
+        let (text, part_mended) = part.text();
+        if !all.is_empty() && !text.is_empty() {
+            all.push(b' ');
+        }
+        all.extend(text);
+        mended |= part_mended;
+    }
+    all.truncate(MAX_BANNER_BYTES);
+    (all, mended)
 }
 
 /// Why a row of zmap's is no open port.

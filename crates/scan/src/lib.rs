@@ -1,4 +1,4 @@
-//! masscan, nmap and zmap output to sightings: streaming, in constant memory, from any reader.
+//! Output of masscan, nmap, zmap, naabu, rustscan and Shodan to sightings: streaming, in constant memory, from any reader.
 //!
 //! Nothing here waits, reads a clock or knows a database. Scan output is hostile twice over: it was cut, joined,
 //! captured from a terminal and edited by hand, and its banners were written by strangers. So every reader
@@ -19,10 +19,12 @@ mod json;
 mod lines;
 mod list;
 mod moment;
+mod naabu;
 mod object;
 mod plain;
 mod reader;
 mod record;
+mod rustscan;
 mod sniff;
 mod stdout;
 mod utf16;

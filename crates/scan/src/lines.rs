@@ -1,8 +1,13 @@
 use std::io::Read;
 
+use hostatlas_domain::Timestamp;
 use memchr::{memchr, memrchr};
 
-use crate::{Record, ScanError, input::Input, record::Records};
+use crate::{
+    Record, ScanError,
+    input::Input,
+    record::{Records, date},
+};
 
 /// The longest line that is read; a longer one is one bad record.
 ///
@@ -124,6 +129,11 @@ pub(crate) trait LineFormat {
     fn is_open(&self) -> bool {
         false
     }
+
+    /// When the scan began, as far as the lines so far have said.
+    fn started(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Reads the records of a format whose lines stand alone.
@@ -159,6 +169,7 @@ impl LineReader {
                 }
                 LineEnd::Newline | LineEnd::Part => self.format.line(&line, &mut self.records),
             }
+            date(&mut self.records, || self.format.started());
         }
     }
 

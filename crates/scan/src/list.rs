@@ -2,8 +2,7 @@ use crate::{
     Record,
     escape::unescape_hex,
     lines::{Line, LineFormat, after_progress, next_word, trim},
-    moment,
-    record::{Common, Records, address, bad_address, shown},
+    record::{Common, Records, bad_address, shown},
     stdout::is_noise,
 };
 
@@ -65,10 +64,8 @@ fn record(status: &[u8], mut rest: &[u8], line: &Line<'_>) -> Record {
         return Record::Bad { line: line.number, reason };
     };
     let ip = trim(ip);
-    let Some(address) = address(ip) else { return bad_address(line.number, ip) };
     let time = next_word(&mut rest).map(trim);
-    let seen_at = time.and_then(moment::parse);
-    let seen = Common { line: line.number, address, seen_at, repaired: time.is_some() && seen_at.is_none() };
+    let Some(seen) = Common::read(line.number, ip, time) else { return bad_address(line.number, ip) };
     if status != b"banner" {
         return seen.port(protocol, port, status);
     }

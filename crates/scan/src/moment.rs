@@ -37,6 +37,19 @@ pub(crate) fn from_seconds(seconds: u32) -> Option<Timestamp> {
     (seconds > 0).then(|| Timestamp::from_secs(i64::from(seconds)))
 }
 
+/// A time as screens show it, with nothing about its zone: `Mon Nov 23 11:41:42 2026`. It is read as UTC.
+pub(crate) fn of_screen(text: &[u8]) -> Option<Timestamp> {
+    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_weekday, rest) = text.split_at_checked(3)?;
+    let [b' ', m0, m1, m2, b' ', d0, d1, b' ', time @ ..] = rest else { return None };
+    let (time, year) = time.split_at_checked(8)?;
+    let year = year.strip_prefix(b" ")?.get(..4)?;
+    let month = MONTHS.chunks(3).position(|name| name == [*m0, *m1, *m2])? + 1;
+    let day = if *d0 == b' ' { b'0' } else { *d0 };
+    let date = [year, format!("-{month:02}-").as_bytes(), &[day, *d1], b"T", time].concat();
+    parse(&date)
+}
+
 fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 18 {
         return None;
@@ -86,6 +99,8 @@ fn iso(text: &[u8]) -> Option<Timestamp> {
 fn offset_seconds(zone: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match zone {
         [] | [b'Z' | b'z'] | b" UTC" | b" GMT" => return Some(0),
+        // As Go prints a time.
+        [b' ', zone @ .., b' ', b'U', b'T', b'C'] if !zone.is_empty() => return offset_seconds(zone),
         [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] | [sign @ (b'+' | b'-'), h0, h1, m0, m1] => {
             (*sign, digits(&[*h0, *h1])?, digits(&[*m0, *m1])?)
         }
@@ -154,6 +169,9 @@ mod tests {
         for text in [
             "2026-11-23T12:01:29.928+0000",
             "2026-11-23T12:01:29.928Z",
+            "2026-11-23T12:01:29.928123456Z",
+            "2026-11-23T12:01:29.928123",
+            "2026-11-23 12:01:29.928123456 +0000 UTC",
             "2026-11-23 12:01:29.928 UTC",
             "2026-11-23T14:01:29.928+02:00",
             "2026-11-23T07:31:29.928999-0430",
@@ -164,6 +182,16 @@ mod tests {
         assert_eq!(millis("2026-11-23T25:00:00Z"), None);
         assert_eq!(millis("1969-12-31T23:59:59Z"), None);
         assert_eq!(millis("2026-11-23T12:01:29.928+00"), None);
+    }
+
+    #[test]
+    fn the_date_of_a_screen_is_read_as_utc() {
+        let millis = |text: &str| of_screen(text.as_bytes()).map(Timestamp::as_millis);
+        assert_eq!(millis("Mon Nov 23 11:41:42 2026"), Some(1_795_434_102_000));
+        assert_eq!(millis("Thu Feb  9 11:41:42 2023 as: nmap -oG -"), Some(1_675_942_902_000));
+        for text in ["", "Mon", "Mon Nov 23 11:41:42", "Mo 23 Nov 2026", "Mon Foo 23 11:41:42 2026"] {
+            assert_eq!(millis(text), None, "{text:?}");
+        }
     }
 
     proptest! {

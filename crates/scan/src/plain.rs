@@ -1,29 +1,28 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+//! Lists of addresses, as people write them.
 
-use hostatlas_domain::Address;
+mod targets;
 
 use crate::{
     Record,
     lines::{Line, LineFormat, trim},
-    record::{Common, Records, address, shown},
+    record::{Common, Records, shown},
 };
+use targets::Targets;
 
-/// How many addresses one CIDR block or range may stand for.
-pub const MAX_EXPANDED_ADDRESSES: u128 = 65_536;
+pub use targets::MAX_EXPANDED_ADDRESSES;
 
-/// A list of addresses as people write it: an address, `address:port`, `[v6]:port`, a CIDR block or a range a
-/// line, with or without a port behind it; `#` begins a comment.
+/// A list of addresses as people write it; `#` begins a comment. A line holds one of:
+///
+/// - an address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:443`, `192.0.2.1,80`, `192.0.2.1 53/udp`,
+/// - a CIDR block, a range, or what nmap calls one: `192.0.2.0/28`, `192.0.2.1-192.0.2.9`, `192.0.2.1-9`, `192.0.1,2.*`,
+/// - several of those, separated by commas or blanks.
+///
+/// `192.0.2.1,3,5` is three addresses, as it is for nmap: the numbers rise and are parts of an address. A single number
+/// behind a comma is a port.
 #[derive(Default)]
 pub(crate) struct Plain {
-    block: Option<Block>,
-}
-
-/// Addresses of a block that are not given out yet. An IPv6 one is never mapped IPv4.
-struct Block {
     line: u64,
-    next: u128,
-    last: u128,
-    v4: bool,
+    targets: Vec<Targets>,
 }
 
 impl LineFormat for Plain {
@@ -35,30 +34,30 @@ impl LineFormat for Plain {
         if text.is_empty() || text.starts_with(b"//") || text.starts_with(b";") {
             return;
         }
-        match block(text, line.number) {
-            Some(Ok(block)) => self.block = Some(block),
-            Some(Err(reason)) => records.push_back(Record::Bad { line: line.number, reason }),
-            None => records.push_back(single(text, line.number).unwrap_or_else(|| Record::Bad {
+        match entries(text, line.number) {
+            Entries::Targets(targets) => {
+                self.line = line.number;
+                // They are given out from the end.
+                self.targets = targets.into_iter().rev().collect();
+            }
+            Entries::TooMany(reason) => records.push_back(Record::Bad { line: line.number, reason }),
+            Entries::Records(found) => records.extend(found),
+            Entries::None => records.push_back(Record::Bad {
                 line: line.number,
-                reason: format!("{} is no address, address:port or CIDR block", shown(text)),
-            })),
+                reason: format!("{} is no address, address:port, range or CIDR block", shown(text)),
+            }),
         }
     }
 
     fn left_over(&mut self) -> Option<Record> {
-        let block = self.block.as_mut()?;
-        let ip = if block.v4 {
-            IpAddr::V4(Ipv4Addr::from(u32::try_from(block.next).unwrap_or(u32::MAX)))
-        } else {
-            IpAddr::V6(Ipv6Addr::from(block.next))
-        };
-        let seen = Common { line: block.line, address: Address::from(ip), seen_at: None, repaired: false };
-        if block.next == block.last {
-            self.block = None;
-        } else {
-            block.next += 1;
+        loop {
+            let targets = self.targets.last_mut()?;
+            if let Some(address) = targets.next() {
+                let seen = Common { line: self.line, address, seen_at: None, repaired: false };
+                return Some(seen.up());
+            }
+            self.targets.pop();
         }
-        Some(seen.up())
     }
 
     fn believes_unended_line(&self) -> bool {
@@ -68,29 +67,87 @@ impl LineFormat for Plain {
 
 /// Whether `line` is one that a plain list may hold, comments aside.
 pub(crate) fn is_entry(line: &[u8]) -> bool {
-    let text = trim(line);
-    matches!(single(text, 1), Some(Record::Sighting { .. })) || block(text, 1).is_some()
+    match entries(trim(line), 1) {
+        Entries::Targets(_) | Entries::TooMany(_) => true,
+        Entries::Records(records) => {
+            records.iter().any(|record| matches!(record, Record::Sighting { .. } | Record::Skipped { .. }))
+        }
+        Entries::None => false,
+    }
+}
+
+enum Entries {
+    Records(Vec<Record>),
+    Targets(Vec<Targets>),
+    /// More addresses than are expanded.
+    TooMany(String),
+    None,
+}
+
+fn entries(text: &[u8], line: u64) -> Entries {
+    if let Some(targets) = targets::read(text) {
+        return match targets {
+            Ok(targets) => Entries::Targets(vec![targets]),
+            Err(reason) => Entries::TooMany(reason),
+        };
+    }
+    if let Some(several) = several(text, line) {
+        return several;
+    }
+    single(text, line).map_or(Entries::None, |record| Entries::Records(vec![record]))
+}
+
+/// Reads a line that holds several entries; none if one of its parts is no address by itself.
+fn several(text: &[u8], line: u64) -> Option<Entries> {
+    let parts = text.split(|byte| is_separator(*byte)).filter(|part| !part.is_empty());
+    let (mut targets, mut records) = (Vec::new(), Vec::new());
+    let mut count = 0;
+    for part in parts {
+        count += 1;
+        match targets::read(part) {
+            Some(Ok(some)) => targets.push(some),
+            Some(Err(reason)) => return Some(Entries::TooMany(reason)),
+            None => records.push(single(part, line)?),
+        }
+    }
+    if count < 2 {
+        return None;
+    }
+    let all: u128 = targets.iter().map(Targets::size).sum();
+    if all > MAX_EXPANDED_ADDRESSES {
+        return Some(Entries::TooMany(targets::too_many(text, all)));
+    }
+    if records.is_empty() {
+        return Some(Entries::Targets(targets));
+    }
+    let expanded = targets.into_iter().flatten();
+    records.extend(expanded.map(|address| Common { line, address, seen_at: None, repaired: false }.up()));
+    Some(Entries::Records(records))
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b',' | b';')
 }
 
 /// An address, and perhaps a port; None if it is something else.
 fn single(text: &[u8], line: u64) -> Option<Record> {
-    let (host, port) = match text.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',' | b';')) {
+    let (host, port) = match text.iter().position(|byte| is_separator(*byte)) {
         Some(at) => (&text[..at], Some(trim_separators(&text[at..]))),
         None => (text, None),
     };
     let host = host.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(host);
-    let (address, port) = if let Some(address) = address(host) {
-        (address, port.filter(|port| !port.is_empty()))
+    let (seen, port) = if let Some(seen) = Common::read(line, host, None) {
+        (seen, port)
     } else {
         let colon = memchr::memrchr(b':', host)?;
         // `2001:db8::1:80` is an address; a port behind IPv6 needs brackets.
         let bracketed = host.starts_with(b"[") && host[..colon].ends_with(b"]");
-        let address = address(&host[..colon]).filter(|address| bracketed || address.is_ipv4())?;
-        (address, Some(&host[colon + 1..]))
+        let seen = Common::read(line, &host[..colon], None)?;
+        (bracketed || seen.address.is_ipv4()).then_some(())?;
+        (seen, Some(&host[colon + 1..]))
     };
-    let seen = Common { line, address, seen_at: None, repaired: false };
     let Some(port) = port else { return Some(seen.up()) };
-    let port = port.split(|byte| matches!(byte, b' ' | b'\t' | b',' | b';')).next().unwrap_or_default();
+    let port = port.split(|byte| is_separator(*byte)).next().unwrap_or_default();
     let (port, protocol) = match memchr::memchr(b'/', port) {
         Some(slash) => (&port[..slash], &port[slash + 1..]),
         None => (port, &b"tcp"[..]),
@@ -99,48 +156,10 @@ fn single(text: &[u8], line: u64) -> Option<Record> {
 }
 
 fn trim_separators(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b',' | b';', rest @ ..] = text {
+    while let [first, rest @ ..] = text
+        && is_separator(*first)
+    {
         text = rest;
     }
     text
-}
-
-/// A CIDR block or a range, or why it is refused; None if it is neither.
-fn block(text: &[u8], line: u64) -> Option<Result<Block, String>> {
-    let (first, last, v4) = cidr(text).or_else(|| range(text))?;
-    let count = (last - first).saturating_add(1);
-    if count > MAX_EXPANDED_ADDRESSES {
-        return Some(Err(format!(
-            "{} has {count} addresses; at most {MAX_EXPANDED_ADDRESSES} are expanded",
-            shown(text)
-        )));
-    }
-    Some(Ok(Block { line, next: first, last, v4 }))
-}
-
-fn cidr(text: &[u8]) -> Option<(u128, u128, bool)> {
-    let slash = memchr::memchr(b'/', text)?;
-    let length = u32::from(crate::record::small_number(&text[slash + 1..])?);
-    let (bits, v4) = bits_of(&text[..slash])?;
-    let width = if v4 { 32 } else { 128 };
-    let hosts = match width - u32::min(length, width) {
-        _ if length > width => return None,
-        128 => u128::MAX,
-        free => (1 << free) - 1,
-    };
-    Some((bits & !hosts, bits | hosts, v4))
-}
-
-fn range(text: &[u8]) -> Option<(u128, u128, bool)> {
-    let dash = memchr::memchr(b'-', text)?;
-    let (first, v4) = bits_of(trim(&text[..dash]))?;
-    let (last, last_v4) = bits_of(trim(&text[dash + 1..]))?;
-    (v4 == last_v4 && first <= last).then_some((first, last, v4))
-}
-
-fn bits_of(text: &[u8]) -> Option<(u128, bool)> {
-    Some(match address(text)?.ip() {
-        IpAddr::V4(ip) => (u128::from(ip.to_bits()), true),
-        IpAddr::V6(ip) => (ip.to_bits(), false),
-    })
 }

@@ -11,6 +11,7 @@ use crate::{
     lines::LineReader,
     list::List,
     plain::Plain,
+    rustscan::Rustscan,
     sniff::sniff,
     stdout::{Stdout, Unicornscan},
     xml::XmlReader,
@@ -49,16 +50,20 @@ impl<R: Read> ScanReader<R> {
         };
         let parser = match format {
             ScanFormat::Empty => Parser::Empty,
-            ScanFormat::MasscanJson | ScanFormat::MasscanNdjson | ScanFormat::ZmapJson => {
-                Parser::Json(JsonReader::new())
-            }
+            ScanFormat::MasscanJson
+            | ScanFormat::MasscanNdjson
+            | ScanFormat::ZmapJson
+            | ScanFormat::NaabuJson
+            | ScanFormat::ShodanJson
+            | ScanFormat::Json => Parser::Json(JsonReader::new()),
             ScanFormat::MasscanList => Parser::Lines(LineReader::new(List::default())),
             ScanFormat::MasscanGrepable | ScanFormat::NmapGrepable => {
                 Parser::Lines(LineReader::new(Grepable::default()))
             }
             ScanFormat::MasscanStdout => Parser::Lines(LineReader::new(Stdout::default())),
-            ScanFormat::Unicornscan => Parser::Lines(LineReader::new(Unicornscan)),
-            ScanFormat::ZmapCsv => Parser::Lines(LineReader::new(Csv::default())),
+            ScanFormat::Unicornscan => Parser::Lines(LineReader::new(Unicornscan::default())),
+            ScanFormat::ZmapCsv | ScanFormat::NaabuCsv => Parser::Lines(LineReader::new(Csv::default())),
+            ScanFormat::RustscanGrepable => Parser::Lines(LineReader::new(Rustscan)),
             ScanFormat::Plain => Parser::Lines(LineReader::new(Plain::default())),
             ScanFormat::MasscanXml | ScanFormat::NmapXml => Parser::Xml(Box::default()),
             ScanFormat::MasscanBinary => Parser::Binary(BinaryReader::default()),
@@ -71,7 +76,8 @@ impl<R: Read> ScanReader<R> {
         self.format
     }
 
-    /// The next record, or none at the end of the input.
+    /// The next record, or none at the end of the input. One that says no time has the time at which its scan began, if
+    /// the input tells that.
     ///
     /// Fails only if the input itself cannot be read. Records that came before the failure were given out, and
     /// calling on gives what was already in memory.

@@ -8,10 +8,11 @@ use memchr::{memchr, memmem};
 use crate::{
     ScanError, binary, grepable,
     input::Input,
-    lines::{next_word, trim},
+    json,
+    lines::{after_progress, is_blank, next_word, trim},
     list, plain,
     record::shown,
-    stdout, zmap,
+    rustscan, stdout, zmap,
 };
 
 /// How much is looked at before the input is given up.
@@ -80,6 +81,8 @@ struct Context<'a> {
     by_nmap: bool,
     noise: bool,
     comment: bool,
+    /// The line that masscan's list and its unicornscan output begin with.
+    by_masscan: bool,
     strange: usize,
     first_strange: Option<&'a [u8]>,
 }
@@ -98,8 +101,17 @@ fn guess_text(bytes: &[u8], ended: bool) -> Guess {
             return xml(rest, ended);
         }
         match by_line(line, &mut context) {
-            Guess::Open => {}
-            decided => return decided,
+            ByLine::Found(format) => return Guess::Format(format),
+            ByLine::Strange(looked_like) => return Guess::Strange(looked_like),
+            ByLine::Json(at) => {
+                // The object may go on for many lines.
+                let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+                return match json::sniff(&rest[blanks + at..], ended) {
+                    Some(format) => Guess::Format(format),
+                    None => Guess::Open,
+                };
+            }
+            ByLine::Nothing => {}
         }
         if newline.is_none()
             && ended
@@ -114,9 +126,13 @@ fn guess_text(bytes: &[u8], ended: bool) -> Guess {
     }
     if let Some(line) = context.first_strange {
         let looks_final = ended || context.strange > MAX_STRANGE_LINES;
+        if looks_final && context.by_masscan {
+            return Guess::Format(ScanFormat::MasscanList);
+        }
         return if looks_final { Guess::Strange(description(bytes, line)) } else { Guess::Open };
     }
     match ended {
+        true if context.by_masscan => Guess::Format(ScanFormat::MasscanList),
         true if context.by_nmap => Guess::Format(ScanFormat::NmapGrepable),
         true if context.noise => Guess::Format(ScanFormat::MasscanStdout),
         true if context.comment => Guess::Format(ScanFormat::Plain),
@@ -125,16 +141,24 @@ fn guess_text(bytes: &[u8], ended: bool) -> Guess {
     }
 }
 
-fn by_line<'a>(line: &'a [u8], context: &mut Context<'a>) -> Guess {
-    let found = |format| Guess::Format(format);
+/// What one line says of the format.
+enum ByLine {
+    Found(ScanFormat),
+    /// JSON begins so many bytes into the line.
+    Json(usize),
+    Strange(String),
+    Nothing,
+}
+
+fn by_line<'a>(line: &'a [u8], context: &mut Context<'a>) -> ByLine {
+    let found = |format| ByLine::Found(format);
+    let line = if context.by_masscan { after_progress(line) } else { line };
     match line {
-        [] => return Guess::Open,
+        [] => return ByLine::Nothing,
         [b'#', ..] => return comment(line, context),
-        [b'{', ..] => return found(json(line)),
-        [b'[', rest @ ..] if matches!(trim(rest), [] | [b'{' | b']' | b',', ..]) => {
-            return found(ScanFormat::MasscanJson);
-        }
-        [b',', rest @ ..] if trim(rest).starts_with(b"{") => return found(json(line)),
+        [b'{', ..] => return ByLine::Json(0),
+        [b'[', rest @ ..] if matches!(trim(rest), [] | [b'{' | b']' | b',', ..]) => return ByLine::Json(0),
+        [b',', rest @ ..] if trim(rest).starts_with(b"{") => return ByLine::Json(0),
         _ => {}
     }
     if stdout::is_stdout(line) {
@@ -142,7 +166,7 @@ fn by_line<'a>(line: &'a [u8], context: &mut Context<'a>) -> Guess {
     }
     if stdout::is_noise(line) {
         context.noise = true;
-        return Guess::Open;
+        return ByLine::Nothing;
     }
     let mut words = line;
     let first = next_word(&mut words).unwrap_or_default();
@@ -150,53 +174,48 @@ fn by_line<'a>(line: &'a [u8], context: &mut Context<'a>) -> Guess {
         return found(ScanFormat::MasscanList);
     }
     if grepable::is_grepable(line) {
-        return found(if context.by_nmap || memmem::find(line, b"///,").is_some() {
+        return found(if context.by_masscan {
+            ScanFormat::Unicornscan
+        } else if context.by_nmap || memmem::find(line, b"///,").is_some() {
             ScanFormat::NmapGrepable
         } else {
             ScanFormat::MasscanGrepable
         });
     }
     if line.starts_with(b"Starting Nmap") || line.starts_with(b"Nmap scan report") {
-        return Guess::Strange("nmap's normal output: run nmap with -oX or -oG".to_owned());
+        return ByLine::Strange("nmap's normal output: run nmap with -oX or -oG".to_owned());
     }
     if stdout::is_unicornscan(line) {
         return found(ScanFormat::Unicornscan);
     }
+    if rustscan::is_rustscan(line) {
+        return found(ScanFormat::RustscanGrepable);
+    }
     if !context.by_nmap && zmap::is_header(line) {
-        return found(ScanFormat::ZmapCsv);
+        return found(if zmap::is_naabu(line) { ScanFormat::NaabuCsv } else { ScanFormat::ZmapCsv });
     }
     if plain::is_entry(line) {
         return found(ScanFormat::Plain);
     }
     if [&b"\"ip\":"[..], b"\"saddr\":"].iter().any(|key| memmem::find(line, key).is_some()) {
-        return found(json(line));
+        return match memchr(b'{', line) {
+            Some(at) => ByLine::Json(at),
+            None => found(ScanFormat::MasscanJson),
+        };
     }
     context.strange += 1;
     context.first_strange.get_or_insert(line);
-    Guess::Open
+    ByLine::Nothing
 }
 
-fn comment(line: &[u8], context: &mut Context<'_>) -> Guess {
+fn comment(line: &[u8], context: &mut Context<'_>) -> ByLine {
     context.comment = true;
-    if line.starts_with(b"#masscan") {
-        return Guess::Format(ScanFormat::MasscanList);
-    }
     if line.starts_with(b"# Masscan") {
-        return Guess::Format(ScanFormat::MasscanGrepable);
+        return ByLine::Found(ScanFormat::MasscanGrepable);
     }
+    context.by_masscan |= line.starts_with(b"#masscan");
     context.by_nmap |= line.starts_with(b"# Nmap");
-    Guess::Open
-}
-
-fn json(line: &[u8]) -> ScanFormat {
-    let head = &line[..line.len().min(LONG_LINE_BYTES)];
-    if memmem::find(head, b"\"saddr\"").is_some() {
-        ScanFormat::ZmapJson
-    } else if memmem::find(head, b"\"ports\"").is_some() || memmem::find(head, b"\"rec_type\"").is_none() {
-        ScanFormat::MasscanJson
-    } else {
-        ScanFormat::MasscanNdjson
-    }
+    ByLine::Nothing
 }
 
 fn xml(text: &[u8], ended: bool) -> Guess {
@@ -243,6 +262,7 @@ fn by_beginning(line: &[u8], context: &Context<'_>) -> Option<ScanFormat> {
         (&b"Discovered open port "[..], ScanFormat::MasscanStdout),
         (b"Banner on port ", ScanFormat::MasscanStdout),
         (b"saddr,", ScanFormat::ZmapCsv),
+        (b"host,ip,port", ScanFormat::NaabuCsv),
         (b"Timestamp: ", ScanFormat::MasscanGrepable),
         (b"Host: ", if context.by_nmap { ScanFormat::NmapGrepable } else { ScanFormat::MasscanGrepable }),
         (b"open tcp ", ScanFormat::MasscanList),

@@ -1,10 +1,13 @@
+use hostatlas_domain::Timestamp;
 use memchr::memmem;
 
 use crate::{
     Record,
     escape::unescape_hex,
+    grepable,
     lines::{Line, LineEnd, LineFormat, next_word, trim},
-    record::{Common, Records, address, bad_address, shown},
+    moment,
+    record::{Common, Records, bad_address, shown},
 };
 
 /// What masscan prints on a screen, captured: `Discovered open port 443/tcp on 192.0.2.12`.
@@ -14,6 +17,7 @@ use crate::{
 pub(crate) struct Stdout {
     /// The last line has no end and says nothing: it may be the beginning of a sentence.
     cut: bool,
+    started: Option<Timestamp>,
 }
 
 impl LineFormat for Stdout {
@@ -25,6 +29,9 @@ impl LineFormat for Stdout {
         let mut fragments = bytes.rsplit(|byte| *byte == b'\r').filter(|fragment| !trim(fragment).is_empty());
         let last = fragments.clone().next().unwrap_or_default();
         let found = fragments.find_map(sentence);
+        if found.is_none() {
+            self.started = started(last).or(self.started);
+        }
         self.cut = line.end == LineEnd::Input && found.is_none() && !last.is_empty() && !is_noise(last);
         records.extend(found.map(|sentence| sentence.record(line)));
     }
@@ -36,6 +43,17 @@ impl LineFormat for Stdout {
     fn is_open(&self) -> bool {
         self.cut
     }
+
+    fn started(&self) -> Option<Timestamp> {
+        self.started
+    }
+}
+
+/// When a scan began: `Starting masscan 1.3.2 (http://bit.ly/14GZzcT) at 2026-11-23 11:41:42 GMT`.
+fn started(line: &[u8]) -> Option<Timestamp> {
+    let line = trim(line).strip_prefix(b"Starting masscan")?;
+    let at = memmem::rfind(line, b" at ")?;
+    moment::parse(trim(&line[at + 4..]))
 }
 
 enum Sentence<'a> {
@@ -91,8 +109,8 @@ fn discovered(mut rest: &[u8], line: u64) -> Option<Record> {
     let (port, protocol) = endpoint(next_word(&mut rest)?)?;
     next_word(&mut rest).filter(|word| *word == b"on")?;
     let text = trim(next_word(&mut rest)?);
-    let Some(address) = address(text) else { return Some(bad_address(line, text)) };
-    Some(Common { line, address, seen_at: None, repaired: false }.port(protocol, port, state))
+    let Some(seen) = Common::read(line, text, None) else { return Some(bad_address(line, text)) };
+    Some(seen.port(protocol, port, state))
 }
 
 /// `25/tcp on 192.0.2.11: [smtp] 220 mail`
@@ -100,13 +118,12 @@ fn banner(mut rest: &[u8], line: u64) -> Option<Record> {
     let (port, protocol) = endpoint(next_word(&mut rest)?)?;
     next_word(&mut rest).filter(|word| *word == b"on")?;
     let text = next_word(&mut rest)?.strip_suffix(b":")?;
-    let Some(address) = address(text) else { return Some(bad_address(line, text)) };
+    let Some(seen) = Common::read(line, text, None) else { return Some(bad_address(line, text)) };
     let rest = rest.strip_prefix(b"[")?;
     let end = memchr::memchr(b']', rest)?;
     // Blanks at the end only fill the screen's line.
     let said = rest[end + 1..].trim_ascii_end();
     let said = said.strip_prefix(b" ").unwrap_or(said);
-    let seen = Common { line, address, seen_at: None, repaired: false };
     Some(seen.banner(protocol, port, &rest[..end], unescape_hex(said)))
 }
 
@@ -156,20 +173,35 @@ pub(crate) fn is_noise(line: &[u8]) -> bool {
 }
 
 /// `masscan -oU`: `TCP open smtp[   25] from 192.0.2.13  ttl 64`, with tabs and blanks between.
-pub(crate) struct Unicornscan;
+///
+/// masscan puts it between the first and the last line of its own list, and writes what is not TCP as its `-oG` does.
+#[derive(Default)]
+pub(crate) struct Unicornscan {
+    open: bool,
+}
 
 impl LineFormat for Unicornscan {
     fn line(&mut self, line: &Line<'_>, records: &mut Records) {
-        if !trim(line.bytes).is_empty() && !is_noise(line.bytes) {
-            records.push_back(unicornscan(line).unwrap_or_else(|| Record::Bad {
+        let bytes = trim(line.bytes);
+        match bytes {
+            b"#masscan" => self.open = true,
+            b"# end" => self.open = false,
+            [] | [b'#', ..] => {}
+            _ if grepable::is_grepable(bytes) => grepable::host(line, records),
+            _ if is_noise(bytes) => {}
+            _ => records.push_back(unicornscan(line).unwrap_or_else(|| Record::Bad {
                 line: line.number,
                 reason: format!("{} is no line of unicornscan output", shown(line.bytes)),
-            }));
+            })),
         }
     }
 
     fn believes_unended_line(&self) -> bool {
-        true
+        !self.open
+    }
+
+    fn is_open(&self) -> bool {
+        self.open
     }
 }
 
@@ -185,8 +217,10 @@ fn unicornscan(line: &Line<'_>) -> Option<Record> {
     let text = next_word(&mut rest)?;
     // What ends here is believed only because the time to live follows the address.
     next_word(&mut rest).filter(|word| *word == b"ttl")?;
-    let Some(address) = address(text) else { return Some(bad_address(line.number, text)) };
-    Some(Common { line: line.number, address, seen_at: None, repaired: false }.port(&protocol, port, state))
+    let Some(seen) = Common::read(line.number, text, None) else {
+        return Some(bad_address(line.number, text));
+    };
+    Some(seen.port(&protocol, port, state))
 }
 
 /// Whether `line` looks like unicornscan's.

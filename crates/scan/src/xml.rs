@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use hostatlas_domain::Address;
+use hostatlas_domain::Timestamp;
 use memchr::{memchr, memchr_iter, memmem};
 use quick_xml::events::attributes::Attributes;
 
@@ -16,7 +16,7 @@ use crate::{
     input::Input,
     lines::MAX_LINE_BYTES,
     moment,
-    record::{Common, Records, address, bad_address, shown},
+    record::{Common, Records, bad_address, date},
 };
 
 #[derive(Default)]
@@ -51,6 +51,7 @@ impl XmlReader {
                     let tag = input.take(length);
                     self.newlines += newlines(tag);
                     self.document.tag(&tag[1..length - 1], line, &mut self.records);
+                    date(&mut self.records, || self.document.started);
                 }
                 End::CutAt(length) => {
                     self.newlines += newlines(input.take(length));
@@ -122,6 +123,7 @@ fn end_of_declaration(bytes: &[u8]) -> End {
 #[derive(Default)]
 struct Document {
     open: bool,
+    started: Option<Timestamp>,
     host: Option<Host>,
     port: Option<Port>,
 }
@@ -129,7 +131,7 @@ struct Document {
 #[derive(Default)]
 struct Host {
     line: u64,
-    address: Option<Address>,
+    address: Option<Common>,
     wrong_address: Option<Vec<u8>>,
     time: Option<Vec<u8>>,
     status: Vec<u8>,
@@ -168,6 +170,9 @@ impl Document {
             b"?xml" | b"nmaprun" => {
                 self.finish_cut_host(records);
                 self.open = true;
+                if name == b"nmaprun" {
+                    self.started = start_of_run(attributes);
+                }
                 return;
             }
             b"host" | b"hosthint" => {
@@ -214,7 +219,7 @@ impl Document {
         });
         // masscan calls every address ipv4, so only the text is believed.
         if !is_mac && host.address.is_none() {
-            host.address = address(&text);
+            host.address = Common::read(host.line, &text, None);
             host.wrong_address = host.address.is_none().then_some(text);
         }
     }
@@ -303,6 +308,17 @@ impl Document {
     }
 }
 
+/// When a run of nmap or masscan began.
+fn start_of_run(attributes: &[u8]) -> Option<Timestamp> {
+    let mut started = None;
+    each_attribute(attributes, |name, value| {
+        if name == b"start" {
+            started = moment::parse(value);
+        }
+    });
+    started
+}
+
 impl Host {
     fn read(attributes: &[u8], line: u64, is_hint: bool) -> Self {
         let mut host = Self { line, is_hint, ..Self::default() };
@@ -316,8 +332,9 @@ impl Host {
 
     fn seen(&self, line: u64) -> Option<Common> {
         let seen_at = self.time.as_deref().and_then(moment::parse);
-        let repaired = self.time.is_some() && seen_at.is_none();
-        Some(Common { line, address: self.address?, seen_at, repaired })
+        let address = self.address?;
+        let repaired = address.repaired || (self.time.is_some() && seen_at.is_none());
+        Some(Common { line, seen_at, repaired, ..address })
     }
 
     /// Says once that the address is missing or wrong.
@@ -342,7 +359,7 @@ impl Host {
             (b"up", b"user-set") => Some(seen.skipped("host did not answer")),
             (b"", _) if self.ports > 0 => None,
             (b"up" | b"", _) => Some(seen.up()),
-            (other, _) => Some(seen.skipped(format!("host is {}", shown(other)))),
+            (other, _) => Some(seen.host(other)),
         }
     }
 }

@@ -1,12 +1,12 @@
 use crate::{
     Record,
     lines::{Line, LineEnd, LineFormat, trim},
-    moment,
+    moment, naabu,
     plain::Plain,
-    record::{Common, Records, address, bad_address, shown},
+    record::{Common, Records, bad_address, shown},
 };
 
-/// zmap's CSV, and any CSV whose header names a column of addresses. Without a header it is a plain list.
+/// zmap's CSV, naabu's, and any CSV whose header names a column of addresses. Without a header it is a plain list.
 #[derive(Default)]
 pub(crate) struct Csv {
     columns: Option<Columns>,
@@ -19,6 +19,8 @@ pub(crate) struct Csv {
 #[derive(Clone, Copy, Default)]
 struct Columns {
     address: usize,
+    /// What it says of an address that has no port.
+    alone: Alone,
     port: Option<usize>,
     protocol: Option<usize>,
     state: Option<usize>,
@@ -26,6 +28,17 @@ struct Columns {
     success: Option<usize>,
     time: Option<usize>,
     micros: Option<usize>,
+    naabu: bool,
+}
+
+/// What a row without a port stands for.
+#[derive(Clone, Copy, Default)]
+enum Alone {
+    /// A host that is there.
+    #[default]
+    Up,
+    /// Whatever columns say that are not known.
+    Strange,
 }
 
 impl LineFormat for Csv {
@@ -62,13 +75,25 @@ pub(crate) fn is_header(line: &[u8]) -> bool {
     Columns::read(line).is_some()
 }
 
+/// Whether `line` is the header of naabu, whose columns are always in this order.
+pub(crate) fn is_naabu(line: &[u8]) -> bool {
+    trim(line).starts_with(b"host,ip,port")
+}
+
 impl Columns {
     fn read(line: &[u8]) -> Option<Self> {
         let mut columns = Self::default();
-        let mut address = None;
+        let (mut address, mut host) = (None, None);
+        let (mut strange, mut by_zmap) = (false, false);
         for (index, name) in cells(line).enumerate() {
             let slot = match name.to_ascii_lowercase().as_slice() {
-                b"saddr" | b"ip" | b"address" | b"addr" | b"host" | b"ip_address" => &mut address,
+                b"saddr" => {
+                    by_zmap = true;
+                    &mut address
+                }
+                b"ip" | b"address" | b"addr" | b"ip_address" => &mut address,
+                // naabu writes names there, and the address beside them.
+                b"host" => &mut host,
                 b"sport" | b"port" => &mut columns.port,
                 b"proto" | b"protocol" => &mut columns.protocol,
                 b"status" | b"state" => &mut columns.state,
@@ -77,11 +102,18 @@ impl Columns {
                 b"timestamp-ts" | b"timestamp_ts" | b"timestamp" => &mut columns.time,
                 b"timestamp-str" | b"timestamp_str" | b"time" if columns.time.is_none() => &mut columns.time,
                 b"timestamp-us" | b"timestamp_us" => &mut columns.micros,
-                _ => continue,
+                _ => {
+                    strange = true;
+                    continue;
+                }
             };
             *slot = Some(index);
         }
-        columns.address = address?;
+        columns.address = address.or(host)?;
+        columns.naabu = is_naabu(line);
+        if strange && !by_zmap && columns.port.is_none() {
+            columns.alone = Alone::Strange;
+        }
         Some(columns)
     }
 
@@ -93,22 +125,33 @@ impl Columns {
                 reason: format!("{} has too few columns", shown(line.bytes)),
             };
         };
-        let Some(address) = address(text) else { return bad_address(line.number, text) };
+        let Some(mut seen) = Common::read(line.number, text, None) else {
+            return bad_address(line.number, text);
+        };
         let time = cell(self.time).filter(|text| !text.is_empty());
-        let seen_at = match (time, cell(self.micros)) {
+        seen.seen_at = match (time, cell(self.micros)) {
             (Some(seconds), Some(micros)) => moment::with_micros(seconds, micros),
             (Some(time), None) => moment::parse(time),
             (None, _) => None,
         };
-        let seen =
-            Common { line: line.number, address, seen_at, repaired: time.is_some() && seen_at.is_none() };
+        seen.repaired |= time.is_some() && seen.seen_at.is_none();
         let classification = cell(self.classification);
         if let Some(reason) = failed_probe(cell(self.success), classification) {
             return seen.skipped(reason);
         }
-        let Some(port) = cell(self.port).filter(|text| !text.is_empty()) else { return seen.up() };
+        let state = cell(self.state).unwrap_or_default();
+        let Some(port) = cell(self.port).filter(|text| !text.is_empty()) else {
+            return match self.alone {
+                Alone::Up => seen.host(state),
+                Alone::Strange => seen.not_understood("its columns say nothing of a port"),
+            };
+        };
         let implied = if classification == Some(b"udp") { &b"udp"[..] } else { b"tcp" };
-        seen.port(cell(self.protocol).unwrap_or(implied), port, cell(self.state).unwrap_or_default())
+        let protocol = cell(self.protocol).unwrap_or(implied);
+        if self.naabu {
+            return naabu::csv_port(&seen, protocol, port);
+        }
+        seen.port(protocol, port, state)
     }
 }
 

@@ -32,6 +32,11 @@ fn every_sample_is_recognised_whole_and_without_a_bad_line() {
         ("zmap.csv", ZmapCsv, 6),
         ("zmap-default.csv", Plain, 6),
         ("zmap.json", ZmapJson, 6),
+        ("naabu.json", NaabuJson, 6),
+        ("naabu-old.json", NaabuJson, 4),
+        ("naabu.csv", NaabuCsv, 4),
+        ("rustscan.txt", RustscanGrepable, 5),
+        ("shodan.json", ShodanJson, 5),
         ("public-5k.json", MasscanJson, 5538),
         ("public-5k.list", MasscanList, 5538),
         ("public-5k.bin", MasscanBinary, 5538),
@@ -111,7 +116,7 @@ fn zmap_says_when_to_the_millisecond() {
     assert_eq!(sighting.seen_at.expect("a time").as_millis(), 1_795_435_235_082);
 }
 
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 22] = [
     "banners.bin",
     "banners.json",
     "banners.ndjson",
@@ -130,6 +135,10 @@ const SMALL: [&str; 18] = [
     "nmap.gnmap",
     "zmap.csv",
     "zmap.json",
+    "naabu.json",
+    "naabu-old.json",
+    "naabu.csv",
+    "shodan.json",
 ];
 
 #[test]

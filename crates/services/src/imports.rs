@@ -1,4 +1,5 @@
 mod group;
+mod growing;
 mod merge;
 mod packed;
 mod read;
@@ -19,6 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub use self::growing::GrowingFile;
 use self::{
     group::{Seen, next_batch},
     merge::sorted_in_memory,
@@ -48,9 +50,11 @@ pub struct ImportInput {
     pub source_name: String,
     /// Where it comes from; may be compressed.
     pub reader: Box<dyn Read + Send>,
-    /// Its size in bytes, if it is a file. With `follow`, an input of known size is a file that grows, whose end is
-    /// waited at; any other is a pipe, whose end is the end.
+    /// Its size in bytes, if it is a file.
     pub size: Option<u64>,
+    /// With `follow`, the file that grows: its end is waited at, and it is read from its start when it is written anew.
+    /// Without it the input is a pipe, whose end is the end.
+    pub growing: Option<GrowingFile>,
     /// Its format; none: recognised by content.
     pub format: Option<ScanFormat>,
     /// Whether to store what comes while it comes, at least once a second.
@@ -93,6 +97,8 @@ pub struct ImportProgress {
     pub hosts_new: u64,
     /// Jobs queued so far.
     pub jobs_queued: u64,
+    /// How often the file was written anew while it was followed.
+    pub written_anew: u64,
 }
 
 impl Imports {
@@ -114,8 +120,7 @@ impl Imports {
         let source = Source {
             reader: input.reader,
             format: input.format,
-            growing: input.follow && input.size.is_some(),
-            started: self.services.now(),
+            growing: input.growing.filter(|_| input.follow),
             cancel: input.cancel,
             position: position.clone(),
         };
@@ -135,6 +140,7 @@ impl Imports {
                 records_to_store: None,
                 hosts_new: 0,
                 jobs_queued: 0,
+                written_anew: 0,
             },
             told: Instant::now(),
             tell: &mut on_progress,
@@ -249,20 +255,12 @@ impl Run<'_> {
                 }
             };
             seen = self.flush(writer, taken.buffer, seen).await?;
-            writer.note_reader(taken.lines, taken.first_bad);
+            if cancelled || taken.ending.is_some() {
+                let ending = Ending { tally: taken.tally, ..taken.ending.unwrap_or_default() };
+                return self.end(writer, ending).await;
+            }
+            writer.note_reader(taken.tally);
             self.tell(Some(writer), true);
-            if let Some(ending) = taken.ending {
-                let ending = Ending { lines: taken.lines, first_bad: writer.first_bad().to_vec(), ..ending };
-                return self.end(writer, ending).await;
-            }
-            if cancelled {
-                let ending = Ending {
-                    lines: taken.lines,
-                    first_bad: writer.first_bad().to_vec(),
-                    ..Ending::default()
-                };
-                return self.end(writer, ending).await;
-            }
             writer.note_progress().await?;
         }
     }
@@ -313,7 +311,7 @@ impl Run<'_> {
 
     async fn end(&mut self, writer: &mut Writer, ending: Ending) -> Result<ImportReport, Error> {
         writer.settle().await?;
-        writer.note_reader(ending.lines, ending.first_bad);
+        writer.note_reader(ending.tally);
         let state = if ending.failure.is_none() { ImportState::Done } else { ImportState::Interrupted };
         let import = writer.finish(ending.truncated, state).await?;
         self.tell(Some(writer), true);
@@ -363,6 +361,7 @@ impl Run<'_> {
         self.told = Instant::now();
         self.progress.bytes_read = self.position.bytes.load(Ordering::Relaxed);
         self.progress.records_read = self.position.records.load(Ordering::Relaxed);
+        self.progress.written_anew = self.position.written_anew.load(Ordering::Relaxed);
         if let Some(writer) = writer {
             self.progress.records_stored = writer.lines().ok + writer.lines().duplicate;
             self.progress.hosts_new = writer.recorded().hosts_new;

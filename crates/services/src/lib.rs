@@ -38,7 +38,7 @@ pub use error::Error;
 pub use events::{Event, Events};
 pub use geolocate::{Geolocate, GeolocateProgress, GeolocateRequest, LookedUp, Selection, Waiting, lookup};
 pub use hosts::Hosts;
-pub use imports::{ImportInput, ImportPhase, ImportProgress, Imports};
+pub use imports::{GrowingFile, ImportInput, ImportPhase, ImportProgress, Imports};
 pub use jobs::{EnqueueRequest, EnqueuedHosts, EnqueuedJobsReport, Jobs, PruneRequest};
 pub use ledger::StoreLedger;
 pub use locator::{LocatorConfig, MadeLocator, OnlineConfig, OnlineProviderConfig, locator, places_remedy};

@@ -4,14 +4,15 @@
 use async_trait::async_trait;
 use hostatlas_domain::{Cursor, Import, ImportId, ImportReport, LineCounts, Page, Timestamp, Topic, Undone};
 use hostatlas_store::{
-    FinishImport, ImportStore, RecordSightings, Recorded, StartImport, StoreError, backend::import_state,
+    FinishImport, ImportStore, RecordSightings, Recorded, StartImport, StoreError,
+    backend::{import_state, line_notes, line_notes_text},
 };
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{
     PostgresStore, copy,
     counters::touch,
-    error::{corrupt, engine, other},
+    error::{corrupt, engine},
     observations,
     rows::{byte, small, storable},
     undo,
@@ -91,7 +92,7 @@ async fn finish(
     now: i64,
     params: &FinishImport,
 ) -> Result<Import, StoreError> {
-    let first_bad = serde_json::to_string(&params.first_bad).map_err(other)?;
+    let line_notes = line_notes_text(&params.first_bad, &params.reasons)?;
     let LineCounts { ok, repaired, duplicate, skipped, bad } = params.lines;
     let mut update = sqlx::query(
         "UPDATE import SET lines_ok = $2, lines_repaired = $3, lines_duplicate = $4, lines_skipped = $5,
@@ -106,7 +107,7 @@ async fn finish(
     }
     update
         .bind(small(params.truncated.into()))
-        .bind(first_bad)
+        .bind(line_notes)
         .bind(now)
         .bind(i16::from(params.state.number()))
         .execute(&mut *connection)
@@ -148,7 +149,7 @@ fn read(row: &PgRow, now: i64) -> Result<Import, StoreError> {
         u64::try_from(count).map_err(|_| corrupt("a negative count"))
     };
     let format: String = row.try_get("format").map_err(engine)?;
-    let first_bad: String = row.try_get("first_bad").map_err(engine)?;
+    let (first_bad, reasons) = line_notes(row.try_get("first_bad").map_err(engine)?)?;
     let finished_at: Option<i64> = row.try_get("finished_at").map_err(engine)?;
     let state: i16 = row.try_get("state").map_err(engine)?;
     let reported_at = row.try_get("reported_at").map_err(engine)?;
@@ -175,7 +176,8 @@ fn read(row: &PgRow, now: i64) -> Result<Import, StoreError> {
             },
             truncated: truncated != 0,
             jobs_queued: count("jobs_queued")?,
-            first_bad: serde_json::from_str(&first_bad).map_err(other)?,
+            first_bad,
+            reasons,
         },
     })
 }

@@ -1,7 +1,8 @@
 //! Reading scan output into the store.
 
 use hostatlas_domain::{
-    AddressClass, DuePolicy, ImportState, JobKind, LineCounts, LocationState, Scope, Undone,
+    AddressClass, BadLine, DuePolicy, ImportState, JobKind, LineCounts, LineOutcome, LineReason,
+    LocationState, Scope, Undone,
 };
 use hostatlas_store::{Attempt, FinishImport, RecordSightings, Recorded, StoreError};
 
@@ -161,8 +162,23 @@ pub async fn an_import_reports_its_progress_and_end(test: &TestStore) {
     let id = start(&**test).await;
     record_in(&**test, id, &[open("8.8.8.8", 53)]).await;
     let lines = LineCounts { ok: 1, duplicate: 2, ..LineCounts::default() };
-    let end = FinishImport { id, lines, truncated: true, first_bad: Vec::new(), state: ImportState::Done };
+    let first_bad = vec![BadLine { line: 7, reason: "no address".to_owned() }];
+    let reasons = vec![LineReason {
+        outcome: LineOutcome::Skipped,
+        reason: "port is `filtered`".to_owned(),
+        count: 2,
+        line: 3,
+    }];
+    let end = FinishImport {
+        id,
+        lines,
+        truncated: true,
+        first_bad: first_bad.clone(),
+        reasons: reasons.clone(),
+        state: ImportState::Done,
+    };
     let import = test.import_finish(end).await.expect("finished");
+    assert_eq!((&import.report.first_bad, &import.report.reasons), (&first_bad, &reasons));
     assert_eq!((import.state, import.report.lines, import.report.hosts_new), (ImportState::Done, lines, 1));
     assert!(import.report.truncated && import.finished_at.is_some());
     let listed = test.imports_list(None, 10).await.expect("a list");
@@ -178,6 +194,7 @@ pub async fn a_silent_import_is_interrupted(test: &TestStore) {
         lines: LineCounts::default(),
         truncated: false,
         first_bad: Vec::new(),
+        reasons: Vec::new(),
         state,
     };
     (test.advance)(SECOND * 9);

@@ -7,6 +7,7 @@ mod coverage;
 mod facets;
 mod ids;
 mod known;
+mod line_notes;
 mod past;
 mod pattern;
 mod place;
@@ -28,6 +29,7 @@ pub use coverage::{RecentRow, country_coverage, coverage, hour_of, stale_before}
 pub use facets::{FacetGroup, FacetWalk};
 pub use ids::{IdHasher, IdMap, IdSet};
 pub use known::{Answer, Caches, KnownPlace, Learned};
+pub use line_notes::{line_notes, line_notes_text};
 pub use past::{Latest, Past};
 pub use pattern::escape_like;
 pub use place::PlaceRow;

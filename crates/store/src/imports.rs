@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use hostatlas_domain::{
-    Address, BadLine, Cursor, DuePolicy, Import, ImportId, ImportState, LineCounts, Page, PortNumber,
-    Protocol, ScanFormat, Scope, Timestamp, Undone,
+    Address, BadLine, Cursor, DuePolicy, Import, ImportId, ImportState, LineCounts, LineReason, Page,
+    PortNumber, Protocol, ScanFormat, Scope, Timestamp, Undone,
 };
 
 use crate::StoreError;
@@ -90,6 +90,8 @@ pub struct FinishImport {
     pub truncated: bool,
     /// The first bad records, at most ten.
     pub first_bad: Vec<BadLine>,
+    /// Why records were repaired or skipped.
+    pub reasons: Vec<LineReason>,
     /// `Running` while it goes on; `Done` or `Interrupted` ends it.
     pub state: ImportState,
 }

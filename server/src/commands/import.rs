@@ -5,8 +5,8 @@ use std::{
     str::FromStr,
 };
 
-use hostatlas_domain::{ImportId, ImportReport, ScanFormat};
-use hostatlas_services::{ImportInput, ImportPhase, ImportProgress, OpenMode, Services};
+use hostatlas_domain::{ImportId, ImportReport, LineOutcome, LineReason, ScanFormat};
+use hostatlas_services::{GrowingFile, ImportInput, ImportPhase, ImportProgress, OpenMode, Services};
 
 use crate::{
     context::Context,
@@ -26,7 +26,8 @@ pub struct Arguments {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// `auto`, or one of masscan-json, masscan-ndjson, masscan-list, masscan-xml, masscan-grepable, masscan-binary,
-    /// masscan-stdout, unicornscan, nmap-xml, nmap-grepable, zmap-csv, zmap-json, plain
+    /// masscan-stdout, unicornscan, nmap-xml, nmap-grepable, zmap-csv, zmap-json, naabu-json, naabu-csv,
+    /// rustscan-grepable, shodan-json, json, plain
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
     /// Keep reading a growing file or a pipe, and store what arrives within a second
@@ -71,7 +72,7 @@ const COLUMNS: [Column; 8] = [
     Column::new("NEW", "hosts_new", Show::Number),
     Column::new("BAD LINES", "lines.bad", Show::Number),
 ];
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "id",
     "source",
     "state",
@@ -90,6 +91,7 @@ const FIELDS: [&str; 18] = [
     "truncated",
     "jobs_queued",
     "first_bad",
+    "reasons",
 ];
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Failure> {
@@ -109,12 +111,23 @@ async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fai
         source_name: source.name.clone(),
         reader: source.reader,
         size,
+        growing: source.growing,
         format: arguments.format.0,
         follow: arguments.follow,
         cancel: shutdown.token(),
     };
-    let mut progress = Progress::new(context.printer, size, Unit::Bytes);
-    let outcome = services.imports().run(input, |now| show(&mut progress, now)).await;
+    let mut progress = Progress::new(context.printer, size.filter(|_| !arguments.follow), Unit::Bytes);
+    let mut written_anew = 0;
+    let outcome = services
+        .imports()
+        .run(input, |now| {
+            if now.written_anew > written_anew {
+                written_anew = now.written_anew;
+                progress.warning(&format!("`{}` was written anew: it is read from its start", source.name));
+            }
+            show(&mut progress, now);
+        })
+        .await;
     progress.finish();
     let report = match outcome {
         Ok(report) => report,
@@ -129,7 +142,8 @@ async fn import(context: &Context<'_>, arguments: Arguments) -> Result<Exit, Fai
     if shutdown.is_requested() {
         context.printer.note("stopped: what was read is stored; run the same command again to complete it");
     }
-    Ok(shutdown.exit(if report.lines.bad > 0 { Exit::PartFailed } else { Exit::Done }))
+    let lost = report.lines.bad + report.not_understood();
+    Ok(shutdown.exit(if lost > 0 { Exit::PartFailed } else { Exit::Done }))
 }
 
 fn show(bar: &mut Progress<'_>, now: &ImportProgress) {
@@ -154,6 +168,15 @@ fn tell(context: &Context<'_>, name: &str, report: &ImportReport) -> Result<(), 
     if report.lines.bad > listed {
         context.printer.warning(&format!("and {} more bad lines", count(report.lines.bad - listed)));
     }
+    for reason in &report.reasons {
+        let LineReason { outcome, line, reason, count: records } = reason;
+        // Nothing is wrong with a record that says nothing.
+        if *outcome != LineOutcome::Skipped {
+            let more =
+                if *records > 1 { format!(" ({} such records)", count(*records)) } else { String::new() };
+            context.printer.warning(&format!("{name} line {line}: {reason}{more}"));
+        }
+    }
     if report.truncated {
         context
             .printer
@@ -177,8 +200,9 @@ fn human(name: &str, report: &ImportReport) -> String {
             .filter(|(lines, _)| *lines > 0)
             .map(|(lines, what)| format!("{} {what}", count(lines))),
     );
+    let reasons: String = report.reasons.iter().map(|reason| format!("\n{}", because(reason))).collect();
     format!(
-        "import {}: `{name}` ({})\n  lines     {}\n  hosts     {} new of {}\n  services  {} new of {}\n  jobs      {} queued",
+        "import {}: `{name}` ({})\n  lines     {}{reasons}\n  hosts     {} new of {}\n  services  {} new of {}\n  jobs      {} queued",
         report.id.0,
         report.format,
         parts.join(", "),
@@ -188,6 +212,16 @@ fn human(name: &str, report: &ImportReport) -> String {
         count(report.services_seen),
         count(report.jobs_queued),
     )
+}
+
+/// One reason why records were not stored as they were.
+fn because(reason: &LineReason) -> String {
+    let what = match reason.outcome {
+        LineOutcome::Repaired => "repaired",
+        LineOutcome::Skipped => "skipped",
+        LineOutcome::NotUnderstood => "not understood",
+    };
+    format!("            {} {what}: {}", count(reason.count), reason.reason)
 }
 
 async fn undo(context: &Context<'_>, id: ImportId) -> Result<Exit, Failure> {
@@ -221,6 +255,8 @@ struct Source {
     reader: Box<dyn Read + Send>,
     /// Bytes, where that is known.
     size: Option<u64>,
+    /// What a regular file has beside its reader.
+    growing: Option<GrowingFile>,
 }
 
 impl Source {
@@ -230,7 +266,7 @@ impl Source {
             Some(path) if path != Path::new("-") => Self::open_file(path),
             None if io::stdin().is_terminal() => Err(Failure::usage("no file to import")
                 .with_hint("name a file: `hostatlas import scan.json`, or pipe a scan in")),
-            _ => Ok(Self { name: "-".to_owned(), reader: Box::new(io::stdin()), size: None }),
+            _ => Ok(Self { name: "-".to_owned(), reader: Box::new(io::stdin()), size: None, growing: None }),
         }
     }
 
@@ -249,8 +285,12 @@ impl Source {
         if metadata.is_dir() {
             return Err(Failure::error(format!("`{name}` is a directory")).with_hint("name a file in it"));
         }
-        let size = metadata.is_file().then_some(metadata.len());
-        Ok(Self { name, reader: Box::new(file), size })
+        if !metadata.is_file() {
+            return Ok(Self { name, reader: Box::new(file), size: None, growing: None });
+        }
+        let (growing, reader) =
+            GrowingFile::new(path.to_owned(), file).map_err(|error| unreadable(&error))?;
+        Ok(Self { name, reader: Box::new(reader), size: Some(metadata.len()), growing: Some(growing) })
     }
 }
 

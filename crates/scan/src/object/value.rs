@@ -51,6 +51,12 @@ impl<'a> Value<'a> {
         (bytes, characters.mended)
     }
 
+    /// The text of a tool that writes characters and no bytes, at most [`MAX_BANNER_BYTES`], and whether it had to be
+    /// mended.
+    pub(crate) fn text(self) -> (Vec<u8>, bool) {
+        Self::utf8(self.raw())
+    }
+
     fn utf8(raw: &[u8]) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
         let mut characters = Characters::new(raw);

@@ -46,7 +46,7 @@ impl<'a> Walker<'a> {
     pub(super) fn members(
         &mut self,
         mended: &mut bool,
-        mut member: impl FnMut(&mut Self, &[u8], &mut bool) -> Result<(), Fault>,
+        mut member: impl FnMut(&mut Self, &'a [u8], &mut bool) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.at += 1;
         let mut after_comma = false;

@@ -40,6 +40,7 @@ pub fn read_sample(name: &str) -> Outcome {
 pub fn brief(record: &Record) -> String {
     match record {
         Record::Skipped { line, reason } => format!("{line} skipped: {reason}"),
+        Record::NotUnderstood { line, reason } => format!("{line} not understood: {reason}"),
         Record::Bad { line, reason } => format!("{line} bad: {reason}"),
         Record::Sighting { line, sighting, repaired } => {
             let time = sighting.seen_at.map_or(String::new(), |time| format!(" @{}", time.as_secs()));

@@ -110,7 +110,7 @@ fn a_bad_record_says_its_line_and_what_is_wrong() {
             "4 bad: a comma or the object's end is expected",
             "5 bad: record has no address",
             "6 bad: record is cut off in its middle",
-            "7 bad: `fe80::1%eth0` is not an IP address",
+            "7 fe80::1 open 80/tcp repaired",
             "8 192.0.2.2 open 81/tcp"
         ]
     );

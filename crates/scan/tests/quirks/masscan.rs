@@ -34,7 +34,7 @@ fn several_ports_of_one_object_are_several_records() {
         briefs(format!("{input},\n")),
         [
             "1 2001:db8::1 open 80/tcp",
-            "1 bad: port `0` is not from 1 to 65535",
+            "1 skipped: port 0 is reserved and is not stored",
             "1 2001:db8::1 closed 53/udp",
             "1 2001:db8::1 open 22/tcp"
         ]
@@ -125,7 +125,7 @@ fn old_binary_records_and_unknown_ones_are_read_or_named() {
             "4 192.0.2.2 banner 22/tcp [ssh] SSH-2.0 @1795434092",
             "5 192.0.2.3 up @1795434092",
             "6 bad: record has the unknown type 99",
-            "7 192.0.2.4 open 80/tcp repaired",
+            "7 192.0.2.4 open 80/tcp @1795434000 repaired",
             "8 bad: record is too short",
             "9 192.0.2.5 banner 53/udp [(999)] x @1795434092"
         ]

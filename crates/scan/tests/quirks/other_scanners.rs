@@ -89,11 +89,42 @@ fn plain_lists_hold_addresses_ports_and_blocks() {
             "12 bad: `2001:db8::/64` has 18446744073709551616 addresses; at most 65536 are expanded",
             "13 2001:db8::fe up",
             "13 2001:db8::ff up",
-            "14 bad: `example.com` is no address, address:port or CIDR block",
+            "14 bad: `example.com` is no address, address:port, range or CIDR block",
             "15 bad: port `70000` is not from 1 to 65535",
-            "16 bad: `192.0.2.0/33` is no address, address:port or CIDR block",
+            "16 bad: `192.0.2.0/33` is no address, address:port, range or CIDR block",
             "17 192.0.2.7 up"
         ]
+    );
+    assert_eq!(
+        briefs(
+            "192.0.2.1-3\n192.0.2.8,10\n192.0.2.4,6,9-10\n192.0.2.1, 192.0.2.2 192.0.2.4/31\n192.0.2.1:80,192.0.2.2:81,192.0.2.3\nfe80::1%eth0\n[fe80::2%1]:22\n"
+        ),
+        [
+            "1 192.0.2.1 up",
+            "1 192.0.2.2 up",
+            "1 192.0.2.3 up",
+            "2 192.0.2.8 open 10/tcp",
+            "3 192.0.2.4 up",
+            "3 192.0.2.6 up",
+            "3 192.0.2.9 up",
+            "3 192.0.2.10 up",
+            "4 192.0.2.1 up",
+            "4 192.0.2.2 up",
+            "4 192.0.2.4 up",
+            "4 192.0.2.5 up",
+            "5 192.0.2.1 open 80/tcp",
+            "5 192.0.2.2 open 81/tcp",
+            "5 192.0.2.3 up",
+            "6 fe80::1 up repaired",
+            "7 fe80::2 open 22/tcp repaired"
+        ]
+    );
+    assert_eq!(
+        briefs("10.0.0.0/16,10.1.0.0/16\n10.0-9.*.1\n"),
+        ["1 bad: `10.0.0.0/16,10.1.0.0/16` has 131072 addresses; at most 65536 are expanded".to_owned(),]
+            .into_iter()
+            .chain((0..10).flat_map(|a| (0..256).map(move |b| format!("2 10.{a}.{b}.1 up"))))
+            .collect::<Vec<_>>()
     );
     assert_eq!(read("255.255.0.0/16\n").records.len(), 65_536);
     assert!(matches!(&read("::/0\n").records[..], [Record::Bad { .. }]));
@@ -143,5 +174,8 @@ fn a_wrong_file_is_refused_with_what_it_looks_like() {
 fn a_forced_format_is_not_guessed() {
     let outcome = read_from(&b"Dear diary,\n192.0.2.1\n"[..], Some(ScanFormat::Plain));
     let found: Vec<_> = outcome.records.iter().map(brief).collect();
-    assert_eq!(found, ["1 bad: `Dear diary,` is no address, address:port or CIDR block", "2 192.0.2.1 up"]);
+    assert_eq!(
+        found,
+        ["1 bad: `Dear diary,` is no address, address:port, range or CIDR block", "2 192.0.2.1 up"]
+    );
 }

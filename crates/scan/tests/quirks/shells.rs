@@ -26,7 +26,10 @@ fn json_that_jq_indented_or_joined_is_read() {
 #[test]
 fn a_captured_screen_is_full_of_noise() {
     let input = b"Starting masscan 1.3.2 (http://bit.ly/14GZzcT) at 2026-11-23 11:41:42 GMT\r\nInitiating SYN Stealth Scan\r\nScanning 6 hosts [8 ports/host]\r\n***** test me ******\r\nrate:  0.00-kpps, 100.00% done, waiting 3-secs, found=9       \rDiscovered open port 443/tcp on 192.0.2.12                                     \r\n\x1b[32mDiscovered open port 80/tcp on 2001:db8:1::11\x1b[0m       \r\nrate:  0.00-kpps, 100.00% done, waiting 0-secs, found=9       \r";
-    assert_eq!(briefs(input), ["5 192.0.2.12 open 443/tcp", "6 2001:db8:1::11 open 80/tcp"]);
+    assert_eq!(
+        briefs(input),
+        ["5 192.0.2.12 open 443/tcp @1795434102", "6 2001:db8:1::11 open 80/tcp @1795434102"]
+    );
 }
 
 #[test]

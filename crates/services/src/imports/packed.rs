@@ -114,8 +114,8 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Takes a sighting in. `started` stands in where the format gives no time.
-    pub(super) fn push(&mut self, sighting: &Sighting, repaired: bool, started: Timestamp) {
+    /// Takes a sighting in. `read_at` stands in where it has no time.
+    pub(super) fn push(&mut self, sighting: &Sighting, repaired: bool, read_at: Timestamp) {
         let (kind, service) = match &sighting.record {
             SightingRecord::Up => (UP, None),
             SightingRecord::Open { port, protocol } => (OPEN, Some((*port, *protocol))),
@@ -130,7 +130,7 @@ impl Buffer {
         let half = |at: usize| u64::from_be_bytes(std::array::from_fn(|index| key[at + index]));
         self.records.push(Packed {
             key: [half(0), half(8)],
-            seen_at: sighting.seen_at.unwrap_or(started).as_millis(),
+            seen_at: sighting.seen_at.unwrap_or(read_at).as_millis(),
             text,
             port: service.map_or(0, |(port, _)| port.get()),
             protocol: service.map_or(0, |(_, protocol)| protocol.number()),

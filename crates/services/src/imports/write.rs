@@ -1,11 +1,14 @@
 use std::time::Duration;
 
-use hostatlas_domain::{BadLine, Import, ImportId, ImportState, LineCounts};
+use hostatlas_domain::{Import, ImportId, ImportState, LineCounts};
 use hostatlas_store::{FinishImport, RecordSightings, Recorded};
 use tokio::time::Instant;
 use tracing::{Instrument, debug};
 
-use super::group::{Batch, MOST_OBSERVATIONS};
+use super::{
+    group::{Batch, MOST_OBSERVATIONS},
+    read::Tally,
+};
 use crate::{Error, Services, flight::Flight};
 
 /// Observations in the first transaction; how long it takes tells the size of the next.
@@ -25,7 +28,7 @@ pub(super) struct Writer {
     flight: Flight<Written>,
     target: Duration,
     lines: LineCounts,
-    first_bad: Vec<BadLine>,
+    tally: Tally,
     recorded: Recorded,
     size: usize,
     transactions: u32,
@@ -50,7 +53,7 @@ impl Writer {
             flight: Flight::new(at_once),
             target: if at_once > 1 { TARGET_BESIDE_OTHERS } else { TARGET },
             lines: LineCounts::default(),
-            first_bad: Vec::new(),
+            tally: Tally::default(),
             recorded: Recorded::default(),
             size: FIRST_BATCH,
             transactions: 0,
@@ -72,15 +75,11 @@ impl Writer {
         self.recorded
     }
 
-    pub(super) fn first_bad(&self) -> &[BadLine] {
-        &self.first_bad
-    }
-
-    /// What the reader alone knows: skipped and bad records.
-    pub(super) fn note_reader(&mut self, lines: LineCounts, first_bad: Vec<BadLine>) {
-        self.lines.skipped = lines.skipped;
-        self.lines.bad = lines.bad;
-        self.first_bad = first_bad;
+    /// What the reader alone knows: skipped and bad records, and why.
+    pub(super) fn note_reader(&mut self, tally: Tally) {
+        self.lines.skipped = tally.lines.skipped;
+        self.lines.bad = tally.lines.bad;
+        self.tally = tally;
     }
 
     /// Begins to store a batch, in one transaction, and waits until another may follow. What it says of earlier batches
@@ -185,7 +184,8 @@ impl Writer {
             id: self.id,
             lines: self.lines,
             truncated,
-            first_bad: self.first_bad.clone(),
+            first_bad: self.tally.first_bad.clone(),
+            reasons: self.tally.reasons.clone(),
             state,
         };
         Ok(self.services.store().import_finish(params).await?)
