@@ -107,7 +107,7 @@ impl Arguments {
         match &self.command {
             Command::Serve(_) => "info",
             Command::Worker(arguments) if !arguments.drain => "info",
-            _ => "warn,hostatlas_store::backend::writing=off",
+            _ => "warn,hostatlas::writing=off",
         }
     }
 }

@@ -2,6 +2,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::StoreError;
 
+/// The name that log filters know these lines by: commands whose own answer says the same turn them off.
+const LOG_TARGET: &str = "hostatlas::writing";
+
 /// Whether a process can write, so that its log has one line when that ends and one when it works again.
 #[derive(Debug, Default)]
 pub struct Writing {
@@ -26,7 +29,7 @@ impl Writing {
             && fails
             && !self.fails.swap(true, Ordering::Relaxed)
         {
-            tracing::error!("Nothing can be written: {error}");
+            tracing::error!(target: LOG_TARGET, "Nothing can be written: {error}");
         }
         answer
     }
@@ -38,7 +41,7 @@ impl Writing {
     /// Those of the operation.
     pub fn wrote<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         if answer.is_ok() && self.fails.swap(false, Ordering::Relaxed) {
-            tracing::info!("The database can be written again");
+            tracing::info!(target: LOG_TARGET, "The database can be written again");
         }
         answer
     }
