@@ -143,15 +143,12 @@ const MOST_CAPPED: u32 = 1_000_000;
 pub struct Cap(Option<u32>);
 
 fn cap(text: &str) -> Result<Cap, String> {
-    match text {
-        "none" => Ok(Cap(None)),
-        _ => {
-            let cap = read_whole(text, &(1..=MOST_CAPPED));
-            cap.map(|cap| Cap(Some(cap))).map_err(|wanted| {
-                format!("use {wanted}, or `none` to remove the limit; to stop a kind, pause it")
-            })
-        }
+    if text == "none" {
+        return Ok(Cap(None));
     }
+    read_whole(text, &(1..=MOST_CAPPED))
+        .map(|cap| Cap(Some(cap)))
+        .map_err(|wanted| format!("use {wanted}, or `none` to remove the limit; to stop a kind, pause it"))
 }
 
 const COLUMNS: [Column; 8] = [
@@ -203,7 +200,7 @@ impl<'a> Row<'a> {
 
 /// What a bulk action did.
 #[derive(Serialize)]
-struct Changed<'a> {
+struct BulkOutcome<'a> {
     changed: u64,
     skipped: u64,
     /// Why, for each skipped job that was named by its id.
@@ -361,7 +358,7 @@ fn print_changed(context: &Context<'_>, changed: &ChangedJobs) -> Result<Exit, F
     };
     let sentences = refused.iter().map(|one| format!("job {} {}", one.id, one.reason.explanation()));
     name_refused(context, sentences, exit);
-    let printed = Changed { changed: *changed, skipped: *skipped, refused };
+    let printed = BulkOutcome { changed: *changed, skipped: *skipped, refused };
     context.printer.object(&printed, || {
         format!("{} jobs changed; {} could not be changed", count(printed.changed), count(printed.skipped))
     })?;

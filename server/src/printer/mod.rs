@@ -64,6 +64,7 @@ pub struct OutputArguments {
 
 /// Writes to both outputs.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Printer {
     output: Arc<Mutex<BufWriter<Stdout>>>,
     format: Format,
