@@ -160,3 +160,101 @@ fn an_import_whose_process_is_killed_is_interrupted_once_it_is_silent() {
     let shown = runtime.block_on(crate::support::get_json(&server, "/api/v1/imports/1"));
     assert_eq!(shown["state"], "interrupted", "{shown}");
 }
+
+#[test]
+fn a_record_that_is_not_understood_is_skipped_with_a_reason_and_exit_code_3() {
+    let installation = Installation::new();
+    installation.write(
+        "mixed.json",
+        "{\"ip\":\"8.8.8.8\",\"port\":{\"Port\":53,\"Protocol\":1,\"TLS\":false},\"timestamp\":\"2023-06-23T12:31:02Z\"}\n\
+         {\"ip\":\"8.8.4.4\",\"data\":{\"http\":{\"status\":\"success\",\"protocol\":\"http\",\"result\":{}}}}\n\
+         {\"ip\":\"9.9.9.9\",\"data\":{\"tls\":{\"status\":\"success\",\"protocol\":\"tls\",\"result\":{}}}}\n",
+    );
+    let ended = installation.run(&["import", "mixed.json", "--json"]);
+    let report = ended.json();
+    assert_eq!(
+        (ended.code, &report["format"], &report["hosts_seen"], &report["services_seen"]),
+        (Some(3), &json!("naabu-json"), &json!(1), &json!(1)),
+        "{ended:?}"
+    );
+    assert_eq!(report["lines"], json!({"ok": 1, "repaired": 0, "duplicate": 0, "skipped": 2, "bad": 0}));
+    assert_eq!(
+        report["reasons"],
+        json!([{
+            "outcome": "not_understood",
+            "reason": "it is a record of zgrab2, which this version does not read",
+            "count": 2,
+            "line": 2
+        }])
+    );
+    assert!(ended.stderr.contains("mixed.json line 2: it is a record of zgrab2"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_record_that_says_nothing_is_skipped_and_said_with_exit_code_0() {
+    let installation = Installation::new();
+    installation.write(
+        "nmap.gnmap",
+        "# Nmap 7.93 scan initiated Mon Nov 23 11:41:42 2026 as: nmap -p0- -oG -\n\
+         Host: 8.8.8.8 ()\tPorts: 0/closed/tcp/////, 53/open/tcp//domain///\n# Nmap done at x\n",
+    );
+    let ended = installation.run(&["import", "nmap.gnmap", "--table"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains("1 stored, 1 skipped")
+            && ended.stdout.contains("1 skipped: port 0 is reserved and is not stored"),
+        "{}",
+        ended.stdout
+    );
+    let host = installation.run(&["hosts", "show", "8.8.8.8", "--json"]).json();
+    assert_eq!(host["last_seen"], "2026-11-23T11:41:42Z", "{host}");
+}
+
+#[test]
+fn a_record_from_the_future_gets_the_time_of_reading() {
+    let installation = Installation::new();
+    installation.write(
+        "future.list",
+        "#masscan\nopen tcp 80 8.8.8.8 4102444800\nopen tcp 80 8.8.4.4 1795434087\n# end\n",
+    );
+    let ended = installation.run(&["import", "future.list", "--json"]);
+    let report = ended.json();
+    assert_eq!((ended.code, &report["lines"]["repaired"]), (Some(0), &json!(1)), "{ended:?}");
+    assert!(ended.stderr.contains("future.list line 2: its time is in the future"), "{}", ended.stderr);
+    let host = installation.run(&["hosts", "show", "8.8.8.8", "--json"]).json();
+    assert!(host["last_seen"].as_str().expect("a time") < "2099", "{host}");
+}
+
+#[test]
+fn a_file_that_is_written_anew_while_it_is_followed_loses_no_record() {
+    let installation = Installation::new();
+    installation
+        .write("live.list", "#masscan\nopen tcp 80 8.8.8.8 1795434087\nopen tcp 80 8.8.4.4 1795434087\n");
+    let mut child = installation
+        .command(&["import", "live.list", "--follow", "--json"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let stored = |address: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while installation.run(&["hosts", "show", address]).code != Some(0) {
+            assert!(Instant::now() < deadline, "{address} was not stored");
+        }
+    };
+    stored("8.8.4.4");
+    // Longer than what was read: its size alone does not tell.
+    installation.write(
+        "live.list",
+        "#masscan\nopen tcp 443 9.9.9.9 1795434187\nopen tcp 443 1.1.1.1 1795434187\nopen tcp 443 1.0.0.1 1795434187\n",
+    );
+    for address in ["9.9.9.9", "1.1.1.1", "1.0.0.1"] {
+        stored(address);
+    }
+    installation.write("live.list", "#masscan\nopen tcp 22 45.45.45.45 1795434187\n");
+    stored("45.45.45.45");
+    signal(&child, "-TERM");
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().expect("a pipe"), &mut said).expect("text");
+    child.wait().expect("it ends");
+    assert_eq!(said.matches("`live.list` was written anew: it is read from its start").count(), 2, "{said}");
+}

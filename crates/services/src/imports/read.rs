@@ -161,10 +161,13 @@ impl Read for Following {
             if read > 0 || self.shared.cancel.is_cancelled() {
                 return Ok(read);
             }
-            std::thread::sleep(GROWTH_POLL);
-            if let Some(reader) = lock(growing).written_anew()? {
-                *lock(&self.shared.anew) = Some(Box::new(reader));
-                return Ok(0);
+            // At once, too: what the file began with has to be known before it can be written anew.
+            for pause in [Duration::ZERO, GROWTH_POLL] {
+                std::thread::sleep(pause);
+                if let Some(reader) = lock(growing).written_anew()? {
+                    *lock(&self.shared.anew) = Some(Box::new(reader));
+                    return Ok(0);
+                }
             }
         }
     }
