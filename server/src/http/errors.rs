@@ -120,11 +120,6 @@ fn unexplained(response: &Response) -> Option<Problem> {
         StatusCode::METHOD_NOT_ALLOWED => {
             (ProblemCode::NotSupported, "this address does not take that method", None)
         }
-        StatusCode::PAYLOAD_TOO_LARGE => (
-            ProblemCode::TooLarge,
-            "the request is larger than 1 MiB",
-            Some("import scans with `hostatlas import`"),
-        ),
         StatusCode::REQUEST_TIMEOUT => (ProblemCode::Timeout, "the request took too long", None),
         StatusCode::SERVICE_UNAVAILABLE => (ProblemCode::Unavailable, "too many requests at once", None),
         status if status.is_server_error() => (ProblemCode::Internal, INTERNAL, None),

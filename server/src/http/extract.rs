@@ -4,10 +4,10 @@ use std::{fmt, marker::PhantomData};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, header, request::Parts},
 };
-use hostatlas_domain::{ProblemCode, sanitize};
+use hostatlas_domain::sanitize;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -68,7 +68,8 @@ async fn object<T: DeserializeOwned, S: Send + Sync>(
         request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json =
         kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+    let unreadable = |_| Refusal::invalid("the body could not be read", "send it again");
+    let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
     if body.is_empty() {
         return Ok(None);
     }
@@ -116,17 +117,6 @@ pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
-}
-
-fn unreadable(rejection: &BytesRejection) -> Refusal {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Refusal::new(
-            ProblemCode::TooLarge,
-            "the request is larger than 1 MiB",
-            Some("name hosts by a query, or import scans with `hostatlas import`"),
-        );
-    }
-    Refusal::invalid("the body could not be read", "send it again")
 }
 
 /// A number in the path.

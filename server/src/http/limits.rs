@@ -2,66 +2,78 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use hostatlas_domain::ProblemCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::errors::Refusal;
+use super::{
+    body::LargeBodies,
+    client::Client,
+    errors::Refusal,
+    shares::{Full, Share, Shares},
+};
 
 /// Longer than any honest answer at ten million hosts; streams are not bound by it.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Answers in the making. Two cores serve so many in well under the deadline.
 const MOST_REQUESTS: usize = 256;
-/// Open event streams: each page has one, and each costs a task.
-const MOST_STREAMS: usize = 128;
-
+/// Open event streams. Each costs a connection and about 20 KiB (docs/BENCHMARKS.md).
+pub const MOST_STREAMS: usize = 4_096;
+/// Of one client: the tabs of a browser share one, and several browsers and scripts may be his.
+const STREAMS_OF_ONE: usize = 16;
 /// Exports in the making: each reads for as long as its reader takes.
 const MOST_EXPORTS: usize = 8;
+/// Of one client, so that others get theirs.
+const EXPORTS_OF_ONE: usize = 4;
 
 /// How much may go on at once.
 pub struct Limits {
     requests: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
-    exports: Arc<Semaphore>,
+    streams: Arc<Shares>,
+    exports: Arc<Shares>,
+    pub(super) large_bodies: LargeBodies,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
-            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
-            exports: Arc::new(Semaphore::new(MOST_EXPORTS)),
+            streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
+            exports: Shares::new(MOST_EXPORTS, EXPORTS_OF_ONE),
+            large_bodies: LargeBodies::default(),
         }
     }
 }
 
 impl Limits {
     /// The right to one event stream, for as long as it is held.
-    pub fn stream(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned();
-        permit.map_err(|_| {
-            Refusal::new(
-                ProblemCode::Unavailable,
-                "too many pages listen for changes",
-                Some("close some of them"),
-            )
-        })
+    pub fn stream(&self, client: Client) -> Result<Share, Refusal> {
+        take(&self.streams, client, "event streams")
     }
 
     /// The right to one export, for as long as it is held.
-    pub fn export(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let permit = Arc::clone(&self.exports).try_acquire_owned();
-        permit.map_err(|_| {
-            Refusal::new(
-                ProblemCode::Unavailable,
-                "too many exports are going on",
-                Some("wait until one of them is done"),
-            )
-        })
+    pub fn export(&self, client: Client) -> Result<Share, Refusal> {
+        take(&self.exports, client, "exports")
     }
+}
+
+fn take(shares: &Arc<Shares>, client: Client, what: &str) -> Result<Share, Refusal> {
+    shares.take(client).map_err(|full| match full {
+        Full::Client => Refusal::new(
+            ProblemCode::Unavailable,
+            format!("this client has {} {what} already", shares.each()),
+            Some("end some of them; a proxy has to name its clients in X-Forwarded-For, or all of them are one"),
+        )
+        .with_status(StatusCode::TOO_MANY_REQUESTS),
+        Full::All => Refusal::new(
+            ProblemCode::Unavailable,
+            format!("too many {what} at once"),
+            Some("wait until one of them ends"),
+        ),
+    })
 }
 
 /// Refuses at once what could only wait: a queue that grows helps nobody.

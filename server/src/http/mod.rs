@@ -1,6 +1,8 @@
 //! The web: pages, REST, events and files, behind the guards that every request passes.
 
 pub mod api;
+mod body;
+mod client;
 mod errors;
 mod extract;
 mod guard;
@@ -9,6 +11,8 @@ mod limits;
 mod listen;
 mod openapi;
 mod pages;
+mod patient;
+mod shares;
 mod site;
 
 use std::sync::Arc;
@@ -17,14 +21,11 @@ use axum::{Router, extract::FromRef, middleware};
 use hostatlas_services::Services;
 use leptos::prelude::LeptosOptions;
 use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use guard::{AllowedHosts, host_of};
 pub use listen::serve;
 pub use site::Site;
-
-/// No request of ours is larger: scans are imported by the command line.
-const LARGEST_BODY: usize = 1024 * 1024;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -55,10 +56,10 @@ pub fn router(services: Services, site: &Site, allowed: AllowedHosts, shutdown: 
     let routes = pages::add(api::router(), &state, site)
         .with_state(state)
         .layer(middleware::from_fn(pages::stay_here))
-        .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(errors::panicked))
         .layer(middleware::from_fn(limits::deadline))
-        .layer(middleware::from_fn_with_state(limits, limits::shed_load))
+        .layer(middleware::from_fn_with_state(Arc::clone(&limits), limits::shed_load))
+        .layer(middleware::from_fn_with_state(limits, body::read))
         .layer(middleware::from_fn_with_state(Arc::new(allowed), guard::check))
         .layer(middleware::from_fn(errors::complete))
         .layer(CompressionLayer::new())

@@ -1,5 +1,13 @@
+mod amend;
+mod known;
+
+use std::sync::LazyLock;
+
 use axum::{Json, Router, routing::get};
+use serde_json::Value;
 use utoipa::OpenApi;
+
+pub use known::refuse_unknown;
 
 use super::{
     AppState,
@@ -69,6 +77,13 @@ use super::{
 )]
 struct Document;
 
+/// The document that is served, and by which requests are judged.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    amend::amend(&mut document);
+    document
+});
+
 pub fn router() -> Router<AppState> {
-    Router::new().route("/api/openapi.json", get(|| async { Json(Document::openapi()) }))
+    Router::new().route("/api/openapi.json", get(|| async { Json(&*DOCUMENT) }))
 }

@@ -265,6 +265,11 @@ impl Server {
         self.said.lock().expect("not poisoned").clone()
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

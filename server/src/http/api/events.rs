@@ -16,10 +16,13 @@ use serde::Deserialize;
 
 use crate::http::{
     AppState,
+    client::Client,
     errors::Refusal,
     extract::{self, Query},
 };
 
+/// Tells nginx to pass each event on when it comes: otherwise it gathers some kilobytes first, which takes hours.
+const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 /// Proxies close what is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser opens a broken stream again.
@@ -47,10 +50,11 @@ pub struct EventParameters {
 ))]
 pub async fn listen(
     State(state): State<AppState>,
+    client: Client,
     Query(parameters): Query<EventParameters>,
 ) -> Result<impl IntoResponse, Refusal> {
     let jobs = watched(parameters.job.as_deref().unwrap_or_default())?;
-    let place = state.limits.stream()?;
+    let place = state.limits.stream(client)?;
     let greeting = Message::default().comment("listening").retry(RETRY);
     let shutdown = state.shutdown.clone().cancelled_owned();
     let messages = stream::once(async { greeting })
@@ -60,7 +64,8 @@ pub async fn listen(
             let _held = &place;
             Ok::<_, Infallible>(message)
         });
-    Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
+    let stream = Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here"));
+    Ok((UNBUFFERED, stream))
 }
 
 fn messages(services: &Services, jobs: &[JobId]) -> impl Stream<Item = Message> + Send + 'static + use<> {

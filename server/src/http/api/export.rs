@@ -12,13 +12,12 @@ use futures::stream;
 use hostatlas_domain::{HostSort, HostSummary, Page, Problem};
 use hostatlas_services::{Permission, Services};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
     commands::hosts::FIELDS,
-    http::{AppState, api::attributions, errors::Refusal, extract::Query},
+    http::{AppState, api::attributions, client::Client, errors::Refusal, extract::Query, shares::Share},
     printer,
 };
 
@@ -116,12 +115,13 @@ fn unwritable(failure: crate::failure::Failure) -> io::Error {
 ))]
 pub async fn export(
     State(state): State<AppState>,
+    client: Client,
     Query(parameters): Query<ExportParameters>,
 ) -> Result<Response, Refusal> {
     state.services.authorize(Permission::ViewHosts)?;
     let format = Format::read(parameters.format.as_deref())?;
     let fields = read_fields(parameters.fields.as_deref(), format)?;
-    let place = state.limits.export()?;
+    let place = state.limits.export(client)?;
     let q = parameters.q.unwrap_or_default();
     // Before the answer begins: afterwards nothing could be refused.
     let first = state.services.hosts().search(&q, HostSort::Address, None, PAGE).await?;
@@ -171,7 +171,7 @@ struct Export {
     fields: Vec<String>,
     head: String,
     next: Next,
-    _place: OwnedSemaphorePermit,
+    _place: Share,
 }
 
 /// What comes next.

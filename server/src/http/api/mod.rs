@@ -16,7 +16,7 @@ pub mod runs;
 pub mod schedules;
 pub mod workers;
 
-use axum::{Router, routing::any};
+use axum::{Router, middleware, routing::any};
 
 use super::{AppState, errors, openapi};
 
@@ -41,5 +41,6 @@ pub fn router() -> Router<AppState> {
         .nest("/api/v1", v1)
         .merge(openapi::router())
         .merge(health::router())
+        .layer(middleware::from_fn(openapi::refuse_unknown))
         .route("/api/{*rest}", any(errors::not_found))
 }
