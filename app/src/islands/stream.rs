@@ -7,13 +7,13 @@
 use std::cell::{Cell, RefCell};
 
 use hostatlas_domain::Topic;
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Promise};
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, BroadcastChannel, EventSource, MessageEvent};
+use web_sys::{AbortController, BroadcastChannel, Event, EventSource};
 
-use crate::browser::{self, OPENED, REFRESH};
+use crate::browser::{self, Json, OPENED, REFRESH};
 
 /// The name of the lock and of the channel.
 const NAME: &str = "hostatlas:events";
@@ -84,15 +84,12 @@ pub fn catch_up() {
 
 /// Asks for the lock, and leads when it comes. None in a browser that cannot share.
 fn stand_in_line(turn: u32) -> Option<()> {
-    let get = |object: &JsValue, name: &str| Reflect::get(object, &JsValue::from_str(name)).ok();
-    let locks = get(&browser::window().navigator(), "locks").filter(JsValue::is_object)?;
-    let request: Function = get(&locks, "request")?.dyn_into().ok()?;
+    let locks = Json(browser::window().navigator().into()).get("locks");
+    let request: Function = locks.get("request").0.dyn_into().ok()?;
     if CHANNEL.with_borrow(Option::is_none) {
         CHANNEL.set(Some(open_channel()?));
     }
     let waiting = AbortController::new().ok()?;
-    let options = Object::new();
-    let _ = Reflect::set(&options, &JsValue::from_str("signal"), &waiting.signal());
     let granted = Closure::once_into_js(move || -> JsValue {
         // The lock came although this page left the line at the same time.
         if TURN.get() != turn || !LISTENS.get() {
@@ -101,7 +98,8 @@ fn stand_in_line(turn: u32) -> Option<()> {
         lead(turn);
         Promise::new(&mut |release, _| RELEASE.set(Some(release))).into()
     });
-    let held = request.call3(&locks, &JsValue::from_str(NAME), &options, &granted).ok()?;
+    // Of its options a request reads `signal`, which the controller has.
+    let held = request.call3(&locks.0, &JsValue::from_str(NAME), &waiting, &granted).ok()?;
     WAITING.set(Some(waiting));
     spawn_local(async move {
         // Leaving the line is an error to the browser, and none to us.
@@ -113,8 +111,9 @@ fn stand_in_line(turn: u32) -> Option<()> {
 /// Opens the channel on which the page with the stream tells the others.
 fn open_channel() -> Option<BroadcastChannel> {
     let channel = BroadcastChannel::new(NAME).ok()?;
-    let told = Closure::<dyn FnMut(MessageEvent)>::new(|message: MessageEvent| {
-        if let Some(word) = message.data().as_string() {
+    // As an event of any kind: a closure for messages alone would weigh more in the first view than what it does.
+    let told = Closure::<dyn FnMut(Event)>::new(|message: Event| {
+        if let Some(word) = Json(message.into()).text("data") {
             hear(&word);
         }
     });
@@ -186,10 +185,7 @@ fn hear(word: &str) {
                 tell_others(IS_OPEN);
             }
         }
-        topic if Topic::ALL.iter().any(|known| known.slug() == topic) => {
-            browser::announce(&browser::topic_event(topic));
-        }
-        // A page of another version says something that this one does not know.
-        _ => {}
+        // Nobody listens to a topic that only a page of another version knows.
+        topic => browser::announce(&browser::topic_event(topic)),
     }
 }
