@@ -92,7 +92,7 @@ pub(super) fn attempt(lookup: &Lookup, build: Option<Timestamp>) -> Option<Attem
 
 #[cfg(test)]
 mod tests {
-    use hostatlas_domain::LookupStatus;
+    use hostatlas_domain::{LookupStatus, UnlocatedReason};
 
     use super::*;
 
