@@ -129,10 +129,8 @@ fn lead(turn: u32) {
     source.set_onopen(Some(opened.as_ref().unchecked_ref()));
     opened.forget();
     let failed = Closure::<dyn FnMut()>::new(move || {
-        let refused = SOURCE.with_borrow(|source| {
-            source.as_ref().is_some_and(|source| source.ready_state() == EventSource::CLOSED)
-        });
-        if refused {
+        // Refused: what breaks off is opened again by the browser.
+        if stream_is(EventSource::CLOSED) {
             spawn_local(async move {
                 browser::sleep(REFUSED_MILLISECONDS).await;
                 if TURN.get() == turn && LISTENS.get() {
@@ -150,6 +148,11 @@ fn lead(turn: u32) {
         heard.forget();
     }
     SOURCE.set(Some(source));
+}
+
+/// Whether this page has the stream, in this state.
+fn stream_is(state: u16) -> bool {
+    SOURCE.with_borrow(|source| source.as_ref().is_some_and(|source| source.ready_state() == state))
 }
 
 /// Tells this page and the others.
@@ -178,10 +181,7 @@ fn hear(word: &str) {
         IS_OPEN if HEARD.replace(true) => {}
         IS_OPEN => browser::announce(OPENED),
         ASKS => {
-            let is_open = SOURCE.with_borrow(|source| {
-                source.as_ref().is_some_and(|source| source.ready_state() == EventSource::OPEN)
-            });
-            if is_open {
+            if stream_is(EventSource::OPEN) {
                 tell_others(IS_OPEN);
             }
         }
