@@ -135,6 +135,7 @@ fn encode(value: &str, into: &mut String) {
 }
 
 /// A clause of an error or a reason as a sentence by itself.
+#[cfg(feature = "ssr")]
 pub fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))

@@ -10,7 +10,6 @@ use hostatlas_domain::Topic;
 use js_sys::{Function, Promise};
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, BroadcastChannel, Event, EventSource};
 
 use crate::browser::{self, Json, OPENED, REFRESH};
@@ -101,10 +100,10 @@ fn stand_in_line(turn: u32) -> Option<()> {
     // Of its options a request reads `signal`, which the controller has.
     let held = request.call3(&locks.0, &JsValue::from_str(NAME), &waiting, &granted).ok()?;
     WAITING.set(Some(waiting));
-    spawn_local(async move {
-        // Leaving the line is an error to the browser, and none to us.
-        let _ = JsFuture::from(held.unchecked_into::<Promise>()).await;
-    });
+    // Leaving the line is an error to the browser, and none to us.
+    let ignored = Closure::<dyn FnMut(JsValue)>::new(|_| {});
+    let _ = held.unchecked_into::<Promise>().catch(&ignored);
+    ignored.forget();
     Some(())
 }
 

@@ -14,7 +14,7 @@ use crate::{
     components::{
         Card, Chrome, Column, DataTable, FormNotice, Icon, Live, ProviderList, Says, Tab, WhoSaw, took,
     },
-    format::counted,
+    format::{counted, sentence},
 };
 
 /// The form with the address to test. The buttons of the list belong to it.
@@ -96,13 +96,6 @@ fn without_effect(unused: UnusedSetting) -> impl IntoView {
             </div>
         </div>
     }
-}
-
-/// Words as a sentence: a capital at the start, a full stop at the end.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }
 
 /// Whether it is configured, and its key was not refused.
