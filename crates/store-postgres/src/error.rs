@@ -155,7 +155,12 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
 /// Whether the server itself says that it did not commit. What it says while it ends the connection does not tell, nor
 /// does what a pooler says of a server that it lost.
 pub(crate) fn is_rolled_back(error: &sqlx::Error) -> bool {
-    code_of(error).is_some_and(|code| !code.starts_with(code::CONNECTION) && !is_passing(error))
+    match code_of(error) {
+        // The session was ended while it waited for us, so before it was asked to commit.
+        Some(code::IDLE_IN_TRANSACTION) => true,
+        Some(code) => !code.starts_with(code::CONNECTION) && !is_passing(error),
+        None => false,
+    }
 }
 
 /// That nobody knows whether a commit happened whose answer was lost.

@@ -240,7 +240,7 @@ async fn no_database_is_made_where_a_restore_was_cut_off() {
     fs::write(place.directory.join("hostatlas.db.restore.part"), "half").expect("a file");
 
     let create = OpenOptions::new(place.path.display().to_string(), OpenMode::Create);
-    let refused = SqliteStore::open(create).await.err().expect("a refusal");
+    let refused = SqliteStore::open(create).await.expect_err("a refusal");
     let said = refused.to_string();
     assert!(said.contains("run `hostatlas db restore` again"), "{said}");
     assert!(said.contains("`hostatlas.db.before-restore-TIME`"), "{said}");
@@ -331,12 +331,12 @@ async fn a_file_that_takes_the_place_of_an_open_one_is_taken_up() {
     import(&store).await;
     let before = store.changes().await.expect("changes").history;
     move_away(&place.path, &["-wal", "-shm", ""]);
-    let gone = store.imports_list(None, 10).await.err().expect("nothing is there");
+    let gone = store.imports_list(None, 10).await.expect_err("nothing is there");
     assert!(matches!(gone, StoreError::Unreachable { .. }), "{gone:?}");
     fs::copy(&place.backup, &place.path).expect("a copy");
 
     // Asked for while nobody had looked: of which of the two files it is cannot be known.
-    let refused = store.try_write().await.err().expect("a refusal");
+    let refused = store.try_write().await.expect_err("a refusal");
     assert!(matches!(&refused, StoreError::Conflict(why) if why.contains("look before")), "{refused:?}");
 
     assert_eq!(sources(&store).await, [1]);
@@ -361,7 +361,7 @@ async fn a_file_beside_the_log_of_the_one_before_is_not_read() {
     move_away(&place.path, &[""]);
     fs::copy(&place.backup, &place.path).expect("a copy");
 
-    let refused = store.imports_list(None, 10).await.err().expect("a refusal");
+    let refused = store.imports_list(None, 10).await.expect_err("a refusal");
     let StoreError::Unreachable { reason, .. } = &refused else { panic!("{refused:?}") };
     assert!(reason.contains("hostatlas.db-wal") && reason.contains("hostatlas.db-shm"), "{reason}");
 
@@ -377,7 +377,7 @@ async fn what_is_no_database_does_not_take_the_place_of_one() {
     import(&store).await;
     move_away(&place.path, &["-wal", "-shm", ""]);
     fs::write(&place.path, b"something else").expect("a file");
-    let refused = store.imports_list(None, 10).await.err().expect("a refusal");
+    let refused = store.imports_list(None, 10).await.expect_err("a refusal");
     assert!(matches!(refused, StoreError::NotADatabase { .. }), "{refused:?}");
 
     for suffix in ["", "-wal", "-shm"] {
