@@ -87,7 +87,8 @@ async fn what_only_a_provider_that_is_out_could_know_is_not_waited_for() {
         );
         assert_eq!(due.count() + failed, 500, "{how:?}");
         assert!(failed <= 40, "{how:?}: {failed} were burnt");
-        assert!(began.elapsed() < Duration::from_secs(15), "{how:?}: {:?}", began.elapsed());
+        // Two calls that are given up after eight seconds each, and no wait for the breaker, which would be 30.
+        assert!(began.elapsed() < Duration::from_secs(25), "{how:?}: {:?}", began.elapsed());
     }
 }
 
