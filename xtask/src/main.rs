@@ -11,7 +11,9 @@ mod basemap;
 mod bench;
 mod borders;
 mod compress;
+mod contract;
 mod data;
+mod nginx;
 mod postgres;
 mod prepare;
 mod site;
@@ -32,6 +34,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   test                          everything that `make test` runs
   postgres -- COMMAND           run a command with a PostgreSQL server of its own, for tests alone
   e2e                           the browser tests alone, on a debug server
+  contract                      REST against its OpenAPI document alone, on a debug server
   lint                          formatting, clippy for the server and for the browser
   test-mmdb FOLDER              write small invented location databases, for the browser tests
   basemap                       make public/basemap and public/vendor again from their npm packages
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         ["test"] => verify::run(),
         ["postgres", "--", command @ ..] if !command.is_empty() => postgres::run(command),
         ["e2e"] => verify::browser(),
+        ["contract"] => verify::contract(),
         ["lint"] => verify::lint(),
         ["test-mmdb", folder] => test_mmdb::write(std::path::Path::new(folder)),
         ["basemap"] => basemap::make(),

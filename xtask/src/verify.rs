@@ -9,7 +9,7 @@ use hostatlas_test_postgres::SERVER_VARIABLE;
 use crate::prepare::{binary, build_server};
 use crate::site::{self, Profile};
 use crate::steps::Steps;
-use crate::{postgres, test_mmdb, workspace};
+use crate::{contract, nginx, postgres, test_mmdb, workspace};
 
 /// `frontend` is WASM only; `xtask` has its own target directory, so that it never rebuilds the product's crates.
 const PRODUCT: [&str; 5] = ["--workspace", "--exclude", "frontend", "--exclude", "xtask"];
@@ -22,9 +22,13 @@ pub fn run() -> Result<()> {
     let steps = Steps::new();
     std::thread::scope(|scope| {
         let tools = scope.spawn(|| steps.run("browser and its test runner", install_browser));
+        let judges = scope.spawn(|| steps.run("judges of the OpenAPI document", contract::install));
         let site = scope.spawn(|| steps.run("site", || site::build_quietly(Profile::Release)));
         steps.run("formatting", format_check);
         let tested = rust_tests(&steps);
+        if tested && judges.join().unwrap_or(false) {
+            steps.run("REST against its document", contract::check);
+        }
         steps.run("clippy", clippy_product);
         let site = site.join().unwrap_or(false);
         let tools = tools.join().unwrap_or(false);
@@ -34,6 +38,16 @@ pub fn run() -> Result<()> {
             println!("end to end: not run, because what it needs failed");
         }
     });
+    steps.close()
+}
+
+/// REST against its document alone.
+pub fn contract() -> Result<()> {
+    let steps = Steps::new();
+    let built = steps.run("server", || workspace::run(&mut build_server(Profile::Debug)));
+    if built & steps.run("judges of the OpenAPI document", contract::install) {
+        steps.run("REST against its document", contract::check);
+    }
     steps.close()
 }
 
@@ -100,8 +114,9 @@ fn clippy_product() -> Result<()> {
 /// Runs with nextest where it is installed, else with Cargo's own runner, which has the documentation tests in it.
 fn rust_tests(steps: &Steps) -> bool {
     let mut server = None;
-    let started = steps.run("PostgreSQL for the tests", || {
+    let started = steps.run("PostgreSQL and nginx for the tests", || {
         postgres::install()?;
+        nginx::install()?;
         server = Some(postgres::start()?);
         Ok(())
     });

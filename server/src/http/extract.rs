@@ -38,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 /// A JSON object as the body.
 pub struct Json<T>(pub T);
 
-/// A JSON object as the body, or no body where nothing has to be said: `curl -X POST` sends none.
+/// A JSON object as the body, or none (no body, or null) where nothing has to be said: `curl -X POST` sends none.
 pub struct OptionalJson<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -79,13 +79,15 @@ async fn object<T: DeserializeOwned, S: Send + Sync>(
             Refusal::invalid("the body is not JSON", "send it with `content-type: application/json`");
         return Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    serde_json::from_slice(&body).map(|Object(value)| Some(value)).map_err(|error| {
-        let refusal = Refusal::invalid(
-            format!("the body cannot be read: {}", sanitize(&error.to_string(), 300)),
-            "`/api/openapi.json` describes the body",
-        );
-        if error.is_data() { refusal.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { refusal }
-    })
+    serde_json::from_slice(&body).map(|given: Option<Object<T>>| given.map(|Object(value)| value)).map_err(
+        |error| {
+            let refusal = Refusal::invalid(
+                format!("the body cannot be read: {}", sanitize(&error.to_string(), 300)),
+                "`/api/openapi.json` describes the body",
+            );
+            if error.is_data() { refusal.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { refusal }
+        },
+    )
 }
 
 /// A value that is read from an object alone: serde takes an array for a struct as well, its items for the fields in
@@ -117,6 +119,26 @@ pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
+}
+
+/// Reads whole numbers inside a body, with `deserialize_with`; null is none.
+pub fn optional_whole_numbers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<i64>>, D::Error> {
+    let numbers = Option::<Vec<serde_json::Number>>::deserialize(deserializer)?;
+    numbers.map(|numbers| numbers.iter().map(whole).collect()).transpose()
+}
+
+/// Reads a whole number inside a body, with `deserialize_with`; null is none.
+pub fn optional_whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    Option::<serde_json::Number>::deserialize(deserializer)?.as_ref().map(whole).transpose()
+}
+
+/// JSON does not tell `7.0` from `7`, and some programs write it so.
+fn whole<T: std::str::FromStr, E: serde::de::Error>(number: &serde_json::Number) -> Result<T, E> {
+    let text = number.to_string();
+    let digits = text.strip_suffix(".0").unwrap_or(&text);
+    digits.parse().map_err(|_| E::custom(format!("{number} is no whole number that is taken here")))
 }
 
 /// A number in the path.

@@ -121,6 +121,7 @@ async fn requests_that_name_nothing_change_nothing() {
         (json!({"filter": {"state": null, "kind": "", "ip": " "}}), 400),
         (json!({"filter": {"colour": "red"}}), 422),
         (json!({"ids": []}), 400),
+        (json!({"ids": [1.5]}), 422),
         (json!({"all": false}), 400),
         (json!({"all": true, "filter": {"state": "available"}}), 400),
         (json!({"all": true, "ids": [1]}), 400),

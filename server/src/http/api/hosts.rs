@@ -76,7 +76,7 @@ pub struct GeolocateBody {
 
 /// Queues a lookup of a host, ahead of everything that no person asked for.
 #[utoipa::path(post, path = "/api/v1/hosts/{ip}/geolocate", tag = "hosts", params(("ip" = String, Path, description = "its address")),
-    request_body = GeolocateBody, responses(
+    request_body = Option<GeolocateBody>, responses(
     (status = 202, description = "the job; `duplicate` if it was already live", body = EnqueuedJob),
     (status = 404, description = "no scan saw it", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "a private address", body = Problem, content_type = "application/problem+json"),

@@ -175,8 +175,8 @@ pub async fn enqueue(
 #[serde(default, deny_unknown_fields)]
 pub struct TargetBody {
     /// These jobs, at least one.
-    #[schema(value_type = Option<Vec<i64>>)]
-    ids: Option<Vec<JobId>>,
+    #[serde(deserialize_with = "extract::optional_whole_numbers")]
+    ids: Option<Vec<i64>>,
     /// All that match; a filter has at least one condition.
     #[serde(deserialize_with = "extract::optional_object")]
     filter: Option<FilterBody>,
@@ -204,7 +204,8 @@ impl From<ChangedJobs> for ChangedAnswer {
 impl TargetBody {
     fn targets(self) -> Result<JobTargets, Refusal> {
         let filter = self.filter.as_ref().map(FilterBody::read).transpose()?;
-        JobTargets::named(self.ids, filter, self.all).map_err(|error| {
+        let ids = self.ids.map(|ids| ids.into_iter().map(JobId).collect());
+        JobTargets::named(ids, filter, self.all).map_err(|error| {
             let hint = "send one of `ids`, a `filter` with a condition, and `\"all\": true`";
             Refusal::invalid(error.to_string(), hint)
         })
@@ -279,7 +280,7 @@ pub struct CapBody {
 /// A null that was sent is no field that was left out.
 #[expect(clippy::option_option, reason = "`null` removes the cap; a body without it is a mistake")]
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    extract::optional_whole_number(deserializer).map(Some)
 }
 
 /// Bounds how many jobs of a kind run at once, over all processes; what runs goes on.

@@ -33,6 +33,7 @@ pub struct RunBody {
     /// Whether age and cache are bypassed.
     force: bool,
     /// Hosts in one batch.
+    #[serde(deserialize_with = "extract::optional_whole_number")]
     #[schema(minimum = 1)]
     batch_size: Option<u32>,
 }
@@ -80,7 +81,7 @@ impl From<RunMode> for Mode {
 }
 
 /// Starts a run; there is one at a time.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", request_body = RunBody, responses(
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", request_body = Option<RunBody>, responses(
     (status = 202, description = "the run", body = Run),
     (status = 409, description = "a run is going on", body = Problem, content_type = "application/problem+json"),
 ))]

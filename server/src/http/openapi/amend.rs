@@ -108,6 +108,8 @@ fn rules() -> [(&'static str, Value); 9] {
     let said = |name: &str| is(name, json!({ "const": true }));
     let text = |name: &str| is(name, json!({ "type": "string" }));
     let list = |name: &str| is(name, json!({ "type": "array" }));
+    let optional =
+        |slugs: &[&str]| json!({ "oneOf": [{ "type": "null" }, { "type": "string", "enum": slugs }] });
     let none = |names: &[&str]| {
         let nulls: Map<_, _> =
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "null" }))).collect();
@@ -124,7 +126,11 @@ fn rules() -> [(&'static str, Value); 9] {
         (
             "FilterBody",
             json!({
-                "properties": { "ip": { "oneOf": [{ "type": "null" }, address] } },
+                "properties": {
+                    "state": optional(&JobState::ALL.map(JobState::slug)),
+                    "kind": optional(&JobKind::ALL.map(JobKind::slug)),
+                    "ip": { "oneOf": [{ "type": "null" }, address] },
+                },
                 "anyOf": [text("state"), text("kind"), text("ip")],
             }),
         ),
