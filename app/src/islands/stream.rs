@@ -176,9 +176,8 @@ fn hear(word: &str) {
     match word {
         // Nobody listened between the end of one stream and the beginning of the next.
         STREAM_OPENED if HEARD.replace(true) => catch_up(),
-        STREAM_OPENED => browser::announce(OPENED),
         IS_OPEN if HEARD.replace(true) => {}
-        IS_OPEN => browser::announce(OPENED),
+        STREAM_OPENED | IS_OPEN => browser::announce(OPENED),
         ASKS => {
             if stream_is(EventSource::OPEN) {
                 tell_others(IS_OPEN);

@@ -102,6 +102,7 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Walker<'a> {
+    #[expect(clippy::match_same_arms, reason = "keys are compared in turn, and masscan's come first")]
     fn top_member(&mut self, key: &'a [u8], object: &mut Object<'a>, mended: &mut bool) -> Result<(), Fault> {
         // The keys of masscan come first: each record has them, and they are compared one after the other.
         let slot = match key {
@@ -194,10 +195,8 @@ impl<'a> Walker<'a> {
         if self.peek()? == b'{' {
             let mut marks = Marks::default();
             self.members(mended, |walker, key, mended| {
-                match walker.port_member(key, &mut port, &mut marks, mended)? {
-                    true => Ok(()),
-                    false => walker.skip_value(),
-                }
+                let known = walker.port_member(key, &mut port, &mut marks, mended)?;
+                if known { Ok(()) } else { walker.skip_value() }
             })?;
         } else {
             self.store(&mut port.number)?;
@@ -275,7 +274,7 @@ mod tests {
     #[test]
     fn every_beginning_of_an_object_is_incomplete() {
         let text = r#"{   "ip": "192.0.2.13",   "ports": [ {"port": 80, "service": {"name": "a\"", "banner": ""}} ], x: [{}] }"#;
-        assert_eq!(fault(text.as_ref()), None);
+        assert_eq!(fault(text), None);
         for length in 1..text.len() {
             assert_eq!(fault(&text[..length]), Some(Fault::Incomplete), "{}", &text[..length]);
         }

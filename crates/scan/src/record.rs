@@ -258,7 +258,7 @@ fn without_zone(text: &[u8]) -> (Cow<'_, [u8]>, bool) {
     };
     let (address, zone) = text.split_at(at);
     let (zone, bracket) = zone.strip_suffix(b"]").map_or((zone, &b""[..]), |zone| (zone, b"]"));
-    let is_zone = zone.len() > 1 && zone[1..].iter().all(|byte| byte.is_ascii_graphic());
+    let is_zone = zone.len() > 1 && zone[1..].iter().all(u8::is_ascii_graphic);
     if !is_zone {
         return (Cow::Borrowed(text), false);
     }

@@ -77,6 +77,7 @@ fn guess(bytes: &[u8], ended: bool) -> Guess {
 
 /// What the lines before the deciding one said.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that was seen, in any combination")]
 struct Context<'a> {
     by_nmap: bool,
     noise: bool,

@@ -60,6 +60,7 @@ pub struct HostHistory {
 
 /// Which hosts an operation over many means.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made for a walk over many hosts")]
 pub enum HostSelection {
     /// Those that are due.
     Due(DuePolicy),

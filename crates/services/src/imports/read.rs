@@ -26,7 +26,7 @@ const FIRST_BAD: usize = 10;
 /// Reasons of a kind that are told apart; the rest is counted as one.
 const MOST_REASONS: usize = 10;
 /// How far the clock of whoever scanned may be ahead of ours.
-const CLOCKS_APART: Duration = Duration::from_secs(24 * 60 * 60);
+const CLOCKS_APART: Duration = Duration::from_hours(24);
 const IN_THE_FUTURE: &str = "its time is in the future: the time of reading stands for it";
 /// How often a reader looks whether it should stop.
 const CHECK_EVERY: u64 = 1_024;

@@ -54,7 +54,7 @@ impl Enquiries<'_> {
                 continue;
             }
             let ready = member.ready_lane(waiting, now);
-            let opens = ready.as_ref().err().and_then(|closures| soonest(closures));
+            let opens = ready.as_ref().err().and_then(soonest);
             finer_in_time |=
                 !member.is_coarse() && (ready.is_ok() || opens.is_some_and(|opens| opens <= self.deadline));
             match ready {
