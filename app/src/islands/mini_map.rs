@@ -80,38 +80,26 @@ mod in_browser {
         });
     }
 
-    /// Fetches the land of a view, the far one once and tiles as they are needed.
-    fn want(still: &Rc<RefCell<Still>>, viewport: Viewport) {
-        let tiles = still.borrow().scene.tiles.clone();
-        if let Some(tiles) = tiles.filter(|_| viewport.zoom >= Tiles::LEAST_ZOOM) {
-            // Drawn, and no more wanted: a tile that failed would be asked for without end.
-            let still = Rc::clone(still);
-            let came = move || {
-                draw_scene(&mut still.borrow_mut());
-            };
-            tiles.want(&viewport, &(Rc::new(came) as Rc<dyn Fn()>));
-            return;
-        }
-        if std::mem::replace(&mut still.borrow_mut().asked, true) {
+    /// Fetches the land of a view: tiles, or from afar all of it, once.
+    fn want(still: &Rc<RefCell<Still>>, viewport: &Viewport) {
+        let (tiles, drawn) = (Rc::clone(&still.borrow().scene.tiles), Rc::clone(still));
+        tiles.want(viewport, &(Rc::new(move || draw(&drawn)) as Rc<dyn Fn()>));
+        if viewport.zoom >= Tiles::LEAST_ZOOM || std::mem::replace(&mut still.borrow_mut().asked, true) {
             return;
         }
         let still = Rc::clone(still);
         spawn_local(async move {
-            if viewport.zoom >= Tiles::LEAST_ZOOM
-                && let Ok(tiles) = Tiles::fetch().await
-            {
-                still.borrow_mut().scene.tiles = Some(Rc::new(tiles));
-            } else if let Ok(land) = BaseMap::fetch().await {
+            if let Ok(land) = BaseMap::fetch().await {
                 still.borrow_mut().scene.land = Some(land);
+                draw(&still);
             }
-            draw(&still);
         });
     }
 
     fn draw(still: &Rc<RefCell<Still>>) {
         let viewport = draw_scene(&mut still.borrow_mut());
         if let Some(viewport) = viewport {
-            want(still, viewport);
+            want(still, &viewport);
         }
     }
 

@@ -90,8 +90,8 @@ pub struct Label {
 pub struct Labels {
     /// Seas and countries.
     pub names: Vec<Label>,
-    /// ISO 3166-1 alpha-2 code and the boxes (west, south, east, north) that show a country, greatest first.
-    frames: Vec<(String, Vec<[f64; 4]>)>,
+    /// Countries with their codes and the boxes (west, south, east, north) that show them, greatest first.
+    countries: Vec<Json>,
 }
 
 impl Labels {
@@ -108,21 +108,17 @@ impl Labels {
                 })
             })
         };
-        let frames = data.get("countries").items().into_iter().filter_map(|country| {
-            let boxes = country.get("frames").items();
-            Some((country.text("a2")?, boxes.iter().filter_map(degrees).collect()))
-        });
-        let frames = frames.collect();
-        Ok(Self { names: read("seas", true).chain(read("countries", false)).collect(), frames })
+        let names = read("seas", true).chain(read("countries", false)).collect();
+        Ok(Self { names, countries: data.get("countries").items() })
     }
 
     /// The box (west, south, east, north) that shows where in its country a point is.
     pub fn frame(&self, code: &str, latitude: f64, longitude: f64) -> Option<[f64; 4]> {
-        let (_, boxes) = self.frames.iter().find(|(country, _)| country == code)?;
-        let holds = |[west, south, east, north]: &&[f64; 4]| {
+        let country = self.countries.iter().find(|country| country.text("a2").as_deref() == Some(code))?;
+        let holds = |[west, south, east, north]: &[f64; 4]| {
             (*west..=*east).contains(&longitude) && (*south..=*north).contains(&latitude)
         };
-        boxes.iter().find(holds).copied()
+        country.get("frames").items().iter().filter_map(degrees).find(holds)
     }
 }
 

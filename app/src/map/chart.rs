@@ -8,7 +8,6 @@ use super::{
     base_map::{BaseMap, Labels},
     marks::{Mark, reach},
     painter::{Painter, RULER, Scene, Selection},
-    tiles::Tiles,
     viewport::{Viewport, project, wrap},
 };
 use crate::browser::{self, THEME};
@@ -55,7 +54,6 @@ pub struct Chart {
     painter: RefCell<Painter>,
     scene: RefCell<Scene>,
     frame_waits: RefCell<bool>,
-    tiles_asked: RefCell<bool>,
 }
 
 impl Chart {
@@ -84,7 +82,6 @@ impl Chart {
             painter: RefCell::new(painter),
             scene: RefCell::new(Scene::default()),
             frame_waits: RefCell::new(false),
-            tiles_asked: RefCell::new(false),
         });
         let view = view.unwrap_or_else(|| chart.world());
         chart.map.set_view(&LatLng::new(view.latitude, view.longitude), view.zoom);
@@ -164,23 +161,13 @@ impl Chart {
 
     /// Fetches the tiles of what is in view. One that cannot be had stops nothing: the far land stands in its place.
     fn fetch_tiles(self: &Rc<Self>) {
-        if self.map.get_zoom() < Tiles::LEAST_ZOOM {
-            return;
-        }
-        let known = self.scene.borrow().tiles.clone();
+        let tiles = Rc::clone(&self.scene.borrow().tiles);
         let chart = Rc::clone(self);
-        if let Some(tiles) = known {
-            tiles.want(&self.viewport(), &(Rc::new(move || chart.draw()) as Rc<dyn Fn()>));
-        } else if !self.tiles_asked.replace(true) {
-            spawn_local(async move {
-                let tiles = Tiles::fetch().await;
-                chart.tiles_asked.replace(false);
-                if let Ok(tiles) = tiles {
-                    chart.scene.borrow_mut().tiles = Some(Rc::new(tiles));
-                    chart.fetch_tiles();
-                }
-            });
-        }
+        let came = move || {
+            chart.draw();
+            chart.fetch_tiles();
+        };
+        tiles.want(&self.viewport(), &(Rc::new(came) as Rc<dyn Fn()>));
     }
 
     /// What is on the screen.

@@ -60,7 +60,7 @@ pub struct Scene {
     /// The land as it is seen from afar.
     pub land: Option<BaseMap>,
     /// The land as it is seen near by, fetched when the map comes near.
-    pub tiles: Option<Rc<Tiles>>,
+    pub tiles: Rc<Tiles>,
     /// Names.
     pub labels: Option<Labels>,
     /// Marks, most hosts first.
@@ -116,7 +116,7 @@ impl Painter {
         context.fill_rect(0.0, 0.0, viewport.width, viewport.height);
         let step = ground::ruler_step(viewport);
         self.graticule(viewport, step);
-        let near = scene.tiles.as_ref().and_then(|tiles| tiles.seen(viewport));
+        let near = scene.tiles.seen(viewport);
         self.ground(viewport, scene.land.as_ref(), near.as_deref());
         let mut names = names::Names::new(viewport, scene, near.as_deref().unwrap_or_default());
         if viewport.zoom >= MARK_LABEL_ZOOM {

@@ -1,4 +1,7 @@
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use js_sys::Array;
 use leptos::task::spawn_local;
@@ -67,31 +70,38 @@ pub struct Seen {
 }
 
 /// The near map: tiles that are fetched when somebody comes near.
+#[derive(Default)]
 pub struct Tiles {
-    folder: String,
-    levels: Vec<Level>,
+    /// Which tiles there are; none until it was fetched.
+    index: RefCell<Option<Index>>,
+    asked: Cell<bool>,
     /// Those that were asked for; none until they came.
     tiles: RefCell<Vec<(Key, Option<Rc<Tile>>)>>,
+}
+
+/// `/basemap/detail.json`.
+struct Index {
+    folder: String,
+    levels: Vec<Level>,
+}
+
+impl Index {
+    fn read(data: &Json) -> Option<Self> {
+        let level = |level: &Json| {
+            let rows = level.get("rows").items();
+            let rows = rows.iter().filter_map(|row| row.0.as_string()).collect();
+            Some(Level { grid: whole(level.number("grid")?), from: level.number("from")?, rows })
+        };
+        let levels = data.get("levels").items().iter().filter_map(level).collect();
+        Some(Self { folder: data.text("folder")?, levels })
+    }
 }
 
 impl Tiles {
     /// From this zoom on there are tiles.
     pub const LEAST_ZOOM: f64 = 4.0;
 
-    /// Fetches `/basemap/detail.json`, which says what tiles there are.
-    pub async fn fetch() -> Result<Self, String> {
-        let data = browser::get_json("/basemap/detail.json", None).await?;
-        let rows =
-            |level: &Json| level.get("rows").items().iter().filter_map(|row| row.0.as_string()).collect();
-        let levels = data.get("levels").items();
-        let levels = levels.iter().filter_map(|level| {
-            Some(Level { grid: whole(level.number("grid")?), from: level.number("from")?, rows: rows(level) })
-        });
-        let folder = data.text("folder").unwrap_or_default();
-        Ok(Self { folder, levels: levels.collect(), tiles: RefCell::default() })
-    }
-
-    /// The tiles of a view that are not only sea; none where the view is too far away for tiles.
+    /// The tiles of a view that are not only sea; none where the view is too far away for tiles, or nothing is known of them yet.
     pub fn seen(&self, viewport: &Viewport) -> Option<Vec<Seen>> {
         let keys = self.keys(viewport)?;
         let tiles = self.tiles.borrow();
@@ -100,7 +110,8 @@ impl Tiles {
     }
 
     fn keys(&self, viewport: &Viewport) -> Option<Vec<(Key, (f64, f64, f64))>> {
-        let level = self.levels.iter().rev().find(|level| viewport.zoom >= level.from)?;
+        let index = self.index.borrow();
+        let level = index.as_ref()?.levels.iter().rev().find(|level| viewport.zoom >= level.from)?;
         let across = 1 << level.grid;
         let side = viewport.copy_width() / f64::from(across);
         let (left, top) = viewport.origin();
@@ -119,22 +130,46 @@ impl Tiles {
         Some(keys)
     }
 
-    /// Fetches what a view lacks, and calls `came` for every tile that came. One that failed is asked for again next time.
+    /// Fetches what a view lacks, and calls `came` for all that came: what is in view then may lack more. What failed is
+    /// asked for again next time.
     pub fn want(self: &Rc<Self>, viewport: &Viewport, came: &Rc<dyn Fn()>) {
+        if viewport.zoom < Self::LEAST_ZOOM {
+            return;
+        }
+        if self.index.borrow().is_none() {
+            if !self.asked.replace(true) {
+                self.fetch("/basemap/detail.json".to_owned(), None, came);
+            }
+            return;
+        }
         for (key, _) in self.keys(viewport).unwrap_or_default() {
             if self.tiles.borrow().iter().any(|(known, _)| *known == key) {
                 continue;
             }
             self.tiles.borrow_mut().push((key, None));
-            let (tiles, came) = (Rc::clone(self), Rc::clone(came));
-            spawn_local(async move {
-                let (grid, column, row) = key;
-                let url = format!("/basemap/{}/{grid}/{column}-{row}.json", tiles.folder);
-                let data = browser::get_json(&url, None).await;
-                tiles.keep(key, data.ok().map(|data| Rc::new(Tile::read(&data, key))));
-                came();
-            });
+            let folder = self.index.borrow().as_ref().map(|index| index.folder.clone()).unwrap_or_default();
+            let (grid, column, row) = key;
+            self.fetch(format!("/basemap/{folder}/{grid}/{column}-{row}.json"), Some(key), came);
         }
+    }
+
+    /// Fetches a tile, or what tiles there are.
+    fn fetch(self: &Rc<Self>, url: String, key: Option<Key>, came: &Rc<dyn Fn()>) {
+        let (tiles, came) = (Rc::clone(self), Rc::clone(came));
+        spawn_local(async move {
+            let data = browser::get_json(&url, None).await.ok();
+            let has_come = data.is_some();
+            match key {
+                Some(key) => tiles.keep(key, data.map(|data| Rc::new(Tile::read(&data, key)))),
+                None => {
+                    tiles.asked.set(false);
+                    tiles.index.replace(data.as_ref().and_then(Index::read));
+                }
+            }
+            if has_come {
+                came();
+            }
+        });
     }
 
     fn keep(&self, key: Key, tile: Option<Rc<Tile>>) {
