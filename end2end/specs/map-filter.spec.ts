@@ -46,7 +46,7 @@ test('a view with nothing in it says so, and leads to the nearest hosts or to al
   const note = page.locator('#map-nothing');
   await expect(note).toContainText(/^No host is in this view\. The nearest is .+\skm to the .+, with [\d,]+.hosts?\./);
 
-  await note.getByRole('button', { name: 'Go to the nearest hosts' }).click();
+  await note.getByRole('link', { name: 'Go to the nearest hosts' }).click();
   await expect(note).toBeHidden();
   await expect.poll(() => map.hosts()).toBeGreaterThan(0);
 

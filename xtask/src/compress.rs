@@ -62,6 +62,9 @@ fn write_twin_pair(path: &Path) -> Result<()> {
     let parameters = brotli::enc::BrotliEncoderParams {
         quality: 11,
         lgwin: 22,
+        // Tried on the program, which the first view waits for: these are a little smaller than the defaults.
+        lgblock: 16,
+        mode: brotli::enc::backward_references::BrotliEncoderMode::BROTLI_MODE_FONT,
         size_hint: plain.len(),
         ..brotli::enc::BrotliEncoderParams::default()
     };

@@ -44,8 +44,8 @@ mod in_browser {
     const AREA_ZOOM: f64 = 3.25;
     /// Room around the two ends of a move, for their names, in pixels.
     const ROOM: f64 = 56.0;
-    /// Room around a country: the degree border on two sides.
-    const MARGIN: f64 = 26.0;
+    /// Room around a country: the degree border on two sides, and a name below what lies at its edge.
+    const MARGIN: f64 = 44.0;
 
     struct Still {
         painter: Painter,

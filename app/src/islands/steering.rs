@@ -43,8 +43,6 @@ struct Live {
     /// The address of the open panel, without the position of the map.
     panel: String,
     marks: Vec<Mark>,
-    /// Where the nearest place is, while there is none in view: degrees north and east.
-    nearest: Option<(f64, f64)>,
 }
 
 thread_local!(static LIVE: RefCell<Live> = RefCell::default());
@@ -131,11 +129,6 @@ fn clicked(event: &MouseEvent) {
             Some("nearer") => chart.zoom_by(1.0),
             Some("farther") => chart.zoom_by(-1.0),
             Some("world") => chart.show_world(),
-            Some("nearest") => {
-                if let Some((latitude, longitude)) = LIVE.with_borrow(|live| live.nearest) {
-                    go_to(&chart, latitude, longitude);
-                }
-            }
             Some("all") => match extent() {
                 Some(extent) => chart.show(extent),
                 None => chart.show_world(),
@@ -399,16 +392,7 @@ fn show(chart: &Rc<Chart>, marks: Vec<Mark>, hosts: u64, places: u64) {
     tip(None);
     chart.set_marks(marks);
     place_proxies();
-    hover_focused(chart);
     tell(hosts, places);
-}
-
-/// The mark whose twin has the focus stays lifted out, whichever mark that is now.
-fn hover_focused(chart: &Rc<Chart>) {
-    let focused = browser::document().active_element().and_then(|focused| focused.get_attribute("data-mark"));
-    if let Some(index) = focused.and_then(|index| index.parse().ok()) {
-        chart.hover(Some(index));
-    }
 }
 
 /// Says that no host is in view and where the nearest is, or that there is no need to.
@@ -420,9 +404,11 @@ fn show_nothing(nearest: &Json) {
         let words =
             nearest_words(&mark.label, mark.hosts, far.unwrap_or_default(), &direction.unwrap_or_default());
         browser::write(&note, "p", &format!("No host is in this view. {words}"));
+        if let Ok(Some(link)) = note.query_selector("a") {
+            let _ = link.set_attribute("data-point", &format!("{},{}", mark.latitude, mark.longitude));
+        }
     }
     browser::show(&note, place.is_some());
-    LIVE.with_borrow_mut(|live| live.nearest = place.map(|mark| (mark.latitude, mark.longitude)));
 }
 
 /// Puts a focusable twin over each of the greatest marks. Pointers go through them to the canvas.

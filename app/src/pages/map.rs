@@ -280,9 +280,9 @@ fn Controls(q: String, places: u64) -> impl IntoView {
             <Icon name="info" />
             <p></p>
             <div class="btn-row">
-                <button type="button" class="btn btn--sm" data-map="nearest">
+                <a class="btn btn--sm" href=address("/", &[("q", &q)])>
                     "Go to the nearest hosts"
-                </button>
+                </a>
                 <button type="button" class="btn btn--sm" data-map="all">
                     {if q.is_empty() { "Show all hosts" } else { "Show all that match" }}
                 </button>

@@ -67,10 +67,20 @@ impl<'a> Names<'a> {
     }
 
     /// The middle of a line `half` its width, beside a sign that reaches `reach` pixels from `x` and `y`: below it, above,
-    /// right or left of it, wherever it fits first.
+    /// right or left of it, or athwart, wherever it fits first.
     fn beside(&self, (x, y): (f64, f64), reach: f64, half: f64, under: u64) -> Option<(f64, f64)> {
         let (down, across) = (reach + HALF_LINE + 6.0, reach + half + 4.0);
-        let spots = [(x, y + down), (x, y - down), (x + across, y), (x - across, y)];
+        let aside = half * 0.7;
+        let spots = [
+            (x, y + down),
+            (x, y - down),
+            (x + across, y),
+            (x - across, y),
+            (x + aside, y + down),
+            (x - aside, y + down),
+            (x + aside, y - down),
+            (x - aside, y - down),
+        ];
         spots.into_iter().find(|(x, y)| self.fits(line_box(*x, *y, half), under))
     }
 
