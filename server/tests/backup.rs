@@ -148,8 +148,10 @@ fn files(installation: &Installation) -> Vec<String> {
 #[test]
 fn a_backup_or_restore_that_is_interrupted_leaves_nothing_behind() {
     let installation = Installation::new();
-    let list: String =
-        (0..60_000_u32).map(|n| format!("8.{}.{}.{}\n", n >> 16, (n >> 8) & 255, n & 255)).collect();
+    let list: String = (0..60_000_u32)
+        .map(|n| format!("8.{}.{}.{}\n", n >> 16, (n >> 8) & 255, n & 255))
+        .collect::<Vec<_>>()
+        .concat();
     ok(installation.run(&["import", &installation.write("list.txt", list)]));
     let before = hosts(&installation);
 

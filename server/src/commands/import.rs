@@ -200,7 +200,8 @@ fn human(name: &str, report: &ImportReport) -> String {
             .filter(|(lines, _)| *lines > 0)
             .map(|(lines, what)| format!("{} {what}", count(lines))),
     );
-    let reasons: String = report.reasons.iter().map(|reason| format!("\n{}", because(reason))).collect();
+    let reasons =
+        report.reasons.iter().map(|reason| format!("\n{}", because(reason))).collect::<Vec<_>>().concat();
     format!(
         "import {}: `{name}` ({})\n  lines     {}{reasons}\n  hosts     {} new of {}\n  services  {} new of {}\n  jobs      {} queued",
         report.id.0,

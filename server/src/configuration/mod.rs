@@ -157,7 +157,7 @@ impl Configuration {
         let online = provider_settings::read(&mut reader, &providers, custom)?;
         let sites = sites.iter().map(provider_settings::site).collect::<Result<_, _>>()?;
         let unused = unused::find(
-            reader.given(),
+            &reader.given(),
             &unused::Circumstances { providers: &providers, database: &database, described: &described },
         );
         Ok(Self {

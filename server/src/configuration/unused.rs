@@ -21,7 +21,7 @@ pub struct Circumstances<'a> {
 
 /// The settings among `given` that have no effect.
 pub fn find<'a>(
-    given: impl Iterator<Item = (Key, &'a Given)> + Clone,
+    given: &(impl Iterator<Item = (Key, &'a Given)> + Clone),
     circumstances: &Circumstances<'_>,
 ) -> Vec<UnusedSetting> {
     let is_given = |wanted: Key| given.clone().any(|(key, _)| key == wanted);
@@ -128,7 +128,7 @@ mod tests {
         };
         let given: BTreeMap<Key, Given> = keys.iter().map(given).collect();
         let circumstances = Circumstances { providers, database, described: &[] };
-        let found = find(given.iter().map(|(key, given)| (*key, given)), &circumstances);
+        let found = find(&given.iter().map(|(key, given)| (*key, given)), &circumstances);
         found.into_iter().map(|unused| unused.name).collect()
     }
 

@@ -29,7 +29,7 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const MOST_HEADERS: usize = 64;
 const LARGEST_HEAD: usize = 32 * 1024;
 /// An answer of which its reader takes nothing for so long is given up. Long enough for a pause in a pipe behind `curl`.
-const READER_PATIENCE: Duration = Duration::from_secs(60);
+const READER_PATIENCE: Duration = Duration::from_mins(1);
 /// Answers in the making get this long after we were asked to stop.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// After an error of accepting (no file descriptors left), so that it does not spin.

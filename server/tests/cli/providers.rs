@@ -217,7 +217,7 @@ fn a_provider_that_is_out_holds_up_nobody() {
     let hosts: Vec<std::net::IpAddr> =
         (0..200u8).map(|last| std::net::Ipv4Addr::new(45, 33, 7, last).into()).collect();
     let known = hosts.iter().filter(|host| world.known_to(ProviderName::Ipinfo, **host).is_some()).count();
-    let list: String = hosts.iter().map(|host| format!("{host}\n")).collect();
+    let list: String = hosts.iter().map(|host| format!("{host}\n")).collect::<Vec<_>>().concat();
     let list = installation.write("hosts.txt", list);
     assert_eq!(installation.run(&["import", &list]).code, Some(0));
 

@@ -48,7 +48,7 @@ impl Page {
             match tag.split_ascii_whitespace().next() {
                 Some("a") => page.links.extend(attribute(tag, "href")),
                 Some("form") if tag.contains("method=\"post\"") => {
-                    page.actions.extend(attribute(tag, "action"))
+                    page.actions.extend(attribute(tag, "action"));
                 }
                 Some("form") => page.links.extend(attribute(tag, "action")),
                 _ => {}

@@ -171,7 +171,8 @@ async fn one_client_has_four_exports_and_another_has_its_own() {
     // More than the buffers between us hold, so that an export that nobody reads goes on.
     let lines: String = (0..200_000_u32)
         .map(|number| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0b00_0000 + number * 3)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert_eq!(installation.run(&["import", &installation.write("hosts.txt", lines)]).code, Some(0));
     let server = installation.serve_with(&["--no-worker"]);
     let export = async |client_name: &'static str| {
