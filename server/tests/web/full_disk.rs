@@ -49,6 +49,15 @@ async fn until_ready_is(server: &Server, status: u16) -> String {
     }
 }
 
+/// What a server says is read by a thread of the test, which may be behind.
+async fn until_it_said(server: &Server, what: &str) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !server.said().contains(what) {
+        assert!(std::time::Instant::now() < deadline, "not a word of `{what}`: {}", server.said());
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_write_is_not_ready_and_says_so_once_and_when_it_can_again() {
     let installation = Installation::located();
@@ -66,10 +75,12 @@ async fn a_server_that_cannot_write_is_not_ready_and_says_so_once_and_when_it_ca
         let answer = client().get(server.url(path)).send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 200, "{path}");
     }
+    until_it_said(&server, "Nothing can be written").await;
     assert_eq!((said("Nothing can be written"), said("can be written again")), (1, 0), "{}", server.said());
 
     limit(&server, "unlimited");
     until_ready_is(&server, 200).await;
+    until_it_said(&server, "can be written again").await;
     assert_eq!((said("Nothing can be written"), said("can be written again")), (1, 1), "{}", server.said());
 }
 
