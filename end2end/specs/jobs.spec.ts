@@ -10,7 +10,7 @@ test.describe('a queue that waits', () => {
   });
 
   test('the form queues jobs for what matches, and says what was there already', async ({ page, atlas }) => {
-    await atlas.post('/jobs/cancel', { filter: {} });
+    await atlas.post('/jobs/cancel', { all: true });
     const jobs = new JobsPage(page);
     await jobs.open();
 
