@@ -3,7 +3,7 @@ use leptos::prelude::*;
 /// A sentence whose words between backticks, commands and settings, are set as code.
 #[component]
 pub fn Words(
-    /// The sentence.
+    /// Its words, with commands and settings between backticks.
     #[prop(into)]
     text: String,
 ) -> impl IntoView {
